@@ -1,0 +1,1 @@
+//! launchway.yaml: parsed, checked, ordered.

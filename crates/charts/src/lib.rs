@@ -1,0 +1,1 @@
+//! Fetches charts: directory, OCI registry, HTTP repository.

@@ -1,0 +1,1 @@
+//! Go text/template: value model, lexer, parser, executor, fmt verbs.

@@ -1,0 +1,1 @@
+//! Charts, values, rendering and release records as Helm makes them.

@@ -1,0 +1,1 @@
+//! Applies, waits and keeps releases over the Kubernetes API.

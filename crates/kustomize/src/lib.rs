@@ -1,0 +1,1 @@
+//! kustomize build, as far as Flux trees use it.

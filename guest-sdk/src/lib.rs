@@ -1,0 +1,1 @@
+//! What a step module in Rust is written with.
