@@ -1,0 +1,159 @@
+//! JSON text as Go's `encoding/json` writes it: keys sorted bytewise, `<`, `>`, `&` and the two Unicode line separators escaped, floats
+//! without exponent between 1e-6 and 1e21. Reading JSON is serde_json's job.
+
+use serde_json::{Map, Number, Value};
+
+use crate::float;
+
+/// Returns `value` as `json.Marshal` writes it, HTML characters escaped.
+pub fn to_string(value: &Value) -> String {
+    write(value, Html::Escaped, None)
+}
+
+/// Returns `value` as an encoder with `SetEscapeHTML(false)` writes it, without the final newline.
+pub fn to_string_raw(value: &Value) -> String {
+    write(value, Html::Raw, None)
+}
+
+/// Returns `value` as `json.MarshalIndent(value, "", "  ")` writes it.
+pub fn to_string_pretty(value: &Value) -> String {
+    write(value, Html::Escaped, Some("  "))
+}
+
+/// Appends `text` to `out` as a quoted JSON string, HTML characters escaped.
+pub fn push_string(out: &mut String, text: &str) {
+    push_quoted(out, text, Html::Escaped);
+}
+
+/// Returns a number as `encoding/json` writes it.
+pub fn number(number: &Number) -> String {
+    if let Some(integer) = number.as_i64() {
+        integer.to_string()
+    } else if let Some(integer) = number.as_u64() {
+        integer.to_string()
+    } else {
+        number.as_f64().and_then(float::json).unwrap_or_else(|| number.to_string())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Html {
+    Escaped,
+    Raw,
+}
+
+fn write(value: &Value, html: Html, indent: Option<&str>) -> String {
+    let mut out = String::new();
+    push(&mut out, value, html, indent, 0);
+    out
+}
+
+fn push(out: &mut String, value: &Value, html: Html, indent: Option<&str>, depth: usize) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(n) => out.push_str(&number(n)),
+        Value::String(text) => push_quoted(out, text, html),
+        Value::Array(items) => push_array(out, items, html, indent, depth),
+        Value::Object(map) => push_object(out, map, html, indent, depth),
+    }
+}
+
+fn push_array(out: &mut String, items: &[Value], html: Html, indent: Option<&str>, depth: usize) {
+    if items.is_empty() {
+        out.push_str("[]");
+        return;
+    }
+    out.push('[');
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        push_break(out, indent, depth + 1);
+        push(out, item, html, indent, depth + 1);
+    }
+    push_break(out, indent, depth);
+    out.push(']');
+}
+
+fn push_object(out: &mut String, map: &Map<String, Value>, html: Html, indent: Option<&str>, depth: usize) {
+    if map.is_empty() {
+        out.push_str("{}");
+        return;
+    }
+    // The map is sorted bytewise already: serde_json is built without preserve_order.
+    out.push('{');
+    for (position, (key, value)) in map.iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        push_break(out, indent, depth + 1);
+        push_quoted(out, key, html);
+        out.push_str(if indent.is_some() { ": " } else { ":" });
+        push(out, value, html, indent, depth + 1);
+    }
+    push_break(out, indent, depth);
+    out.push('}');
+}
+
+fn push_break(out: &mut String, indent: Option<&str>, depth: usize) {
+    if let Some(indent) = indent {
+        out.push('\n');
+        for _ in 0..depth {
+            out.push_str(indent);
+        }
+    }
+}
+
+fn push_quoted(out: &mut String, text: &str, html: Html) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push('"');
+    let mut start = 0;
+    for (at, c) in text.char_indices() {
+        let escape = match c {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\u{8}' => "\\b",
+            '\u{c}' => "\\f",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '<' if html == Html::Escaped => "\\u003c",
+            '>' if html == Html::Escaped => "\\u003e",
+            '&' if html == Html::Escaped => "\\u0026",
+            '\u{2028}' => "\\u2028",
+            '\u{2029}' => "\\u2029",
+            c if c < ' ' => "",
+            _ => continue,
+        };
+        out.push_str(&text[start..at]);
+        if escape.is_empty() {
+            out.push_str("\\u00");
+            out.push(char::from(HEX[(c as usize >> 4) & 15]));
+            out.push(char::from(HEX[c as usize & 15]));
+        } else {
+            out.push_str(escape);
+        }
+        start = at + c.len_utf8();
+    }
+    out.push_str(&text[start..]);
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn writes_as_go_does() {
+        let value = json!({"b": [1, 2.5, 1e6, 1e21, null], "a<": "x&y\u{2028}\u{1}\u{8}\n\u{7f}", "e": {}, "l": []});
+        assert_eq!(
+            to_string(&value),
+            "{\"a\\u003c\":\"x\\u0026y\\u2028\\u0001\\b\\n\u{7f}\",\"b\":[1,2.5,1000000,1e+21,null],\"e\":{},\"l\":[]}"
+        );
+        assert_eq!(to_string_raw(&json!("<&>")), "\"<&>\"");
+        assert_eq!(to_string_pretty(&json!({"a": [1], "e": {}, "l": []})), "{\n  \"a\": [\n    1\n  ],\n  \"e\": {},\n  \"l\": []\n}");
+    }
+}

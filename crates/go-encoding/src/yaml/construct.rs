@@ -1,0 +1,501 @@
+//! Builds JSON values from the event stream: `decode.go` of yaml.v2 into untyped values, then the conversion of sigs yaml (keys become
+//! strings, timestamps stay text). Merge keys act in document order and the last of equal keys wins, as there.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Number, Value};
+
+use super::Error;
+use super::event::{Event, Events, Mark, Scalar};
+use super::resolve::{self, Resolved};
+
+/// How deep documents may nest. go-yaml allows 10,000; ours are read on smaller stacks.
+pub(crate) const MAX_DEPTH: usize = 256;
+
+/// How many bytes of text all aliases of a document together may copy. go-yaml shares them, we do not.
+const MAX_ALIAS_BYTES: usize = 64 << 20;
+
+/// One document of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// The 1-based line on which its content starts.
+    pub line: usize,
+    /// The content.
+    pub value: Value,
+}
+
+/// Reads the first document of `text` as `yaml.Unmarshal` into untyped values does; empty text is null.
+///
+/// Integers stay integers where they fit 64 bits. Helm reads values through JSON, where every number is a float: callers that need
+/// that convert.
+pub fn parse(text: &str) -> Result<Value, Error> {
+    let mut events = Events::of(text);
+    Ok(Builder::new().document(&mut events)?.map(|document| document.value).unwrap_or_default())
+}
+
+/// Reads every document of a stream, in order. Documents without content are null.
+pub fn documents(text: &str) -> Result<Vec<Document>, Error> {
+    let mut events = Events::of(text);
+    let mut found = Vec::new();
+    while let Some(document) = Builder::new().document(&mut events)? {
+        found.push(document);
+    }
+    Ok(found)
+}
+
+enum Anchor {
+    /// Its node is still being read.
+    Open,
+    Done {
+        value: Value,
+        steps: usize,
+        bytes: usize,
+    },
+}
+
+/// A value with what its decoding cost go-yaml, and how many bytes a copy of it holds.
+struct Built {
+    value: Value,
+    steps: usize,
+    bytes: usize,
+    /// Tells a mapping apart from anything else for merge keys: an alias to one counts.
+    is_merge: bool,
+}
+
+struct Builder {
+    anchors: HashMap<String, Anchor>,
+    /// The first fault of the content; go-yaml reports it only after the whole document has been read.
+    fault: Option<Error>,
+    steps: usize,
+    alias_steps: usize,
+    alias_bytes: usize,
+}
+
+impl Builder {
+    fn new() -> Builder {
+        Builder { anchors: HashMap::new(), fault: None, steps: 0, alias_steps: 0, alias_bytes: 0 }
+    }
+
+    fn document(&mut self, events: &mut Events) -> Result<Option<Document>, Error> {
+        match events.next()? {
+            (Event::DocumentStart, _) => {}
+            _ => return Ok(None),
+        }
+        let (event, mark) = events.next()?;
+        let built = self.node(event, mark, events, 0)?;
+        match events.next()? {
+            (Event::DocumentEnd, _) => {}
+            _ => return Err(Error::plain("expected end of document")),
+        }
+        match self.fault.take() {
+            Some(fault) => Err(fault),
+            None => Ok(Some(Document { line: mark.line, value: built.value })),
+        }
+    }
+
+    fn fail(&mut self, fault: Error) {
+        self.fault.get_or_insert(fault);
+    }
+
+    fn step(&mut self) {
+        self.steps += 1;
+    }
+
+    fn node(&mut self, event: Event, mark: Mark, events: &mut Events, depth: usize) -> Result<Built, Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::Syntax {
+                line: Some(mark.line),
+                at: Some((mark.line, mark.column)),
+                message: format!("exceeded max depth of {MAX_DEPTH}"),
+            });
+        }
+        match event {
+            Event::Alias(name) => self.alias(&name),
+            Event::Scalar(scalar) => Ok(self.scalar(scalar)),
+            Event::SequenceStart(anchor) => self.sequence(anchor, events, depth),
+            Event::MappingStart(anchor) => self.mapping(anchor, events, depth),
+            Event::StreamEnd | Event::DocumentStart | Event::DocumentEnd | Event::SequenceEnd | Event::MappingEnd => {
+                Err(Error::plain("attempted to parse unknown event"))
+            }
+        }
+    }
+
+    fn open(&mut self, anchor: &Option<String>) {
+        if let Some(name) = anchor {
+            self.anchors.insert(name.clone(), Anchor::Open);
+        }
+    }
+
+    fn close(&mut self, anchor: Option<String>, built: &Built) {
+        if let Some(name) = anchor {
+            let done = Anchor::Done { value: built.value.clone(), steps: built.steps, bytes: built.bytes };
+            self.anchors.insert(name, done);
+        }
+    }
+
+    fn alias(&mut self, name: &str) -> Result<Built, Error> {
+        let (value, steps, bytes) = match self.anchors.get(name) {
+            None => return Err(Error::plain(format!("unknown anchor '{name}' referenced"))),
+            Some(Anchor::Open) => {
+                self.fail(Error::plain(format!("anchor '{name}' value contains itself")));
+                (Value::Null, 1, 0)
+            }
+            Some(Anchor::Done { value, steps, bytes }) => {
+                let copied = self.alias_bytes.saturating_add(*bytes);
+                let expanded = self.steps.saturating_add(*steps);
+                let aliased = self.alias_steps.saturating_add(*steps);
+                if excessive(aliased, expanded) || copied > MAX_ALIAS_BYTES {
+                    return Err(Error::plain("document contains excessive aliasing"));
+                }
+                (value.clone(), *steps, *bytes)
+            }
+        };
+        self.steps += steps + 1;
+        self.alias_steps += steps;
+        self.alias_bytes += bytes;
+        Ok(Built { value, steps: steps + 1, bytes, is_merge: false })
+    }
+
+    fn scalar(&mut self, scalar: Scalar) -> Built {
+        self.step();
+        let is_merge = is_merge(&scalar);
+        let value = match scalar_value(&scalar) {
+            Ok(value) => value,
+            Err(fault) => {
+                self.fail(fault);
+                Value::Null
+            }
+        };
+        let bytes = 32 + scalar.value.len();
+        let built = Built { value, steps: 1, bytes, is_merge };
+        self.close(scalar.anchor, &built);
+        built
+    }
+
+    fn sequence(&mut self, anchor: Option<String>, events: &mut Events, depth: usize) -> Result<Built, Error> {
+        self.step();
+        self.open(&anchor);
+        let mut items = Vec::new();
+        let (mut steps, mut bytes) = (1, 32);
+        loop {
+            let (event, mark) = events.next()?;
+            if matches!(event, Event::SequenceEnd) {
+                break;
+            }
+            let item = self.node(event, mark, events, depth + 1)?;
+            steps += item.steps;
+            bytes += item.bytes;
+            items.push(item.value);
+        }
+        let built = Built { value: Value::Array(items), steps, bytes, is_merge: false };
+        self.close(anchor, &built);
+        Ok(built)
+    }
+
+    fn mapping(&mut self, anchor: Option<String>, events: &mut Events, depth: usize) -> Result<Built, Error> {
+        self.step();
+        self.open(&anchor);
+        let mut map = Map::new();
+        let (mut steps, mut bytes) = (1, 32);
+        loop {
+            let (event, mark) = events.next()?;
+            if matches!(event, Event::MappingEnd) {
+                break;
+            }
+            let (name, key) = match event {
+                Event::Scalar(scalar) => {
+                    let name = key_name(&scalar);
+                    (Some(name), self.scalar(scalar))
+                }
+                other => (None, self.node(other, mark, events, depth + 1)?),
+            };
+            let (event, mark) = events.next()?;
+            let value = self.node(event, mark, events, depth + 1)?;
+            steps += key.steps + value.steps;
+            bytes += key.bytes + value.bytes;
+            if key.is_merge {
+                if let Err(fault) = merge(&mut map, value.value) {
+                    self.fail(fault);
+                }
+                continue;
+            }
+            match name.unwrap_or_else(|| value_key(&key.value)) {
+                Ok(name) => {
+                    map.insert(name, value.value);
+                }
+                Err(fault) => self.fail(fault.with_value(&value.value)),
+            }
+        }
+        let built = Built { value: Value::Object(map), steps, bytes, is_merge: false };
+        self.close(anchor, &built);
+        Ok(built)
+    }
+}
+
+/// go-yaml's guard against documents whose size is mostly made of aliases (`decode.go`).
+fn excessive(aliased: usize, steps: usize) -> bool {
+    const LOW: f64 = 400_000.0;
+    const HIGH: f64 = 4_000_000.0;
+    let total = steps as f64;
+    let allowed = if total <= LOW {
+        0.99
+    } else if total >= HIGH {
+        0.10
+    } else {
+        0.99 - 0.89 * ((total - LOW) / (HIGH - LOW))
+    };
+    aliased > 100 && steps > 1000 && aliased as f64 / total > allowed
+}
+
+pub(crate) fn is_merge(scalar: &Scalar) -> bool {
+    scalar.value == "<<" && (scalar.implicit || scalar.tag.as_deref() == Some("tag:yaml.org,2002:merge"))
+}
+
+/// Applies a merge: what comes later in the document overrides it, what came before is overridden.
+pub(crate) fn merge(map: &mut Map<String, Value>, value: Value) -> Result<(), Error> {
+    let wrong = || Error::plain("map merge requires map or sequence of maps as the value");
+    match value {
+        Value::Object(from) => map.extend(from),
+        Value::Array(items) => {
+            // Backwards, because earlier items win.
+            for item in items.into_iter().rev() {
+                match item {
+                    Value::Object(from) => map.extend(from),
+                    _ => return Err(wrong()),
+                }
+            }
+        }
+        _ => return Err(wrong()),
+    }
+    Ok(())
+}
+
+/// What a scalar of a document means.
+fn meaning(scalar: &Scalar) -> Result<Resolved, Error> {
+    const PREFIX: &str = "tag:yaml.org,2002:";
+    let Some(tag) = scalar.tag.as_deref() else {
+        return Ok(if scalar.implicit { resolve::plain(&scalar.value) } else { Resolved::Str });
+    };
+    let kind = match tag.strip_prefix(PREFIX) {
+        Some(kind @ ("bool" | "int" | "float" | "null" | "timestamp")) => kind,
+        _ => return Ok(Resolved::Str),
+    };
+    let found = resolve::resolve(&scalar.value, kind == "timestamp");
+    match (kind, found) {
+        ("bool", Resolved::Bool(_))
+        | ("int", Resolved::Int(_) | Resolved::Uint(_))
+        | ("float", Resolved::Float(_))
+        | ("null", Resolved::Null)
+        | ("timestamp", Resolved::Timestamp) => Ok(found),
+        ("float", Resolved::Int(integer)) => Ok(Resolved::Float(integer as f64)),
+        _ => Err(Error::plain(format!("cannot decode {} `{}` as a !!{kind}", short_tag(found), scalar.value))),
+    }
+}
+
+fn short_tag(resolved: Resolved) -> &'static str {
+    match resolved {
+        Resolved::Null => "!!null",
+        Resolved::Bool(_) => "!!bool",
+        Resolved::Int(_) | Resolved::Uint(_) => "!!int",
+        Resolved::Float(_) => "!!float",
+        Resolved::Timestamp => "!!timestamp",
+        Resolved::Str => "!!str",
+    }
+}
+
+/// Returns the JSON value of a scalar.
+pub(crate) fn scalar_value(scalar: &Scalar) -> Result<Value, Error> {
+    Ok(match meaning(scalar)? {
+        Resolved::Null => Value::Null,
+        Resolved::Bool(value) => Value::Bool(value),
+        Resolved::Int(value) => Value::Number(value.into()),
+        Resolved::Uint(value) => Value::Number(value.into()),
+        Resolved::Float(value) => Value::Number(Number::from_f64(value).ok_or(Error::Number(no_number(value)))?),
+        Resolved::Timestamp => Value::String(scalar.value.clone()),
+        Resolved::Str if scalar.tag.as_deref() == Some("tag:yaml.org,2002:binary") => Value::String(binary(&scalar.value)?),
+        Resolved::Str => Value::String(scalar.value.clone()),
+    })
+}
+
+fn no_number(value: f64) -> &'static str {
+    if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "+Inf"
+    } else {
+        "-Inf"
+    }
+}
+
+/// Standard base64 with padding; line breaks are skipped, as Go does.
+fn binary(text: &str) -> Result<String, Error> {
+    let wrong = || Error::plain("!!binary value contains invalid base64 data");
+    let digits: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    if !digits.len().is_multiple_of(4) {
+        return Err(wrong());
+    }
+    let padding = digits.iter().rev().take_while(|byte| **byte == b'=').count();
+    if padding > 2 {
+        return Err(wrong());
+    }
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3);
+    for group in digits[..digits.len() - padding].chunks(4) {
+        let mut bits = 0u32;
+        for position in 0..4 {
+            let digit = match group.get(position) {
+                None => 0,
+                Some(byte @ b'A'..=b'Z') => byte - b'A',
+                Some(byte @ b'a'..=b'z') => byte - b'a' + 26,
+                Some(byte @ b'0'..=b'9') => byte - b'0' + 52,
+                Some(b'+') => 62,
+                Some(b'/') => 63,
+                Some(_) => return Err(wrong()),
+            };
+            bits = bits << 6 | u32::from(digit);
+        }
+        bytes.extend(&bits.to_be_bytes()[1..group.len()]);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Returns the JSON key of a scalar key (`convertToJSONableObject` of sigs yaml).
+pub(crate) fn key_name(scalar: &Scalar) -> Result<String, Error> {
+    let wrong = |kind, key: String| Err(Error::Key { kind, key, value: String::new() });
+    match meaning(scalar)? {
+        Resolved::Str if scalar.tag.as_deref() == Some("tag:yaml.org,2002:binary") => binary(&scalar.value),
+        Resolved::Str => Ok(scalar.value.clone()),
+        Resolved::Int(value) => Ok(value.to_string()),
+        Resolved::Float(value) => Ok(float_key(value)),
+        Resolved::Bool(value) => Ok(value.to_string()),
+        Resolved::Null => wrong("%!s(<nil>)", "<nil>".to_owned()),
+        Resolved::Uint(value) => wrong("uint64", format!("{value:#x}")),
+        // Only untyped values keep their text; sigs yaml sees a string here too.
+        Resolved::Timestamp => Ok(scalar.value.clone()),
+    }
+}
+
+/// Returns the JSON key of a key that was an alias or a collection.
+pub(crate) fn value_key(key: &Value) -> Result<String, Error> {
+    match key {
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::Number(number) => Ok(match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => integer.to_string(),
+            (None, Some(float)) => float_key(float),
+            (None, None) => number.to_string(),
+        }),
+        Value::Null => Err(Error::Key { kind: "%!s(<nil>)", key: "<nil>".to_owned(), value: String::new() }),
+        Value::Array(_) => Err(Error::plain("invalid map key: []interface {}")),
+        Value::Object(_) => Err(Error::plain("invalid map key: map[interface {}]interface {}")),
+    }
+}
+
+fn float_key(value: f64) -> String {
+    if value.is_nan() {
+        ".nan".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { ".inf" } else { "-.inf" }.to_owned()
+    } else {
+        crate::float::general_32(value)
+    }
+}
+
+impl Error {
+    /// Fills in the value of a key error, roughly as `%+#v` prints it.
+    pub(crate) fn with_value(self, value: &Value) -> Error {
+        match self {
+            Error::Key { kind, key, .. } => {
+                let value = match value {
+                    Value::Null => "interface {}(nil)".to_owned(),
+                    Value::String(text) => format!("{text:?}"),
+                    other => crate::json::to_string(other),
+                };
+                Error::Key { kind, key, value }
+            }
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(text: &str, expect: Value) {
+        assert_eq!(parse(text).map_err(|error| error.to_string()), Ok(expect), "{text}");
+    }
+
+    fn fails(text: &str, expect: &str) {
+        assert_eq!(parse(text).map_err(|error| error.to_string()), Err(expect.to_owned()), "{text}");
+    }
+
+    #[test]
+    fn reads_the_first_document() {
+        check("", Value::Null);
+        check("# only a comment\n", Value::Null);
+        check("a: 1\n---\nb: 2\n", json!({"a": 1}));
+        check("- 1\n- 2.5\n- yes\n- 'yes'\n- ~\n- 2020-01-01\n", json!([1, 2.5, true, "yes", null, "2020-01-01"]));
+    }
+
+    #[test]
+    fn makes_keys_strings() {
+        check("1: a\n0x10: b\n1.5: c\ny: d\n123456789.5: e\n", json!({"1": "a", "16": "b", "1.5": "c", "true": "d", "1.2345679e+08": "e"}));
+        check("a: 1\na: 2\n", json!({"a": 2}));
+        fails("~: 1\n", "unsupported map key of type: %!s(<nil>), key: <nil>, value: 1");
+    }
+
+    #[test]
+    fn merges_in_document_order() {
+        let base = "x: &x {a: 1, b: 2}\nw: &w {a: 3, c: 4}\n";
+        check(&format!("{base}z: {{a: 9, <<: *x}}\n"), json!({"x": {"a": 1, "b": 2}, "w": {"a": 3, "c": 4}, "z": {"a": 1, "b": 2}}));
+        check(&format!("{base}z: {{<<: *x, a: 9}}\n"), json!({"x": {"a": 1, "b": 2}, "w": {"a": 3, "c": 4}, "z": {"a": 9, "b": 2}}));
+        check(
+            &format!("{base}z: {{<<: [*x, *w]}}\n"),
+            json!({"x": {"a": 1, "b": 2}, "w": {"a": 3, "c": 4}, "z": {"a": 1, "b": 2, "c": 4}}),
+        );
+        fails("<<: 1\n", "yaml: map merge requires map or sequence of maps as the value");
+    }
+
+    #[test]
+    fn honours_tags() {
+        check("!!int \"3\"", json!(3));
+        check("!foo bar", json!("bar"));
+        check("!!str 1", json!("1"));
+        check("!!binary aGk=", json!("hi"));
+        check("!!float 3", json!(3.0));
+        fails("!!int x", "yaml: cannot decode !!str `x` as a !!int");
+    }
+
+    #[test]
+    fn words_errors_as_go_yaml_does() {
+        fails("a: [1\nb: 2\n", "yaml: line 1: did not find expected ',' or ']'");
+        fails("a: b: c", "yaml: mapping values are not allowed in this context");
+        fails("a:\n\tb: 2\n", "yaml: line 2: found character that cannot start any token");
+        fails("*x", "yaml: unknown anchor 'x' referenced");
+        fails("&a [*a]", "yaml: anchor 'a' value contains itself");
+        fails("a: .inf", "json: unsupported value: +Inf");
+        fails("%YAML 1.2\n---\na: 1\n", "yaml: found incompatible YAML document");
+        fails("\"\\/\"", "yaml: line 1: found unknown escape character");
+    }
+
+    #[test]
+    fn refuses_bombs() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let previous = format!("*a{}", level - 1);
+            text.push_str(&format!("a{level}: &a{level} [{}]\n", [previous.as_str(); 10].join(", ")));
+        }
+        fails(&text, "yaml: document contains excessive aliasing");
+        assert!(parse(&"[".repeat(100_000)).is_err());
+        assert!(parse(&"- ".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn splits_streams() {
+        let found = documents("a: 1\n---\n# nothing\n---\nb: 2\n").expect("reads");
+        let values: Vec<(usize, Value)> = found.into_iter().map(|document| (document.line, document.value)).collect();
+        assert_eq!(values[0], (1, json!({"a": 1})));
+        assert_eq!(values[2], (5, json!({"b": 2})));
+    }
+}
