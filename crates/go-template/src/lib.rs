@@ -1,1 +1,31 @@
 //! Go text/template: value model, lexer, parser, executor, fmt verbs.
+//!
+//! Knows no YAML and no chart. Mirrors Go 1.26, including its error texts, because charts and their users compare them.
+//!
+//! Parse files into a [`TemplateSet`], wrap it in an `Rc`, then [`Render::execute`] as often as wanted. Functions are static
+//! tables of [`Func`]; they receive a [`Call`] through which they execute other templates and reach the embedder's state.
+
+mod ast;
+mod builtins;
+mod error;
+mod eval;
+mod exec;
+pub mod float;
+pub mod fmt;
+mod func;
+mod json;
+mod lex;
+pub mod number;
+mod parse;
+pub mod quote;
+mod set;
+mod stack;
+mod value;
+mod walk;
+
+pub use builtins::deep_equal;
+pub use error::{Budget, ExecError, Fault, ParseError};
+pub use exec::{Call, Limits, MissingKey, Render};
+pub use func::{Func, Method, Outcome, Params, Type, fixed, variadic};
+pub use set::{Functions, TemplateSet};
+pub use value::{Entries, IntKind, Kind, List, ListKind, Map, MapKind, NamedMap, Native, Str, UintKind, Value};

@@ -1,0 +1,205 @@
+//! The parsed form of templates, with variables and functions already resolved.
+//!
+//! Nodes keep their byte offset, and literals their text, so that an error can print the node as Go does.
+
+use std::rc::Rc;
+
+use crate::func::Func;
+use crate::value::{Str, Value};
+
+/// Is one named template.
+pub(crate) struct Tree {
+    pub name: Str,
+    pub source: Rc<Source>,
+    pub root: List,
+    /// How many variables are alive at most, `$` included.
+    pub slots: usize,
+}
+
+/// Is the text that templates were parsed from.
+pub(crate) struct Source {
+    pub name: String,
+    pub text: Vec<u8>,
+}
+
+impl Source {
+    /// Returns the line, counted from one, and the byte offset in it.
+    pub(crate) fn place(&self, pos: usize) -> (usize, usize) {
+        let before = &self.text[..pos.min(self.text.len())];
+        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+        let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        (line, before.len() - start)
+    }
+}
+
+impl Tree {
+    /// Tells whether there is only blank text; such a definition does not replace another.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root.iter().all(|node| match node {
+            Node::Text(text) => crate::parse::is_blank(text),
+            _ => false,
+        })
+    }
+}
+
+pub(crate) type List = Vec<Node>;
+
+pub(crate) enum Node {
+    Text(Str),
+    Action(Pipe),
+    Break,
+    Continue,
+    If(Box<Branch>),
+    With(Box<Branch>),
+    Range(Box<Branch>),
+    Template(Box<Invoke>),
+}
+
+pub(crate) struct Branch {
+    pub pos: usize,
+    pub pipe: Pipe,
+    pub list: List,
+    pub otherwise: Option<List>,
+}
+
+pub(crate) struct Invoke {
+    pub pos: usize,
+    pub name: Str,
+    pub pipe: Option<Pipe>,
+}
+
+/// Is a pipeline, with the variables it declares or assigns.
+pub(crate) struct Pipe {
+    pub pos: usize,
+    pub assigns: bool,
+    pub variables: Vec<Variable>,
+    pub commands: Vec<Command>,
+}
+
+/// Is a variable; no slot means that Go finds none at run time although its parser knew the name.
+#[derive(Clone)]
+pub(crate) struct Variable {
+    pub name: Str,
+    pub slot: Option<usize>,
+}
+
+pub(crate) struct Command {
+    pub args: Vec<Operand>,
+}
+
+/// Is one operand of a command.
+pub(crate) struct Operand {
+    pub pos: usize,
+    pub kind: OperandKind,
+}
+
+pub(crate) enum OperandKind {
+    Function { name: Str, function: &'static Func },
+    Dot,
+    Nil,
+    Variable(Variable, Vec<Str>),
+    Field(Vec<Str>),
+    Chain(Box<Operand>, Vec<Str>),
+    Pipe(Box<Pipe>),
+    Bool(bool),
+    Number(Box<Number>),
+    String { text: Str, literal: Str },
+}
+
+/// Is a number literal with all types it can take.
+pub(crate) struct Number {
+    pub literal: Str,
+    pub int: Option<i64>,
+    pub uint: Option<u64>,
+    pub float: Option<f64>,
+    /// The value where nothing asks for a type; `None` overflows `int`.
+    pub ideal: Option<Value>,
+}
+
+/// Appends the node as Go prints it.
+pub(crate) trait Print {
+    fn print(&self, out: &mut Vec<u8>);
+
+    fn printed(&self) -> String {
+        let mut out = Vec::new();
+        self.print(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+fn fields(out: &mut Vec<u8>, names: &[Str]) {
+    for name in names {
+        out.push(b'.');
+        out.extend_from_slice(name);
+    }
+}
+
+impl Print for Pipe {
+    fn print(&self, out: &mut Vec<u8>) {
+        for (i, variable) in self.variables.iter().enumerate() {
+            if i > 0 {
+                out.extend_from_slice(b", ");
+            }
+            out.extend_from_slice(&variable.name);
+        }
+        if !self.variables.is_empty() {
+            out.extend_from_slice(if self.assigns { b" = " } else { b" := " });
+        }
+        for (i, command) in self.commands.iter().enumerate() {
+            if i > 0 {
+                out.extend_from_slice(b" | ");
+            }
+            command.print(out);
+        }
+    }
+}
+
+impl Print for Command {
+    fn print(&self, out: &mut Vec<u8>) {
+        for (i, arg) in self.args.iter().enumerate() {
+            if i > 0 {
+                out.push(b' ');
+            }
+            arg.print(out);
+        }
+    }
+}
+
+impl Print for Operand {
+    fn print(&self, out: &mut Vec<u8>) {
+        match &self.kind {
+            OperandKind::Function { name, .. } => out.extend_from_slice(name),
+            OperandKind::Dot => out.push(b'.'),
+            OperandKind::Nil => out.extend_from_slice(b"nil"),
+            OperandKind::Variable(variable, names) => {
+                out.extend_from_slice(&variable.name);
+                fields(out, names);
+            }
+            OperandKind::Field(names) => fields(out, names),
+            OperandKind::Chain(inner, names) => {
+                inner.print(out);
+                fields(out, names);
+            }
+            OperandKind::Pipe(pipe) => {
+                out.push(b'(');
+                pipe.print(out);
+                out.push(b')');
+            }
+            OperandKind::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
+            OperandKind::Number(number) => out.extend_from_slice(&number.literal),
+            OperandKind::String { literal, .. } => out.extend_from_slice(literal),
+        }
+    }
+}
+
+impl Print for Invoke {
+    fn print(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{{template ");
+        out.extend_from_slice(crate::quote::quote(&self.name).as_bytes());
+        if let Some(pipe) = &self.pipe {
+            out.push(b' ');
+            pipe.print(out);
+        }
+        out.extend_from_slice(b"}}");
+    }
+}

@@ -1,0 +1,401 @@
+//! The evaluator of pipelines: fields, variables, calls, and the checks that Go makes on arguments.
+
+use crate::ast::{Command, Operand, OperandKind, Pipe, Print, Variable};
+use crate::error::Fault;
+use crate::exec::{Call, MissingKey};
+use crate::func::{Func, Params, Type};
+use crate::quote::quote;
+use crate::stack::grow;
+use crate::value::{List, ListKind, Map, MapKind, Str, Value};
+use crate::walk::{At, Slot, Walker};
+
+type Evaluated = Result<Slot, Fault>;
+
+impl Operand {
+    /// Returns where the operand starts; chains and fields point at their second part.
+    pub(crate) fn start(&self) -> usize {
+        self.pos
+    }
+
+    /// Prints the operand as Go does when it is a node of its own: a pipeline then has no parentheses.
+    pub(crate) fn printed_alone(&self) -> String {
+        match &self.kind {
+            OperandKind::Pipe(pipe) => pipe.printed(),
+            _ => self.printed(),
+        }
+    }
+}
+
+/// Is how the callee of a call is known.
+#[derive(Clone, Copy)]
+enum Callee<'a> {
+    Func(&'static Func),
+    Method(&'static crate::func::Method, &'a Value),
+}
+
+impl<'t> Walker<'_, 't> {
+    pub(crate) fn pipeline(&mut self, dot: &Slot, pipe: &'t Pipe) -> Evaluated {
+        self.node = At::Pipe(pipe);
+        let mut value: Option<Slot> = None;
+        for command in &pipe.commands {
+            let mut slot = self.command(dot, command, value.take())?;
+            slot.iface = false;
+            value = Some(slot);
+        }
+        let value = value.unwrap_or(Slot::plain(Value::Nil));
+        for variable in &pipe.variables {
+            self.set_variable(pipe.assigns, variable, value.clone())?;
+        }
+        Ok(value)
+    }
+
+    pub(crate) fn set_variable(&mut self, assigns: bool, variable: &Variable, value: Slot) -> Result<(), Fault> {
+        let known = variable.slot.filter(|slot| !assigns || self.vars[*slot].is_some());
+        match known {
+            Some(slot) => self.vars[slot] = Some(value),
+            None => return self.undefined(variable),
+        }
+        Ok(())
+    }
+
+    fn undefined<T>(&self, variable: &Variable) -> Result<T, Fault> {
+        self.fail(format!("undefined variable: {}", variable.name))
+    }
+
+    fn command(&mut self, dot: &Slot, command: &'t Command, last: Option<Slot>) -> Evaluated {
+        let first = &command.args[0];
+        let args = &command.args[1..];
+        match &first.kind {
+            OperandKind::Field(names) => {
+                self.node = At::Operand(first);
+                self.field_chain(dot, dot.clone(), first, names, args, last)
+            }
+            OperandKind::Chain(inner, names) => self.chain(dot, first, inner, names, args, last),
+            OperandKind::Function { name, function } => {
+                self.node = At::Operand(first);
+                self.call(dot, Callee::Func(function), At::Command(command), name, args, last)
+            }
+            OperandKind::Pipe(pipe) => {
+                self.not_a_function(first, args, &last)?;
+                grow(|| self.pipeline(dot, pipe))
+            }
+            OperandKind::Variable(variable, names) => self.variable(dot, first, variable, names, args, last),
+            OperandKind::Bool(_) | OperandKind::Dot | OperandKind::Nil | OperandKind::Number(_) | OperandKind::String { .. } => {
+                self.node = At::Operand(first);
+                self.not_a_function(first, args, &last)?;
+                if matches!(first.kind, OperandKind::Nil) {
+                    return self.fail("nil is not a command");
+                }
+                self.plain(dot, first)
+            }
+        }
+    }
+
+    fn not_a_function(&self, first: &Operand, args: &[Operand], last: &Option<Slot>) -> Result<(), Fault> {
+        if args.is_empty() && last.is_none() {
+            return Ok(());
+        }
+        self.fail(format!("can't give argument to non-function {}", first.printed_alone()))
+    }
+
+    /// Evaluates a literal or the dot where no type is asked for.
+    fn plain(&mut self, dot: &Slot, operand: &'t Operand) -> Evaluated {
+        self.node = At::Operand(operand);
+        let value = match &operand.kind {
+            OperandKind::Dot => return Ok(dot.clone()),
+            OperandKind::Bool(b) => Value::Bool(*b),
+            OperandKind::String { text, .. } => Value::Str(text.clone()),
+            OperandKind::Number(number) => match &number.ideal {
+                Some(value) => value.clone(),
+                None => return self.fail(format!("{} overflows int", number.literal)),
+            },
+            _ => return self.fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone())),
+        };
+        Ok(Slot::plain(value))
+    }
+
+    fn chain(
+        &mut self,
+        dot: &Slot,
+        operand: &'t Operand,
+        inner: &'t Operand,
+        names: &'t [Str],
+        args: &'t [Operand],
+        last: Option<Slot>,
+    ) -> Evaluated {
+        self.node = At::Operand(operand);
+        self.node = At::Operand(inner);
+        let receiver = match &inner.kind {
+            OperandKind::Pipe(pipe) => grow(|| self.pipeline(dot, pipe))?,
+            OperandKind::Function { name, function } => self.call(dot, Callee::Func(function), At::Operand(inner), name, &[], None)?,
+            _ => return self.fail(format!("indirection through explicit nil in {}", operand.printed())),
+        };
+        self.field_chain(dot, receiver, operand, names, args, last)
+    }
+
+    fn variable(
+        &mut self,
+        dot: &Slot,
+        operand: &'t Operand,
+        variable: &Variable,
+        names: &'t [Str],
+        args: &'t [Operand],
+        last: Option<Slot>,
+    ) -> Evaluated {
+        self.node = At::Operand(operand);
+        let Some(value) = variable.slot.and_then(|slot| self.vars[slot].clone()) else {
+            return self.undefined(variable);
+        };
+        if names.is_empty() {
+            self.not_a_function(operand, args, &last)?;
+            return Ok(value);
+        }
+        self.field_chain(dot, value, operand, names, args, last)
+    }
+
+    fn field_chain(
+        &mut self,
+        dot: &Slot,
+        mut receiver: Slot,
+        operand: &'t Operand,
+        names: &'t [Str],
+        args: &'t [Operand],
+        mut last: Option<Slot>,
+    ) -> Evaluated {
+        for (i, name) in names.iter().enumerate() {
+            let is_last = i + 1 == names.len();
+            let (args, last) = if is_last { (args, last.take()) } else { (&[][..], None) };
+            receiver = self.field(dot, receiver, operand, name, args, last)?;
+        }
+        Ok(receiver)
+    }
+
+    fn field(
+        &mut self,
+        dot: &Slot,
+        receiver: Slot,
+        operand: &'t Operand,
+        name: &'t Str,
+        args: &'t [Operand],
+        last: Option<Slot>,
+    ) -> Evaluated {
+        let has_args = !args.is_empty() || last.is_some();
+        match &receiver.value {
+            Value::Nil if receiver.iface => self.fail(format!("nil pointer evaluating interface {{}}.{name}")),
+            Value::Nil => {
+                if self.render.missing_key == MissingKey::Error {
+                    return self.fail(format!("nil data; no entry for key {}", quote(name)));
+                }
+                Ok(Slot::plain(Value::Nil))
+            }
+            Value::Map(map) => {
+                if let MapKind::Named(named) = map.kind()
+                    && let Some(method) = named.methods.iter().find(|method| method.name.as_bytes() == &**name)
+                {
+                    return self.call(dot, Callee::Method(method, &receiver.value), At::Operand(operand), name, args, last);
+                }
+                if has_args {
+                    return self.fail(format!("{name} is not a method but has arguments"));
+                }
+                self.entry(map, name)
+            }
+            Value::Native(native) => {
+                let text = name.to_text();
+                if let Some(method) = native.method(&text) {
+                    return self.call(dot, Callee::Method(method, &receiver.value), At::Operand(operand), name, args, last);
+                }
+                let Some(value) = native.field(&text) else {
+                    return self.no_field(&receiver, name);
+                };
+                if has_args {
+                    return self.fail(format!("{name} has arguments but cannot be invoked as function"));
+                }
+                Ok(Slot::plain(value))
+            }
+            _ => self.no_field(&receiver, name),
+        }
+    }
+
+    fn no_field(&self, receiver: &Slot, name: &Str) -> Evaluated {
+        let type_name = if receiver.iface { "interface {}" } else { receiver.value.type_name() };
+        self.fail(format!("can't evaluate field {name} in type {type_name}"))
+    }
+
+    fn entry(&self, map: &Map, name: &Str) -> Evaluated {
+        let iface = map.kind().holds_interfaces();
+        if let Some(value) = map.get(name) {
+            return Ok(Slot { value, iface });
+        }
+        match self.render.missing_key {
+            MissingKey::Error => self.fail(format!("map has no entry for key {}", quote(name))),
+            MissingKey::Invalid => Ok(Slot::plain(Value::Nil)),
+            MissingKey::Zero if iface => Ok(Slot { value: Value::Nil, iface: true }),
+            MissingKey::Zero => Ok(Slot::plain(Value::str(""))),
+        }
+    }
+
+    // Calls.
+
+    fn call(&mut self, dot: &Slot, callee: Callee<'_>, place: At<'t>, name: &'t Str, args: &'t [Operand], last: Option<Slot>) -> Evaluated {
+        let params = match callee {
+            Callee::Func(func) => func.params,
+            Callee::Method(method, _) => method.params,
+        };
+        self.check_count(&params, name, args.len(), last.is_some())?;
+        if let Callee::Func(func) = callee
+            && matches!(func.name, "and" | "or")
+        {
+            return self.logic(dot, func.name == "or", args, last);
+        }
+        let type_of = |i: usize| params.fixed.get(i).copied().or(params.variadic).unwrap_or(Type::Any);
+        let mut values = Vec::with_capacity(args.len() + 1);
+        let mut invalid_first = false;
+        for (i, arg) in args.iter().enumerate() {
+            let slot = self.argument(dot, type_of(i), arg)?;
+            invalid_first |= i == 0 && slot.is_invalid();
+            values.push(slot.value);
+        }
+        if let Some(last) = last {
+            let i = values.len();
+            let slot = self.validate(last, type_of(i))?;
+            invalid_first |= i == 0 && slot.is_invalid();
+            values.push(slot.value);
+        }
+        let callee_text = match name.as_bytes() {
+            b"call" => args.first().map(|arg| arg.printed_alone()),
+            _ => None,
+        };
+        let mut context = Call { render: self.render, set: self.set, invalid_first, callee_text };
+        let outcome = match callee {
+            Callee::Func(func) => grow(|| (func.call)(&mut context, &values)),
+            Callee::Method(method, receiver) => grow(|| (method.call)(&mut context, receiver, &values)),
+        };
+        match outcome {
+            Ok(value) => {
+                let iface = value.is_nil();
+                Ok(Slot { value, iface })
+            }
+            Err(fault @ Fault::Budget { .. }) => Err(self.placed(fault)),
+            Err(cause) => {
+                self.node = place;
+                Err(self.fault(format!("error calling {name}"), Some(cause)))
+            }
+        }
+    }
+
+    fn check_count(&self, params: &Params, name: &Str, given: usize, piped: bool) -> Result<(), Fault> {
+        let all = given + usize::from(piped);
+        let want = params.fixed.len();
+        if params.variadic.is_some() {
+            if all < want {
+                return self.fail(format!("wrong number of args for {name}: want at least {want} got {given}"));
+            }
+        } else if all != want {
+            return self.fail(format!("wrong number of args for {name}: want {want} got {all}"));
+        }
+        Ok(())
+    }
+
+    /// Evaluates `and` and `or`, which stop at the first argument that decides.
+    fn logic(&mut self, dot: &Slot, is_or: bool, args: &'t [Operand], last: Option<Slot>) -> Evaluated {
+        let mut result = Slot::plain(Value::Nil);
+        for arg in args {
+            result = self.argument(dot, Type::Reflect, arg)?;
+            if result.value.truth() == is_or {
+                return Ok(result);
+            }
+        }
+        match last {
+            Some(last) => self.validate(last, Type::Reflect),
+            None => Ok(result),
+        }
+    }
+
+    // Arguments.
+
+    fn argument(&mut self, dot: &Slot, wanted: Type, operand: &'t Operand) -> Evaluated {
+        self.node = At::Operand(operand);
+        let slot = match &operand.kind {
+            OperandKind::Dot => dot.clone(),
+            OperandKind::Nil => {
+                return match zero(wanted) {
+                    Some(value) => Ok(Slot::plain(value)),
+                    None => self.fail(format!("cannot assign nil to {}", wanted.name())),
+                };
+            }
+            OperandKind::Field(names) => self.field_chain(dot, dot.clone(), operand, names, &[], None)?,
+            OperandKind::Variable(variable, names) => self.variable(dot, operand, variable, names, &[], None)?,
+            OperandKind::Pipe(pipe) => grow(|| self.pipeline(dot, pipe))?,
+            OperandKind::Function { name, function } => self.call(dot, Callee::Func(function), At::Operand(operand), name, &[], None)?,
+            OperandKind::Chain(inner, names) => self.chain(dot, operand, inner, names, &[], None)?,
+            OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::String { .. } => return self.literal(dot, wanted, operand),
+        };
+        self.validate(slot, wanted)
+    }
+
+    fn literal(&mut self, dot: &Slot, wanted: Type, operand: &'t Operand) -> Evaluated {
+        let (value, expected) = match (wanted, &operand.kind) {
+            (Type::Any | Type::Reflect, _) => return self.plain(dot, operand),
+            (Type::Bool, OperandKind::Bool(b)) => (Some(Value::Bool(*b)), "bool"),
+            (Type::Bool, _) => (None, "bool"),
+            (Type::String, OperandKind::String { text, .. }) => (Some(Value::Str(text.clone())), "string"),
+            (Type::String, _) => (None, "string"),
+            (Type::Int, OperandKind::Number(number)) => (number.int.map(Value::int), "integer"),
+            (Type::Int64, OperandKind::Number(number)) => (number.int.map(Value::int64), "integer"),
+            (Type::Int | Type::Int64, _) => (None, "integer"),
+            (Type::Float64, OperandKind::Number(number)) => (number.float.map(Value::Float), "float"),
+            (Type::Float64, _) => (None, "float"),
+            _ => return self.fail(format!("can't handle {} for arg of type {}", operand.printed(), wanted.name())),
+        };
+        match value {
+            Some(value) => Ok(Slot::plain(value)),
+            None => self.fail(format!("expected {expected}; found {}", operand.printed())),
+        }
+    }
+
+    /// Checks that a value is assignable to the parameter, as Go does after it unwrapped the interface.
+    fn validate(&mut self, slot: Slot, wanted: Type) -> Evaluated {
+        if slot.is_invalid() {
+            return match zero(wanted) {
+                Some(value) => Ok(Slot::plain(value)),
+                None => self.fail(format!("invalid value; expected {}", wanted.name())),
+            };
+        }
+        let matches = match (wanted, &slot.value) {
+            (Type::Reflect, _) => true,
+            (Type::Any, Value::Native(native)) => {
+                return Ok(match native.by_value() {
+                    Some(copy) => Slot::plain(Value::Native(copy)),
+                    None => slot,
+                });
+            }
+            (Type::Map, Value::Map(map)) if !matches!(map.kind(), MapKind::Strings) => {
+                return Ok(Slot::plain(Value::Map(map.with_kind(MapKind::Any))));
+            }
+            (Type::Any, _) | (Type::String, Value::Str(_)) | (Type::Bool, Value::Bool(_)) | (Type::Float64, Value::Float(_)) => true,
+            (Type::Int | Type::Int64, Value::Int(_, kind)) => kind.name() == wanted.name(),
+            (Type::List, Value::List(list)) => list.kind() == ListKind::Any,
+            (Type::Named(name), Value::Native(native)) => {
+                let given = native.type_name();
+                given == name || given.strip_prefix('*') == Some(name)
+            }
+            (Type::Named(name), other) => other.type_name() == name,
+            _ => false,
+        };
+        if matches {
+            return Ok(slot);
+        }
+        let given = if slot.value.is_nil() { "interface {}" } else { slot.value.type_name() };
+        self.fail(format!("wrong type for value; expected {}; got {given}", wanted.name()))
+    }
+}
+
+/// Returns what a literal nil becomes; `None` where the type has no nil.
+fn zero(wanted: Type) -> Option<Value> {
+    match wanted {
+        Type::Any | Type::Reflect => Some(Value::Nil),
+        Type::Map => Some(Value::Map(Map::nil(MapKind::Any))),
+        Type::List => Some(Value::List(List::nil(ListKind::Any))),
+        Type::String | Type::Bool | Type::Int | Type::Int64 | Type::Float64 | Type::Named(_) => None,
+    }
+}

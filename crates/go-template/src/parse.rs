@@ -1,0 +1,580 @@
+//! The parser: builds trees with Go's rules and error texts, and resolves functions and variables on the way.
+//!
+//! Go looks variables up by name at run time; here each one gets a slot. Where Go's parser accepts a name that its executor will
+//! not find (declared in the other branch of an `if`), the node has no slot and fails when it is reached, as in Go.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::ast::{Branch, Command, Invoke, List, Node, Operand, OperandKind, Pipe, Print, Source, Tree, Variable};
+use crate::error::ParseError;
+use crate::lex::{Kind, Lexer, Token};
+use crate::quote::{quote, unquote};
+use crate::set::Functions;
+use crate::stack::{MAX_NESTING, grow};
+use crate::value::Str;
+
+type Parsed<T> = Result<T, ParseError>;
+
+/// Parses a file; gives the tree of the file itself and those it defines, in the order in which Go adds them.
+pub(crate) fn parse(name: &str, text: &[u8], functions: &Functions) -> Parsed<Vec<Rc<Tree>>> {
+    let source = Rc::new(Source { name: name.to_owned(), text: text.to_vec() });
+    let mut shared = Shared { lexer: Lexer::new(text), functions, source: &source, trees: Vec::new(), nesting: 0 };
+    let mut parser = Parser::new(&mut shared);
+    let root = parser.file()?;
+    parser.add(Str::from(name), root)?;
+    Ok(shared.trees)
+}
+
+/// Tells whether Go's `bytes.TrimSpace` leaves nothing.
+pub(crate) fn is_blank(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| text.chars().all(char::is_whitespace))
+}
+
+struct Shared<'a> {
+    lexer: Lexer<'a>,
+    functions: &'a Functions,
+    source: &'a Rc<Source>,
+    trees: Vec<Rc<Tree>>,
+    nesting: usize,
+}
+
+struct Parser<'s, 'a> {
+    shared: &'s mut Shared<'a>,
+    token: [Token<'a>; 3],
+    peek_count: usize,
+    action_line: usize,
+    range_depth: usize,
+    /// Names as Go's parser knows them; they outlive the branch in which they were declared.
+    names: Vec<Str>,
+    /// What Go's executor will have on its stack.
+    scope: Vec<(Str, usize)>,
+    slots: usize,
+}
+
+enum End {
+    End,
+    /// An `{{else}}`, or the start of `{{else if}}` and `{{else with}}`.
+    Else,
+}
+
+impl End {
+    fn printed(&self) -> &'static str {
+        match self {
+            End::End => "{{end}}",
+            End::Else => "{{else}}",
+        }
+    }
+}
+
+enum Item {
+    Node(Node),
+    /// A comment or an empty text.
+    End(End),
+}
+
+impl<'s, 'a> Parser<'s, 'a> {
+    fn new(shared: &'s mut Shared<'a>) -> Self {
+        let none = Token { kind: Kind::Eof, pos: 0, val: Cow::Borrowed(b""), line: 0 };
+        let dollar = Str::from("$");
+        Parser {
+            shared,
+            token: [none.clone(), none.clone(), none],
+            peek_count: 0,
+            action_line: 0,
+            range_depth: 0,
+            names: vec![dollar.clone()],
+            scope: vec![(dollar, 0)],
+            slots: 1,
+        }
+    }
+
+    // Tokens, with Go's three places of look-ahead: errors name the line of the newest token.
+
+    fn next(&mut self) -> Token<'a> {
+        if self.peek_count > 0 {
+            self.peek_count -= 1;
+        } else {
+            self.token[0] = self.shared.lexer.next_token();
+        }
+        self.token[self.peek_count].clone()
+    }
+
+    fn backup(&mut self) {
+        self.peek_count += 1;
+    }
+
+    fn backup2(&mut self, first: Token<'a>) {
+        self.token[1] = first;
+        self.peek_count = 2;
+    }
+
+    fn backup3(&mut self, second: Token<'a>, first: Token<'a>) {
+        self.token[1] = first;
+        self.token[2] = second;
+        self.peek_count = 3;
+    }
+
+    fn peek(&mut self) -> &Token<'a> {
+        if self.peek_count == 0 {
+            self.token[0] = self.shared.lexer.next_token();
+            self.peek_count = 1;
+        }
+        &self.token[self.peek_count - 1]
+    }
+
+    fn next_non_space(&mut self) -> Token<'a> {
+        loop {
+            let token = self.next();
+            if token.kind != Kind::Space {
+                return token;
+            }
+        }
+    }
+
+    fn peek_non_space(&mut self) -> Token<'a> {
+        let token = self.next_non_space();
+        self.backup();
+        token
+    }
+
+    // Errors.
+
+    fn error<T>(&self, message: impl Into<String>) -> Parsed<T> {
+        Err(ParseError { file: self.shared.source.name.clone(), line: self.token[0].line, message: message.into() })
+    }
+
+    fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parsed<T> {
+        if token.kind != Kind::Error {
+            return self.error(format!("unexpected {} in {context}", token.printed()));
+        }
+        let mut message = token.printed();
+        if self.action_line != 0 && self.action_line != token.line {
+            if !message.ends_with(" action") {
+                message.push_str(" in action");
+            }
+            message.push_str(&format!(" started at {}:{}", self.shared.source.name, self.action_line));
+        }
+        self.error(message)
+    }
+
+    fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token<'a>> {
+        let token = self.next_non_space();
+        if token.kind == kind { Ok(token) } else { self.unexpected(&token, context) }
+    }
+
+    // Trees.
+
+    fn add(&mut self, name: Str, root: List) -> Parsed<()> {
+        let tree = Rc::new(Tree { name, source: self.shared.source.clone(), root, slots: self.slots });
+        match self.shared.trees.iter_mut().find(|old| old.name == tree.name) {
+            None => self.shared.trees.push(tree),
+            Some(old) if old.is_empty() => *old = tree,
+            Some(_) if tree.is_empty() => {}
+            Some(_) => return self.error(format!("template: multiple definition of template {}", quote(&tree.name))),
+        }
+        Ok(())
+    }
+
+    fn file(&mut self) -> Parsed<List> {
+        let mut list = List::new();
+        loop {
+            match self.peek().kind {
+                Kind::Eof => return Ok(list),
+                Kind::LeftDelim => {
+                    let delim = self.next();
+                    if self.next_non_space().kind == Kind::Define {
+                        Parser::new(self.shared).definition()?;
+                        continue;
+                    }
+                    self.backup2(delim);
+                }
+                _ => {}
+            }
+            match self.text_or_action()? {
+                Item::Node(node) => list.push(node),
+                Item::End(end) => return self.error(format!("unexpected {}", end.printed())),
+            }
+        }
+    }
+
+    fn definition(&mut self) -> Parsed<()> {
+        const CONTEXT: &str = "define clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, CONTEXT)?;
+        self.expect(Kind::RightDelim, CONTEXT)?;
+        let (list, end) = self.item_list()?;
+        if matches!(end, End::Else) {
+            return self.error(format!("unexpected {} in {CONTEXT}", end.printed()));
+        }
+        self.add(name, list)
+    }
+
+    fn template_name(&mut self, token: &Token<'a>, context: &str) -> Parsed<Str> {
+        if !matches!(token.kind, Kind::String | Kind::RawString) {
+            return self.unexpected(token, context);
+        }
+        self.unquoted(&token.val)
+    }
+
+    fn unquoted(&self, literal: &[u8]) -> Parsed<Str> {
+        match unquote(literal) {
+            Some(text) => Ok(Str::from(text)),
+            None => self.error("invalid syntax"),
+        }
+    }
+
+    fn item_list(&mut self) -> Parsed<(List, End)> {
+        if self.shared.nesting >= MAX_NESTING {
+            return self.error(format!("blocks are nested more than {MAX_NESTING} deep"));
+        }
+        self.shared.nesting += 1;
+        let result = grow(|| self.item_list_here());
+        self.shared.nesting -= 1;
+        result
+    }
+
+    fn item_list_here(&mut self) -> Parsed<(List, End)> {
+        let mut list = List::new();
+        while self.peek_non_space().kind != Kind::Eof {
+            match self.text_or_action()? {
+                Item::Node(node) => list.push(node),
+                Item::End(end) => return Ok((list, end)),
+            }
+        }
+        self.error("unexpected EOF")
+    }
+
+    fn text_or_action(&mut self) -> Parsed<Item> {
+        let token = self.next_non_space();
+        match token.kind {
+            Kind::Text => Ok(Item::Node(Node::Text(Str::from(&*token.val)))),
+            Kind::LeftDelim => {
+                self.action_line = token.line;
+                let item = self.action();
+                self.action_line = 0;
+                item
+            }
+            _ => self.unexpected(&token, "input"),
+        }
+    }
+
+    fn action(&mut self) -> Parsed<Item> {
+        let token = self.next_non_space();
+        let node = match token.kind {
+            Kind::Block => self.block()?,
+            Kind::Break => self.loop_control("break", Node::Break)?,
+            Kind::Continue => self.loop_control("continue", Node::Continue)?,
+            Kind::Else => {
+                let next = self.peek_non_space();
+                if !matches!(next.kind, Kind::If | Kind::With) {
+                    self.expect(Kind::RightDelim, "else")?;
+                }
+                return Ok(Item::End(End::Else));
+            }
+            Kind::End => {
+                self.expect(Kind::RightDelim, "end")?;
+                return Ok(Item::End(End::End));
+            }
+            Kind::If => Node::If(Box::new(self.control("if")?)),
+            Kind::Range => Node::Range(Box::new(self.control("range")?)),
+            Kind::With => Node::With(Box::new(self.control("with")?)),
+            Kind::Template => self.template()?,
+            _ => {
+                self.backup();
+                Node::Action(self.pipeline("command", Kind::RightDelim)?)
+            }
+        };
+        Ok(Item::Node(node))
+    }
+
+    fn loop_control(&mut self, word: &str, node: Node) -> Parsed<Node> {
+        let token = self.next_non_space();
+        if token.kind != Kind::RightDelim {
+            return self.unexpected(&token, &format!("{{{{{word}}}}}"));
+        }
+        if self.range_depth == 0 {
+            return self.error(format!("{{{{{word}}}}} outside {{{{range}}}}"));
+        }
+        Ok(node)
+    }
+
+    fn block(&mut self) -> Parsed<Node> {
+        const CONTEXT: &str = "block clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, CONTEXT)?;
+        let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
+        let mut inner = Parser::new(self.shared);
+        let (list, end) = inner.item_list()?;
+        if matches!(end, End::Else) {
+            return self.error(format!("unexpected {} in {CONTEXT}", end.printed()));
+        }
+        inner.add(name.clone(), list)?;
+        Ok(Node::Template(Box::new(Invoke { pos: token.pos, name, pipe: Some(pipe) })))
+    }
+
+    fn template(&mut self) -> Parsed<Node> {
+        const CONTEXT: &str = "template clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, CONTEXT)?;
+        let mut pipe = None;
+        if self.next_non_space().kind != Kind::RightDelim {
+            self.backup();
+            pipe = Some(self.pipeline(CONTEXT, Kind::RightDelim)?);
+        }
+        Ok(Node::Template(Box::new(Invoke { pos: token.pos, name, pipe })))
+    }
+
+    fn control(&mut self, context: &str) -> Parsed<Branch> {
+        let names = self.names.len();
+        let scope = self.scope.len();
+        let pipe = self.pipeline(context, Kind::RightDelim)?;
+        let declared = self.scope.len();
+        if context == "range" {
+            self.range_depth += 1;
+        }
+        let (list, end) = self.item_list()?;
+        if context == "range" {
+            self.range_depth -= 1;
+        }
+        self.scope.truncate(declared);
+        let mut otherwise = None;
+        if matches!(end, End::Else) {
+            let next = self.peek().kind;
+            otherwise = Some(if context == "if" && next == Kind::If {
+                self.next();
+                vec![Node::If(Box::new(self.nested_control("if")?))]
+            } else if context == "with" && next == Kind::With {
+                self.next();
+                vec![Node::With(Box::new(self.nested_control("with")?))]
+            } else {
+                let (list, end) = self.item_list()?;
+                if matches!(end, End::Else) {
+                    return self.error(format!("expected end; found {}", end.printed()));
+                }
+                list
+            });
+        }
+        self.names.truncate(names);
+        self.scope.truncate(scope);
+        Ok(Branch { pos: pipe.pos, pipe, list, otherwise })
+    }
+
+    fn nested_control(&mut self, context: &str) -> Parsed<Branch> {
+        if self.shared.nesting >= MAX_NESTING {
+            return self.error(format!("blocks are nested more than {MAX_NESTING} deep"));
+        }
+        self.shared.nesting += 1;
+        let result = grow(|| self.control(context));
+        self.shared.nesting -= 1;
+        result
+    }
+
+    // Pipelines.
+
+    fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
+        let pos = self.peek_non_space().pos;
+        let mut pipe = Pipe { pos, assigns: false, variables: Vec::new(), commands: Vec::new() };
+        self.declarations(&mut pipe, context)?;
+        loop {
+            let token = self.next_non_space();
+            match token.kind {
+                kind if kind == end => break,
+                Kind::Bool
+                | Kind::CharConstant
+                | Kind::Complex
+                | Kind::Dot
+                | Kind::Field
+                | Kind::Identifier
+                | Kind::Number
+                | Kind::Nil
+                | Kind::RawString
+                | Kind::String
+                | Kind::Variable
+                | Kind::LeftParen => {
+                    self.backup();
+                    let command = self.command()?;
+                    pipe.commands.push(command);
+                }
+                _ => return self.unexpected(&token, context),
+            }
+        }
+        self.check_pipeline(&pipe, context)?;
+        self.resolve_declarations(&mut pipe);
+        Ok(pipe)
+    }
+
+    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Parsed<()> {
+        loop {
+            let variable = self.peek_non_space();
+            if variable.kind != Kind::Variable {
+                return Ok(());
+            }
+            self.next();
+            // A space must be remembered, since the text after it may start another operand.
+            let after = self.peek().clone();
+            let next = self.peek_non_space();
+            match next.kind {
+                Kind::Assign | Kind::Declare => {
+                    pipe.assigns = next.kind == Kind::Assign;
+                    self.next_non_space();
+                    self.declare(pipe, &variable);
+                    return Ok(());
+                }
+                Kind::Char if *next.val == *b"," => {
+                    self.next_non_space();
+                    self.declare(pipe, &variable);
+                    if context != "range" || pipe.variables.len() >= 2 {
+                        return self.error(format!("too many declarations in {context}"));
+                    }
+                    if !matches!(self.peek_non_space().kind, Kind::Variable | Kind::RightDelim | Kind::RightParen) {
+                        return self.error("range can only initialize variables");
+                    }
+                }
+                _ if after.kind == Kind::Space => {
+                    self.backup3(variable, after);
+                    return Ok(());
+                }
+                _ => {
+                    self.backup2(variable);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn declare(&mut self, pipe: &mut Pipe, token: &Token<'a>) {
+        let name = Str::from(&*token.val);
+        self.names.push(name.clone());
+        pipe.variables.push(Variable { name, slot: None });
+    }
+
+    /// Gives the variables their slots once the commands are parsed: those still see what was there before.
+    fn resolve_declarations(&mut self, pipe: &mut Pipe) {
+        for variable in &mut pipe.variables {
+            if pipe.assigns {
+                variable.slot = find(&self.scope, &variable.name);
+                continue;
+            }
+            let slot = self.scope.len();
+            self.slots = self.slots.max(slot + 1);
+            self.scope.push((variable.name.clone(), slot));
+            variable.slot = Some(slot);
+        }
+    }
+
+    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Parsed<()> {
+        if pipe.commands.is_empty() {
+            return self.error(format!("missing value for {context}"));
+        }
+        for (i, command) in pipe.commands.iter().enumerate().skip(1) {
+            let literal = matches!(
+                command.args[0].kind,
+                OperandKind::Bool(_) | OperandKind::Dot | OperandKind::Nil | OperandKind::Number(_) | OperandKind::String { .. }
+            );
+            if literal {
+                return self.error(format!("non executable command in pipeline stage {}", i + 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self) -> Parsed<Command> {
+        let mut args = Vec::new();
+        loop {
+            self.peek_non_space();
+            if let Some(operand) = self.operand()? {
+                args.push(operand);
+            }
+            let token = self.next();
+            match token.kind {
+                Kind::Space => continue,
+                Kind::RightDelim | Kind::RightParen => self.backup(),
+                Kind::Pipe => {}
+                _ => return self.unexpected(&token, "operand"),
+            }
+            break;
+        }
+        if args.is_empty() {
+            return self.error("empty command");
+        }
+        Ok(Command { args })
+    }
+
+    fn operand(&mut self) -> Parsed<Option<Operand>> {
+        let Some(mut operand) = self.term()? else { return Ok(None) };
+        if self.peek().kind != Kind::Field {
+            return Ok(Some(operand));
+        }
+        let pos = self.peek().pos;
+        let mut names = Vec::new();
+        while self.peek().kind == Kind::Field {
+            names.push(Str::from(&self.next().val[1..]));
+        }
+        match &mut operand.kind {
+            OperandKind::Field(fields) | OperandKind::Variable(_, fields) => {
+                fields.append(&mut names);
+                operand.pos = pos;
+                Ok(Some(operand))
+            }
+            OperandKind::Bool(_) | OperandKind::String { .. } | OperandKind::Number(_) | OperandKind::Nil | OperandKind::Dot => {
+                self.error(format!("unexpected . after term {}", crate::quote::quote_text(&operand.printed())))
+            }
+            OperandKind::Function { .. } | OperandKind::Chain(..) | OperandKind::Pipe(_) => {
+                Ok(Some(Operand { pos, kind: OperandKind::Chain(Box::new(operand), names) }))
+            }
+        }
+    }
+
+    fn term(&mut self) -> Parsed<Option<Operand>> {
+        let token = self.next_non_space();
+        let kind = match token.kind {
+            Kind::Identifier => {
+                let name = Str::from(&*token.val);
+                match self.shared.functions.get(&name.to_text()) {
+                    Some(function) => OperandKind::Function { name, function },
+                    None => return self.error(format!("function {} not defined", quote(&name))),
+                }
+            }
+            Kind::Dot => OperandKind::Dot,
+            Kind::Nil => OperandKind::Nil,
+            Kind::Variable => {
+                let name = Str::from(&*token.val);
+                if !self.names.contains(&name) {
+                    return self.error(format!("undefined variable {}", quote(&name)));
+                }
+                let slot = find(&self.scope, &name);
+                OperandKind::Variable(Variable { name, slot }, Vec::new())
+            }
+            Kind::Field => OperandKind::Field(vec![Str::from(&token.val[1..])]),
+            Kind::Bool => OperandKind::Bool(*token.val == *b"true"),
+            Kind::CharConstant | Kind::Complex | Kind::Number => match crate::number::number(&token.val, token.kind) {
+                Ok(number) => OperandKind::Number(Box::new(number)),
+                Err(message) => return self.error(message),
+            },
+            Kind::LeftParen => {
+                if self.shared.nesting >= MAX_NESTING {
+                    return self.error("max expression depth exceeded");
+                }
+                self.shared.nesting += 1;
+                let pipe = grow(|| self.pipeline("parenthesized pipeline", Kind::RightParen));
+                self.shared.nesting -= 1;
+                let pipe = pipe?;
+                return Ok(Some(Operand { pos: pipe.pos, kind: OperandKind::Pipe(Box::new(pipe)) }));
+            }
+            Kind::String | Kind::RawString => {
+                let text = self.unquoted(&token.val)?;
+                OperandKind::String { text, literal: Str::from(&*token.val) }
+            }
+            _ => {
+                self.backup();
+                return Ok(None);
+            }
+        };
+        Ok(Some(Operand { pos: token.pos, kind }))
+    }
+}
+
+fn find(scope: &[(Str, usize)], name: &Str) -> Option<usize> {
+    scope.iter().rev().find(|(other, _)| other == name).map(|(_, slot)| *slot)
+}

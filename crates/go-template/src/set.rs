@@ -1,0 +1,114 @@
+//! Sets of templates that see each other: parsed once, executed many times.
+//!
+//! A set is immutable once shared. An overlay adds templates on top of a shared set without copying it, which is what Helm's
+//! `tpl` needs: definitions in the overlay are visible only there.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::ast::Tree;
+use crate::error::ParseError;
+use crate::func::Func;
+
+/// Is the table of functions that templates may call; the built-in ones are always there.
+#[derive(Clone)]
+pub struct Functions {
+    by_name: HashMap<&'static str, &'static Func>,
+}
+
+impl Default for Functions {
+    fn default() -> Self {
+        Functions::new()
+    }
+}
+
+impl Functions {
+    /// Creates a table of the built-in functions.
+    pub fn new() -> Self {
+        let mut functions = Functions { by_name: HashMap::new() };
+        functions.add(crate::builtins::FUNCS);
+        functions
+    }
+
+    /// Adds functions; a later one replaces an earlier one of the same name.
+    pub fn add(&mut self, functions: &'static [Func]) -> &mut Self {
+        for function in functions {
+            self.by_name.insert(function.name, function);
+        }
+        self
+    }
+
+    /// Removes a function.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        self.by_name.remove(name);
+        self
+    }
+
+    /// Returns a function.
+    pub fn get(&self, name: &str) -> Option<&'static Func> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Returns all names, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.by_name.keys().copied()
+    }
+}
+
+/// Is a set of templates that can call each other by name.
+pub struct TemplateSet {
+    name: String,
+    functions: Rc<Functions>,
+    trees: HashMap<Vec<u8>, Rc<Tree>>,
+    base: Option<Rc<TemplateSet>>,
+}
+
+impl TemplateSet {
+    /// Creates an empty set; the name appears in `no template "x" associated with template "<name>"`.
+    pub fn new(name: &str, functions: Rc<Functions>) -> Self {
+        TemplateSet { name: name.to_owned(), functions, trees: HashMap::new(), base: None }
+    }
+
+    /// Creates an empty set on top of this one.
+    pub fn overlay(self: &Rc<Self>) -> Self {
+        TemplateSet { name: self.name.clone(), functions: self.functions.clone(), trees: HashMap::new(), base: Some(self.clone()) }
+    }
+
+    /// Parses a file under a name; its text outside of definitions becomes the template of that name.
+    ///
+    /// A definition replaces an earlier one of the same name, unless it is empty.
+    pub fn parse(&mut self, name: &str, text: impl AsRef<[u8]>) -> Result<(), ParseError> {
+        for tree in crate::parse::parse(name, text.as_ref(), &self.functions)? {
+            let replaces = !tree.is_empty() || self.tree(&tree.name).is_none();
+            if replaces {
+                self.trees.insert(tree.name.to_vec(), tree);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the name of the set.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the functions.
+    pub fn functions(&self) -> &Rc<Functions> {
+        &self.functions
+    }
+
+    /// Tells whether there is a template of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.tree(name.as_bytes()).is_some()
+    }
+
+    pub(crate) fn tree(&self, name: &[u8]) -> Option<&Rc<Tree>> {
+        let mut set = self;
+        loop {
+            if let Some(tree) = set.trees.get(name) {
+                return Some(tree);
+            }
+            set = set.base.as_ref()?;
+        }
+    }
+}
