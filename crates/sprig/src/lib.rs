@@ -1,1 +1,48 @@
 //! The template functions of sprig 3.3.0 and Helm.
+//!
+//! Every function that a chart can reach in Helm 4.2.4, except the five that need a chart or a cluster (`include`, `tpl`,
+//! `required`, `fail`, `lookup`), which the `helm` crate binds. Pure: time and randomness come from the [`Environment`] of the
+//! render. Where Go iterates maps in random order (`keys`, `values`), the order here is sorted.
+
+mod args;
+mod decimal;
+mod dicts;
+mod encode;
+mod env;
+mod json_text;
+mod lists;
+mod logic;
+mod numbers;
+mod paths;
+mod regexes;
+pub mod semver;
+mod strings;
+mod versions;
+mod words;
+
+use std::sync::LazyLock;
+
+use go_template::Func;
+
+pub use env::{Entropy, Environment};
+
+/// All functions, sorted by name.
+pub static FUNCS: LazyLock<Vec<Func>> = LazyLock::new(|| {
+    let modules = [
+        dicts::FUNCS,
+        encode::FUNCS,
+        lists::FUNCS,
+        logic::FUNCS,
+        numbers::FUNCS,
+        paths::FUNCS,
+        regexes::FUNCS,
+        strings::FUNCS,
+        versions::FUNCS,
+    ];
+    let mut all = modules.concat();
+    all.sort_by_key(|func| func.name);
+    all
+});
+
+/// The functions that Helm has only from 4.2 on; a caller that renders as an older Helm removes them.
+pub const SINCE_HELM_4_2: &[&str] = &["mustToToml", "mustToYaml"];

@@ -1,0 +1,326 @@
+//! Regular expressions as Go's `regexp` reads them, on the `regex` crate.
+//!
+//! Both descend from RE2. The differences are translated: Perl classes and word boundaries are ASCII in Go, a brace that is no
+//! repetition is literal, and there are no set operations in classes.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use go_template::{Call, Fault, Func, List, ListKind, Outcome, Str, Type, Value, fixed, quote};
+use regex::bytes::{Captures, Regex};
+
+use crate::args::{bytes, func, int, reserve, string, strings, text};
+
+use Type::{Int, String as Text};
+
+pub(crate) const FUNCS: &[Func] = &[
+    func("mustRegexFind", fixed(&[Text, Text]), |call, a| find(call, a, true)),
+    func("mustRegexFindAll", fixed(&[Text, Text, Int]), |call, a| find_all(call, a, true)),
+    func("mustRegexMatch", fixed(&[Text, Text]), |_, a| Ok(Value::Bool(compile(a, true)?.is_match(bytes(a, 1))))),
+    func("mustRegexReplaceAll", fixed(&[Text, Text, Text]), |call, a| replace(call, a, true, false)),
+    func("mustRegexReplaceAllLiteral", fixed(&[Text, Text, Text]), |call, a| replace(call, a, true, true)),
+    func("mustRegexSplit", fixed(&[Text, Text, Int]), |call, a| split(call, a, true)),
+    func("regexFind", fixed(&[Text, Text]), |call, a| find(call, a, false)),
+    func("regexFindAll", fixed(&[Text, Text, Int]), |call, a| find_all(call, a, false)),
+    func("regexMatch", fixed(&[Text, Text]), |_, a| Ok(Value::Bool(compile(a, true).is_ok_and(|regex| regex.is_match(bytes(a, 1)))))),
+    func("regexQuoteMeta", fixed(&[Text]), |_, a| string(quote_meta(bytes(a, 0)))),
+    func("regexReplaceAll", fixed(&[Text, Text, Text]), |call, a| replace(call, a, false, false)),
+    func("regexReplaceAllLiteral", fixed(&[Text, Text, Text]), |call, a| replace(call, a, false, true)),
+    func("regexSplit", fixed(&[Text, Text, Int]), |call, a| split(call, a, false)),
+];
+
+/// How many compiled expressions a thread keeps.
+const KEPT: usize = 256;
+
+thread_local! {
+    /// Charts use few expressions, in loops.
+    static COMPILED: RefCell<HashMap<String, Result<Regex, String>>> = RefCell::new(HashMap::new());
+}
+
+/// Compiles the first argument. What panics in Go names the whole expression; the `must` twins give the bare error.
+fn compile(args: &[Value], bare: bool) -> Result<Regex, Fault> {
+    let expression = text(args, 0);
+    let compiled = COMPILED.with_borrow_mut(|compiled| {
+        if let Some(found) = compiled.get(&*expression) {
+            return found.clone();
+        }
+        if compiled.len() >= KEPT {
+            compiled.clear();
+        }
+        let result = new_regex(&expression);
+        compiled.insert(expression.clone().into_owned(), result.clone());
+        result
+    });
+    compiled.map_err(|error| {
+        if bare {
+            return Fault::Text(error);
+        }
+        let quoted = if quote::can_backquote(expression.as_bytes()) { format!("`{expression}`") } else { quote::quote_text(&expression) };
+        Fault::Text(format!("regexp: Compile({quoted}): {error}"))
+    })
+}
+
+fn new_regex(expression: &str) -> Result<Regex, String> {
+    let described = |what: &str, part: &str| format!("error parsing regexp: {what}: `{part}`");
+    let translated = translate(expression).map_err(|(what, part)| described(what, &part))?;
+    Regex::new(&translated).map_err(|error| match explain(expression) {
+        Some((what, part)) => described(what, &part),
+        None if error.to_string().contains("size limit") => described("expression too large", expression),
+        None => described("invalid or unsupported syntax", expression),
+    })
+}
+
+/// Names the mistake as Go does.
+fn explain(expression: &str) -> Option<(&'static str, String)> {
+    use regex_syntax::ast::ErrorKind as E;
+    let error = regex_syntax::ast::parse::Parser::new().parse(expression).err()?;
+    let span = error.span();
+    let part = expression.get(span.start.offset..span.end.offset).unwrap_or_default().to_owned();
+    let tail = expression.get(span.start.offset..).unwrap_or_default().to_owned();
+    Some(match error.kind() {
+        E::ClassUnclosed => ("missing closing ]", tail),
+        E::GroupUnclosed => ("missing closing )", expression.to_owned()),
+        E::GroupUnopened => ("unexpected )", expression.to_owned()),
+        E::RepetitionMissing => ("missing argument to repetition operator", part),
+        E::RepetitionCountInvalid => ("invalid repeat count", part),
+        E::ClassRangeInvalid => ("invalid character class range", part),
+        E::EscapeUnexpectedEof => ("trailing backslash at end of expression", String::new()),
+        E::EscapeUnrecognized => ("invalid escape sequence", part),
+        E::FlagUnrecognized | E::UnsupportedLookAround => {
+            ("invalid or unsupported Perl syntax", lookaround(&expression[..span.end.offset]))
+        }
+        E::GroupNameInvalid | E::GroupNameEmpty | E::GroupNameUnexpectedEof => ("invalid named capture", tail),
+        _ => return None,
+    })
+}
+
+/// Returns the opening of the group that Go points at: `(?` and the character after it.
+fn lookaround(text: &str) -> String {
+    match text.rfind("(?") {
+        Some(start) => text[start..].to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+const SPACE: &str = r"\t\n\x0C\r ";
+
+/// Rewrites an expression of Go into one that means the same here.
+fn translate(expression: &str) -> Result<String, (&'static str, String)> {
+    let mut out = String::with_capacity(expression.len() + 8);
+    let mut rest = expression;
+    let mut in_class = false;
+    while let Some(c) = rest.chars().next() {
+        let mut width = c.len_utf8();
+        match c {
+            '\\' => width = escape(&mut out, rest, in_class)?,
+            '[' if in_class => {
+                if let Some(end) = rest.strip_prefix("[:").and_then(|tail| tail.find(":]")) {
+                    width = end + 4;
+                    out.push_str(&rest[..width]);
+                } else {
+                    out.push_str("\\[");
+                }
+            }
+            '[' => {
+                in_class = true;
+                out.push('[');
+                let tail = &rest[1..];
+                let negated = tail.starts_with('^');
+                width += usize::from(negated);
+                out.push_str(if negated { "^" } else { "" });
+                // A bracket right at the start is literal.
+                if rest[width..].starts_with(']') {
+                    width += 1;
+                    out.push_str("\\]");
+                }
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.push(']');
+            }
+            '&' | '~' if in_class => {
+                out.push('\\');
+                out.push(c);
+            }
+            '{' if !in_class && !is_repetition(rest) => out.push_str("\\{"),
+            '}' if !in_class && !out_ends_repetition(&out) => out.push_str("\\}"),
+            c => out.push(c),
+        }
+        rest = &rest[width..];
+    }
+    Ok(out)
+}
+
+fn is_repetition(rest: &str) -> bool {
+    let Some(end) = rest.find('}') else { return false };
+    let (from, to) = rest[1..end].split_once(',').unwrap_or((&rest[1..end], ""));
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    !from.is_empty() && number(from) && number(to)
+}
+
+/// Tells whether what was written so far is an open repetition, so that a brace closes it.
+fn out_ends_repetition(out: &str) -> bool {
+    let digits = out.trim_end_matches(|c: char| c.is_ascii_digit() || c == ',');
+    digits.len() < out.len() && digits.ends_with('{') && !digits.ends_with("\\{")
+}
+
+/// Writes an escape; gives how many bytes it took.
+fn escape(out: &mut String, rest: &str, in_class: bool) -> Result<usize, (&'static str, String)> {
+    let Some(c) = rest[1..].chars().next() else {
+        return Err(("trailing backslash at end of expression", String::new()));
+    };
+    let width = 1 + c.len_utf8();
+    let class = |negated: bool, inner: &str| match (in_class, negated) {
+        (true, false) => inner.to_owned(),
+        (_, true) => format!("[^{inner}]"),
+        (false, false) => format!("[{inner}]"),
+    };
+    match c {
+        'd' | 'D' => out.push_str(&class(c == 'D', "0-9")),
+        'w' | 'W' => out.push_str(&class(c == 'W', "0-9A-Za-z_")),
+        's' | 'S' => out.push_str(&class(c == 'S', SPACE)),
+        'b' | 'B' if !in_class => out.push_str(&format!("(?-u:\\{c})")),
+        'Q' if !in_class => {
+            let body = &rest[2..];
+            let end = body.find("\\E");
+            out.push_str(&regex_syntax::escape(&body[..end.unwrap_or(body.len())]));
+            return Ok(2 + end.map_or(body.len(), |end| end + 2));
+        }
+        'p' | 'P' => {
+            let end =
+                if rest[2..].starts_with('{') { rest.find('}').map_or(rest.len(), |end| end + 1) } else { (width + 1).min(rest.len()) };
+            let end = (end..=rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
+            out.push_str(&rest[..end]);
+            return Ok(end);
+        }
+        'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'A' | 'z' => out.push_str(&rest[..width]),
+        '0'..='7' => return octal(out, rest),
+        c if c.is_ascii_punctuation() => {
+            out.push('\\');
+            out.push(c);
+        }
+        _ => return Err(("invalid escape sequence", rest[..width].to_owned())),
+    }
+    Ok(width)
+}
+
+fn octal(out: &mut String, rest: &str) -> Result<usize, (&'static str, String)> {
+    let digits = rest[1..].bytes().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
+    // A single digit other than zero would be a back reference, which there is none of.
+    if digits == 1 && !rest[1..].starts_with('0') {
+        return Err(("invalid escape sequence", rest[..2].to_owned()));
+    }
+    let value = u32::from_str_radix(&rest[1..=digits], 8).unwrap_or(0);
+    out.push_str(&format!("\\x{{{value:X}}}"));
+    Ok(1 + digits)
+}
+
+fn quote_meta(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        if b"\\.+*?()|[]{}^$".contains(byte) {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out
+}
+
+/// Steps over a match as Go does, so that an empty one does not stand still.
+fn advance(text: &[u8], position: usize, end: usize) -> usize {
+    let width = quote::decode(&text[position.min(text.len())..]).1.max(1);
+    if position + width > end { position + width } else { end }
+}
+
+fn find(_: &mut Call<'_>, args: &[Value], bare: bool) -> Outcome {
+    let regex = compile(args, bare)?;
+    string(regex.find(bytes(args, 1)).map_or(&b""[..], |found| found.as_bytes()))
+}
+
+/// Lists all matches; an empty one right after another match does not count.
+fn matches(regex: &Regex, text: &[u8], limit: usize) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut position = 0;
+    let mut previous_end = None;
+    while found.len() < limit && position <= text.len() {
+        let Some(m) = regex.find_at(text, position) else { break };
+        let (start, end) = (m.start(), m.end());
+        let accept = !(start == end && Some(start) == previous_end);
+        if end > position {
+            position = end;
+        } else {
+            position += quote::decode(&text[position..]).1.max(1);
+        }
+        previous_end = Some(end);
+        if accept {
+            found.push((start, end));
+        }
+    }
+    found
+}
+
+fn find_all(call: &mut Call<'_>, args: &[Value], bare: bool) -> Outcome {
+    let regex = compile(args, bare)?;
+    let text = bytes(args, 1);
+    let limit = usize::try_from(int(args, 2)).unwrap_or(usize::MAX);
+    call.charge(text.len() / 8)?;
+    let found: Vec<Str> = matches(&regex, text, limit).into_iter().map(|(start, end)| Str::from(&text[start..end])).collect();
+    if found.is_empty() {
+        return Ok(Value::List(List::nil(ListKind::Strings)));
+    }
+    strings(found)
+}
+
+fn replace(call: &mut Call<'_>, args: &[Value], bare: bool, literal: bool) -> Outcome {
+    let regex = compile(args, bare)?;
+    let (text, replacement) = (bytes(args, 1), bytes(args, 2));
+    let mut out = Vec::with_capacity(text.len());
+    let (mut last_end, mut position) = (0, 0);
+    while position <= text.len() {
+        let Some(captures) = regex.captures_at(text, position) else { break };
+        let Some(whole) = captures.get(0) else { break };
+        out.extend_from_slice(&text[last_end..whole.start()]);
+        if whole.end() > last_end || whole.start() == 0 {
+            expand(&captures, replacement, literal, &mut out);
+        }
+        reserve(call, out.len() / 64)?;
+        last_end = whole.end();
+        position = advance(text, position, whole.end());
+    }
+    out.extend_from_slice(&text[last_end..]);
+    reserve(call, out.len())?;
+    string(out)
+}
+
+fn expand(captures: &Captures<'_>, replacement: &[u8], literal: bool, out: &mut Vec<u8>) {
+    if literal { out.extend_from_slice(replacement) } else { captures.expand(replacement, out) }
+}
+
+fn split(call: &mut Call<'_>, args: &[Value], bare: bool) -> Outcome {
+    let regex = compile(args, bare)?;
+    let (text, limit) = (bytes(args, 1), int(args, 2));
+    call.charge(text.len() / 8)?;
+    if limit == 0 {
+        return Ok(Value::List(List::nil(ListKind::Strings)));
+    }
+    if !bytes(args, 0).is_empty() && text.is_empty() {
+        return strings(vec![Str::from("")]);
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut parts = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for (start, stop) in matches(&regex, text, limit) {
+        if parts.len() + 1 == limit {
+            break;
+        }
+        end = start;
+        if stop != 0 {
+            parts.push(Str::from(&text[begin..end]));
+        }
+        begin = stop;
+    }
+    if end != text.len() {
+        parts.push(Str::from(&text[begin..]));
+    }
+    strings(parts)
+}

@@ -1,0 +1,407 @@
+//! Versions and constraints as Masterminds/semver 3.5 reads them.
+//!
+//! Versions are lenient (`v1.2` is 1.2.0). Constraints exclude pre-releases unless a term of the same group names one. Nothing
+//! here follows Cargo's or npm's rules.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Is why a version or a constraint is not one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The text is no version.
+    #[error("invalid semantic version")]
+    Invalid,
+    /// The text is longer than 256 bytes.
+    #[error("version string is too long (max 256 bytes)")]
+    TooLong,
+    /// A number has more than 64 bits.
+    #[error("error parsing version segment: strconv.ParseUint: parsing {0}: value out of range")]
+    OutOfRange(String),
+    /// A numeric part of a pre-release has a leading zero.
+    #[error("version segment starts with 0")]
+    LeadingZero,
+    /// The constraint, or one of its terms, cannot be read.
+    #[error("improper constraint: {0}")]
+    Improper(String),
+    /// A term holds something that is no version.
+    #[error("constraint parser error")]
+    Term,
+    /// The constraint is longer than 512 bytes.
+    #[error("constraint string is too long (max 512 bytes)")]
+    ConstraintTooLong,
+    /// The constraint has more than 32 alternatives.
+    #[error("too many constraint groups (max 32)")]
+    TooManyGroups,
+}
+
+/// Is a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The first number.
+    pub major: u64,
+    /// The second number.
+    pub minor: u64,
+    /// The third number.
+    pub patch: u64,
+    /// What follows the hyphen, if anything.
+    pub prerelease: String,
+    /// What follows the plus sign, if anything.
+    pub metadata: String,
+    original: String,
+}
+
+static LOOSE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"^v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?",
+        r"(?:-([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?",
+        r"(?:\+([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?$"
+    ))
+    .expect("a constant pattern compiles")
+});
+
+impl Version {
+    /// Reads a version leniently (`NewVersion`).
+    pub fn parse(text: &str) -> Result<Version, Error> {
+        if text.len() > 256 {
+            return Err(Error::TooLong);
+        }
+        let parts = LOOSE.captures(text).ok_or(Error::Invalid)?;
+        let part = |i: usize| parts.get(i).map_or("", |m| m.as_str());
+        let number = |i: usize| match part(i) {
+            "" => Ok(0),
+            digits => digits.parse().map_err(|_| Error::OutOfRange(go_template::quote::quote_text(digits))),
+        };
+        let (major, minor, patch) = (number(1)?, number(2)?, number(3)?);
+        let (prerelease, metadata) = (part(4).to_owned(), part(5).to_owned());
+        let leading_zero = |p: &str| p.len() > 1 && p.starts_with('0') && p.bytes().all(|b| b.is_ascii_digit());
+        if prerelease.split('.').any(leading_zero) {
+            return Err(Error::LeadingZero);
+        }
+        Ok(Version { major, minor, patch, prerelease, metadata, original: text.to_owned() })
+    }
+
+    /// Returns the text that was parsed.
+    pub fn original(&self) -> &str {
+        &self.original
+    }
+
+    /// Makes a version of parts; the original is its canonical text.
+    pub fn new(major: u64, minor: u64, patch: u64, prerelease: String, metadata: String) -> Version {
+        let mut version = Version { major, minor, patch, prerelease, metadata, original: String::new() };
+        version.original = version.to_string();
+        version
+    }
+
+    /// Returns the release of other numbers; its original keeps the `v` of this one.
+    pub fn with_numbers(&self, major: u64, minor: u64, patch: u64) -> Version {
+        let mut version = Version::new(major, minor, patch, String::new(), String::new());
+        if self.original.starts_with('v') {
+            version.original.insert(0, 'v');
+        }
+        version
+    }
+
+    /// Compares by precedence; metadata does not count.
+    pub fn compare(&self, other: &Version) -> Ordering {
+        let numbers = (self.major, self.minor, self.patch).cmp(&(other.major, other.minor, other.patch));
+        numbers.then_with(|| compare_prerelease(&self.prerelease, &other.prerelease))
+    }
+
+    fn is_less(&self, other: &Version) -> bool {
+        self.compare(other) == Ordering::Less
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        if !self.prerelease.is_empty() {
+            write!(f, "-{}", self.prerelease)?;
+        }
+        if !self.metadata.is_empty() {
+            write!(f, "+{}", self.metadata)?;
+        }
+        Ok(())
+    }
+}
+
+fn compare_prerelease(a: &str, b: &str) -> Ordering {
+    match (a.is_empty(), b.is_empty()) {
+        (true, true) => return Ordering::Equal,
+        (true, false) => return Ordering::Greater,
+        (false, true) => return Ordering::Less,
+        (false, false) => {}
+    }
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        let order = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => Ordering::Less,
+            (Some(_), None) => Ordering::Greater,
+            (Some(a), Some(b)) => compare_part(a, b),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+fn compare_part(a: &str, b: &str) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Ok(a), Ok(b)) => a.cmp(&b),
+        (Ok(_), Err(_)) => Ordering::Less,
+        (Err(_), Ok(_)) => Ordering::Greater,
+        (Err(_), Err(_)) => a.cmp(b),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    NotEqual,
+    Greater,
+    Less,
+    GreaterEqual,
+    LessEqual,
+    Tilde,
+    Caret,
+}
+
+#[derive(Clone, Debug)]
+struct Term {
+    operator: Operator,
+    version: Version,
+    minor_dirty: bool,
+    patch_dirty: bool,
+    dirty: bool,
+}
+
+/// Is a constraint: alternatives of groups of terms that must all hold.
+#[derive(Clone, Debug)]
+pub struct Constraint {
+    groups: Vec<Vec<Term>>,
+}
+
+const OPS: &str = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
+const VERSION: &str =
+    r"v?([0-9xX|*]+)(\.[0-9xX|*]+)?(\.[0-9xX|*]+)?(-(?:[0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?(\+(?:[0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?";
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a constant pattern compiles")
+}
+
+static TERM: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^[\t\n\x0c\r ]*({OPS})[\t\n\x0c\r ]*{VERSION}[\t\n\x0c\r ]*$")));
+static RANGE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"[\t\n\x0c\r ]*({VERSION})[\t\n\x0c\r ]+-[\t\n\x0c\r ]+({VERSION})[\t\n\x0c\r ]*")));
+static FIND: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"({OPS})[\t\n\x0c\r ]*({VERSION})")));
+static VALID: LazyLock<Regex> = LazyLock::new(|| {
+    let s = r"[\t\n\x0c\r ]";
+    pattern(&format!(r"^({s}*({OPS}){s}*({VERSION}){s}*)((?:{s}+|,{s}*)({OPS}){s}*({VERSION}){s}*)*$"))
+});
+
+impl Constraint {
+    /// Reads a constraint (`NewConstraint`).
+    pub fn parse(text: &str) -> Result<Constraint, Error> {
+        if text.len() > 512 {
+            return Err(Error::ConstraintTooLong);
+        }
+        let text = rewrite_ranges(text);
+        let groups: Vec<&str> = text.split("||").collect();
+        if groups.len() > 32 {
+            return Err(Error::TooManyGroups);
+        }
+        let groups = groups.into_iter().map(group).collect::<Result<_, _>>()?;
+        Ok(Constraint { groups })
+    }
+
+    /// Tells whether the version satisfies the constraint.
+    pub fn check(&self, version: &Version) -> bool {
+        self.groups.iter().any(|group| {
+            let pre = group.iter().any(|term| !term.version.prerelease.is_empty());
+            (version.prerelease.is_empty() || pre) && group.iter().all(|term| term.holds(version))
+        })
+    }
+}
+
+fn rewrite_ranges(text: &str) -> String {
+    let mut out = text.to_owned();
+    for range in RANGE.captures_iter(text) {
+        // Each version brings five groups of its own.
+        let whole = &range[0];
+        let replacement = format!(">= {}, <= {} ", &range[1], &range[7]);
+        out = out.replacen(whole, &replacement, 1);
+    }
+    out
+}
+
+fn group(text: &str) -> Result<Vec<Term>, Error> {
+    let improper = |text: &str| Error::Improper(go_template::quote::quote_text(text));
+    if !VALID.is_match(text) {
+        return Err(improper(text));
+    }
+    let terms: Vec<&str> = FIND.find_iter(text).map(|m| m.as_str()).collect();
+    let terms = if terms.is_empty() { vec![text] } else { terms };
+    terms.into_iter().map(|text| term(text).ok_or_else(|| improper(text))?).collect()
+}
+
+fn term(text: &str) -> Option<Result<Term, Error>> {
+    let parts = TERM.captures(text)?;
+    let part = |i: usize| parts.get(i).map_or("", |m| m.as_str());
+    let operator = match part(1) {
+        "!=" => Operator::NotEqual,
+        ">" => Operator::Greater,
+        "<" => Operator::Less,
+        ">=" | "=>" => Operator::GreaterEqual,
+        "<=" | "=<" => Operator::LessEqual,
+        "~" | "~>" => Operator::Tilde,
+        "^" => Operator::Caret,
+        _ => Operator::Equal,
+    };
+    let open = |part: &str| matches!(part.trim_start_matches('.'), "" | "x" | "X" | "*");
+    let (major, minor, patch, pre) = (part(2), part(3), part(4), part(5));
+    let (mut minor_dirty, mut patch_dirty, mut dirty) = (false, false, false);
+    let text = if open(major) {
+        dirty = true;
+        format!("0.0.0{pre}")
+    } else if open(minor) {
+        (minor_dirty, dirty) = (true, true);
+        format!("{major}.0.0{pre}")
+    } else if open(patch) {
+        (patch_dirty, dirty) = (true, true);
+        format!("{major}{minor}.0{pre}")
+    } else {
+        format!("{major}{minor}{patch}{pre}{}", part(6))
+    };
+    Some(match Version::parse(&text) {
+        Ok(version) => Ok(Term { operator, version, minor_dirty, patch_dirty, dirty }),
+        Err(_) => Err(Error::Term),
+    })
+}
+
+impl Term {
+    fn holds(&self, version: &Version) -> bool {
+        let base = &self.version;
+        let order = version.compare(base);
+        match self.operator {
+            Operator::Equal if self.dirty => self.tilde(version),
+            Operator::Equal => order == Ordering::Equal,
+            Operator::NotEqual => self.not_equal(version),
+            Operator::Greater => self.greater(version),
+            Operator::Less => order == Ordering::Less,
+            Operator::GreaterEqual => order != Ordering::Less,
+            Operator::LessEqual if !self.dirty => order != Ordering::Greater,
+            Operator::LessEqual => {
+                version.major < base.major || version.major == base.major && (version.minor <= base.minor || self.minor_dirty)
+            }
+            Operator::Tilde => self.tilde(version),
+            Operator::Caret => self.caret(version),
+        }
+    }
+
+    fn not_equal(&self, version: &Version) -> bool {
+        let base = &self.version;
+        if !self.dirty {
+            return version.compare(base) != Ordering::Equal;
+        }
+        if base.major != version.major {
+            return true;
+        }
+        if base.minor != version.minor && !self.minor_dirty {
+            return true;
+        }
+        if self.minor_dirty {
+            return false;
+        }
+        if base.patch != version.patch && !self.patch_dirty {
+            return true;
+        }
+        if self.patch_dirty {
+            let either = !version.prerelease.is_empty() || !base.prerelease.is_empty();
+            return either && compare_prerelease(&version.prerelease, &base.prerelease) != Ordering::Equal;
+        }
+        version.compare(base) != Ordering::Equal
+    }
+
+    fn greater(&self, version: &Version) -> bool {
+        let base = &self.version;
+        if !self.dirty || version.major != base.major {
+            return if self.dirty { version.major > base.major } else { version.compare(base) == Ordering::Greater };
+        }
+        if self.minor_dirty {
+            return false;
+        }
+        if self.patch_dirty { version.minor > base.minor } else { version.compare(base) == Ordering::Greater }
+    }
+
+    fn tilde(&self, version: &Version) -> bool {
+        let base = &self.version;
+        if version.is_less(base) {
+            return false;
+        }
+        if (base.major, base.minor, base.patch) == (0, 0, 0) && !self.minor_dirty && !self.patch_dirty {
+            return true;
+        }
+        version.major == base.major && (version.minor == base.minor || self.minor_dirty)
+    }
+
+    fn caret(&self, version: &Version) -> bool {
+        let base = &self.version;
+        if version.is_less(base) || version.major != base.major {
+            return false;
+        }
+        if base.major > 0 || self.minor_dirty {
+            return true;
+        }
+        if version.minor != base.minor {
+            return false;
+        }
+        base.minor > 0 || self.patch_dirty || base.patch == version.patch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Constraint, Error, Version};
+
+    fn check(constraint: &str, version: &str) -> bool {
+        let version = Version::parse(version).expect("a version");
+        Constraint::parse(constraint).expect("a constraint").check(&version)
+    }
+
+    #[test]
+    fn constraints_follow_masterminds() {
+        let cases = [
+            (">1", "1.5.0", false),
+            (">1", "2.0.0", true),
+            (">1.2", "1.2.9", false),
+            ("<=1", "1.5.0", true),
+            ("!=1.0", "1.0.4", false),
+            ("~0.0.0", "5.0.0", true),
+            ("*", "1.0.0-rc1", false),
+            (">=1.20-0", "1.29.1-eks-1", true),
+            (">=1.20", "1.29.1-eks-1", false),
+            ("1.2 - 1.4", "1.4.9", true),
+            ("^0.2", "0.2.9", true),
+            ("^0.0.3", "0.0.4", false),
+            (">=1, <3 || 5.x", "5.7.1", true),
+            (">= 1.16.0-0 < 2", "v1.36.0", true),
+        ];
+        for (constraint, version, want) in cases {
+            assert_eq!(check(constraint, version), want, "{constraint} {version}");
+        }
+    }
+
+    #[test]
+    fn versions_are_lenient_and_errors_masterminds() {
+        assert_eq!(Version::parse("v01.2").map(|v| v.to_string()), Ok("1.2.0".to_owned()));
+        assert_eq!(Version::parse("x"), Err(Error::Invalid));
+        assert_eq!(Constraint::parse("x.y").map(|_| ()).map_err(|e| e.to_string()), Err("improper constraint: \"x.y\"".to_owned()));
+    }
+}
