@@ -1,1 +1,18 @@
 //! Applies, waits and keeps releases over the Kubernetes API.
+//!
+//! [`Cluster`] sits on any service that speaks that API: a live API server or the sandbox in this process. Everything above it,
+//! waiting ([`wait`]) and releases ([`release`]) alike, is the same code for both. This is the only crate that knows `kube`.
+
+mod cluster;
+mod condition;
+mod discovery;
+mod error;
+mod object;
+pub mod release;
+pub mod status;
+pub mod wait;
+
+pub use cluster::{Apply, Cluster, PatchType, Propagation, ServerVersion};
+pub use discovery::Resource;
+pub use error::Error;
+pub use object::{Action, Change, ObjectRef, Selection};

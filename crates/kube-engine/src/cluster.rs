@@ -1,0 +1,427 @@
+//! One cluster, whatever serves it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use serde_json::Value;
+
+use crate::discovery::{Discovery, Resource};
+use crate::error::Error;
+use crate::object::{Action, Change, ObjectRef, Selection};
+
+/// A cluster. Clones share the connection and what is known of its kinds.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    discovery: Arc<Mutex<Option<Arc<Discovery>>>>,
+}
+
+/// What the server says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerVersion {
+    pub git_version: String,
+    pub major: String,
+    pub minor: String,
+}
+
+/// How to apply on the server's side.
+#[derive(Debug, Clone, Copy)]
+pub struct Apply<'a> {
+    pub manager: &'a str,
+    /// Takes fields over from other managers.
+    pub force: bool,
+    /// For namespaced objects that name none.
+    pub default_namespace: Option<&'a str>,
+    pub dry_run: bool,
+}
+
+/// The ways to patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchType {
+    Merge,
+    Json,
+    Strategic,
+}
+
+/// What happens to what an object owns when it is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    Background,
+    Foreground,
+    Orphan,
+}
+
+const JSON: &str = "application/json";
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+/// Objects in one page of a list, as client-go asks for.
+const PAGE: usize = 500;
+/// How often a read is tried that met a busy server.
+const TRIES: u32 = 5;
+
+/// A request before it is sent.
+struct Call<'a> {
+    what: String,
+    method: Method,
+    path: String,
+    query: Vec<(&'a str, String)>,
+    content_type: &'a str,
+    accept: &'a str,
+    body: Vec<u8>,
+}
+
+impl Cluster {
+    /// Returns the cluster behind a service that speaks the Kubernetes API.
+    pub fn over<S, B>(service: S) -> Cluster
+    where
+        S: tower::Service<Request<Body>, Response = http::Response<B>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<tower::BoxError>,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<tower::BoxError>,
+    {
+        Cluster { client: Client::new(service, "default"), discovery: Arc::default() }
+    }
+
+    /// Connects as kubectl would: the given file, `KUBECONFIG`, the default file, or the pod's own account.
+    pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Cluster, Error> {
+        let config = |message: String| Error::Config { message };
+        let options = kube::config::KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
+        let found = match kubeconfig {
+            Some(path) => {
+                let file = kube::config::Kubeconfig::read_from(path).map_err(|error| config(format!("{}: {error}", path.display())))?;
+                kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|error| config(format!("{}: {error}", path.display())))?
+            }
+            None if context.is_some() => kube::Config::from_kubeconfig(&options).await.map_err(|error| config(format!("kubeconfig: {error}")))?,
+            None => kube::Config::infer().await.map_err(|error| {
+                config(format!("there is no way to the cluster: {error}; give --kubeconfig FILE, or --sandbox to run without a cluster"))
+            })?,
+        };
+        let client = Client::try_from(found).map_err(|error| config(format!("kubeconfig: {error}")))?;
+        Ok(Cluster { client, discovery: Arc::default() })
+    }
+
+    /// Returns what the server says it is.
+    pub async fn version(&self) -> Result<ServerVersion, Error> {
+        let value = self.get_json("version", "/version", Vec::new(), JSON).await?;
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(ServerVersion { git_version: text("gitVersion"), major: text("major"), minor: text("minor") })
+    }
+
+    /// Returns `group/version` and `group/version/Kind` of everything served, sorted.
+    pub async fn api_versions(&self) -> Result<Vec<String>, Error> {
+        Ok(self.discovery(true).await?.api_versions())
+    }
+
+    /// Returns a kind; none if the cluster does not have it, which is looked up anew before it is said.
+    pub async fn resource(&self, api_version: &str, kind: &str) -> Result<Option<Resource>, Error> {
+        if let Some(found) = self.discovery(false).await?.get(api_version, kind) {
+            return Ok(Some(found.clone()));
+        }
+        Ok(self.discovery(true).await?.get(api_version, kind).cloned())
+    }
+
+    /// Returns the kinds of one group and version.
+    pub async fn kinds(&self, api_version: &str) -> Result<Vec<Resource>, Error> {
+        let known = self.discovery(false).await?.kinds(api_version);
+        if known.is_empty() { Ok(self.discovery(true).await?.kinds(api_version)) } else { Ok(known) }
+    }
+
+    /// Returns an object; none if it, or its kind, is not there.
+    pub async fn get(&self, object: &ObjectRef) -> Result<Option<Value>, Error> {
+        let Some(resource) = self.resource(&object.api_version, &object.kind).await? else { return Ok(None) };
+        let path = format!("{}/{}", resource.collection(object.namespace.as_deref()), object.name);
+        match self.get_json(&object.to_string(), &path, Vec::new(), JSON).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the objects of a selection, page by page.
+    pub async fn list(&self, selection: &Selection) -> Result<Vec<Value>, Error> {
+        Ok(self.list_at(selection).await?.map(|(objects, _)| objects).unwrap_or_default())
+    }
+
+    /// Returns the objects of a selection with the resourceVersion to watch from; none if the kind is not served.
+    pub(crate) async fn list_at(&self, selection: &Selection) -> Result<Option<(Vec<Value>, String)>, Error> {
+        let Some(resource) = self.resource(&selection.api_version, &selection.kind).await? else { return Ok(None) };
+        let path = resource.collection(selection.namespace.as_deref());
+        let mut objects = Vec::new();
+        let mut next = String::new();
+        loop {
+            let mut query = selectors(selection);
+            query.push(("limit", PAGE.to_string()));
+            if !next.is_empty() {
+                query.push(("continue", next));
+            }
+            let mut page = self.get_json(&format!("list of {}", resource.plural), &path, query, JSON).await?;
+            if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
+                objects.extend(items.into_iter().map(|mut item| {
+                    // Items of a list leave out what the list says of all.
+                    if item.get("kind").is_none() {
+                        item["kind"] = resource.kind.as_str().into();
+                        item["apiVersion"] = resource.api_version().into();
+                    }
+                    item
+                }));
+            }
+            let text = |pointer: &str| page.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            next = text("/metadata/continue");
+            if next.is_empty() {
+                return Ok(Some((objects, text("/metadata/resourceVersion"))));
+            }
+        }
+    }
+
+    /// Watches a selection from a resourceVersion; each line of the stream is one event.
+    pub(crate) async fn watch(&self, selection: &Selection, version: &str) -> Result<impl futures::AsyncBufRead + Unpin + use<>, Error> {
+        let what = format!("watch of {}", selection.kind);
+        let no_kind = || Error::NoKind { what: what.clone(), kind: selection.kind.clone(), api_version: selection.api_version.clone() };
+        let resource = self.resource(&selection.api_version, &selection.kind).await?.ok_or_else(no_kind)?;
+        let mut query = selectors(selection);
+        query.extend([("watch", "true".into()), ("resourceVersion", version.into()), ("allowWatchBookmarks", "true".into())]);
+        let path = resource.collection(selection.namespace.as_deref());
+        let request = Request::get(format!("{path}?{}", encode(&query))).header("accept", JSON).body(Vec::new());
+        let request = request.map_err(|error| Error::Invalid(format!("{what}: {error}")))?;
+        let stream = self.client.request_stream(request).await.map_err(|error| refused(&what, error))?;
+        Ok(Box::pin(stream))
+    }
+
+    /// Creates an object; it must not exist.
+    pub async fn create(&self, object: &Value, manager: &str) -> Result<Change, Error> {
+        let (reference, resource) = self.target(object, None).await?;
+        let call = Call {
+            what: reference.to_string(),
+            method: Method::POST,
+            path: resource.collection(reference.namespace.as_deref()),
+            query: vec![("fieldManager", manager.into()), ("fieldValidation", "Strict".into())],
+            content_type: JSON,
+            accept: JSON,
+            body: object.to_string().into_bytes(),
+        };
+        self.send(call).await?;
+        self.note_write(&reference);
+        Ok(Change { object: reference, action: Action::Created })
+    }
+
+    /// Replaces an object; its resourceVersion, where it has one, must still be the stored one.
+    pub async fn replace(&self, object: &Value, manager: &str) -> Result<Change, Error> {
+        let (reference, resource) = self.target(object, None).await?;
+        let call = Call {
+            what: reference.to_string(),
+            method: Method::PUT,
+            path: format!("{}/{}", resource.collection(reference.namespace.as_deref()), reference.name),
+            query: vec![("fieldManager", manager.into())],
+            content_type: JSON,
+            accept: JSON,
+            body: object.to_string().into_bytes(),
+        };
+        self.send(call).await?;
+        self.note_write(&reference);
+        Ok(Change { object: reference, action: Action::Configured })
+    }
+
+    /// Patches an object or one of its subresources.
+    pub async fn patch(
+        &self,
+        object: &ObjectRef,
+        patch_type: PatchType,
+        body: &Value,
+        subresource: Option<&str>,
+        manager: &str,
+    ) -> Result<Change, Error> {
+        let resource = self.must_have(object).await?;
+        let before = self.get(object).await?;
+        let tail = subresource.map(|name| format!("/{name}")).unwrap_or_default();
+        let call = Call {
+            what: object.to_string(),
+            method: Method::PATCH,
+            path: format!("{}/{}{tail}", resource.collection(object.namespace.as_deref()), object.name),
+            query: vec![("fieldManager", manager.into())],
+            content_type: match patch_type {
+                PatchType::Merge => "application/merge-patch+json",
+                PatchType::Json => "application/json-patch+json",
+                PatchType::Strategic => "application/strategic-merge-patch+json",
+            },
+            accept: JSON,
+            body: body.to_string().into_bytes(),
+        };
+        let (_, after) = self.send(call).await?;
+        self.note_write(object);
+        Ok(Change { object: object.clone(), action: action(before.as_ref(), &after) })
+    }
+
+    /// Deletes an object.
+    pub async fn delete(&self, object: &ObjectRef, propagation: Propagation) -> Result<Change, Error> {
+        let absent = Change { object: object.clone(), action: Action::Absent };
+        let Some(resource) = self.resource(&object.api_version, &object.kind).await? else { return Ok(absent) };
+        let call = Call {
+            what: object.to_string(),
+            method: Method::DELETE,
+            path: format!("{}/{}", resource.collection(object.namespace.as_deref()), object.name),
+            query: vec![("propagationPolicy", format!("{propagation:?}"))],
+            content_type: JSON,
+            accept: JSON,
+            body: Vec::new(),
+        };
+        match self.send(call).await {
+            Ok(_) => {
+                self.note_write(object);
+                Ok(Change { object: object.clone(), action: Action::Deleted })
+            }
+            Err(error) if error.is_not_found() => Ok(absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies an object on the server's side, with strict field validation.
+    ///
+    /// The action tells created, configured and unchanged apart by the resourceVersion before and after.
+    pub async fn apply(&self, object: &Value, options: &Apply<'_>) -> Result<Change, Error> {
+        let (reference, resource) = self.target(object, options.default_namespace).await?;
+        let before = self.get(&reference).await?;
+        let mut query = vec![
+            ("fieldManager", options.manager.to_owned()),
+            ("force", options.force.to_string()),
+            ("fieldValidation", "Strict".to_owned()),
+        ];
+        if options.dry_run {
+            query.push(("dryRun", "All".into()));
+        }
+        let mut body = object.clone();
+        if let (true, Some(namespace)) = (resource.namespaced, &reference.namespace) {
+            body["metadata"]["namespace"] = namespace.as_str().into();
+        }
+        let call = Call {
+            what: reference.to_string(),
+            method: Method::PATCH,
+            path: format!("{}/{}", resource.collection(reference.namespace.as_deref()), reference.name),
+            query,
+            content_type: "application/apply-patch+yaml",
+            accept: JSON,
+            body: body.to_string().into_bytes(),
+        };
+        let (status, after) = self.send(call).await?;
+        self.note_write(&reference);
+        let action = if status == StatusCode::CREATED { Action::Created } else { action(before.as_ref(), &after) };
+        Ok(Change { object: reference, action })
+    }
+
+    /// Returns the name and kind of an object to be written; its namespace is defaulted for namespaced kinds and dropped for others.
+    pub(crate) async fn target(&self, object: &Value, default_namespace: Option<&str>) -> Result<(ObjectRef, Resource), Error> {
+        let mut reference = ObjectRef::of(object).ok_or_else(|| Error::Invalid("an object needs apiVersion, kind and metadata.name".into()))?;
+        let resource = self.must_have(&reference).await?;
+        match (resource.namespaced, &reference.namespace) {
+            (true, None) => reference.namespace = Some(default_namespace.unwrap_or("default").to_owned()),
+            (false, Some(_)) => reference.namespace = None,
+            _ => {}
+        }
+        Ok((reference, resource))
+    }
+
+    async fn must_have(&self, object: &ObjectRef) -> Result<Resource, Error> {
+        self.resource(&object.api_version, &object.kind).await?.ok_or_else(|| Error::NoKind {
+            what: object.to_string(),
+            kind: object.kind.clone(),
+            api_version: object.api_version.clone(),
+        })
+    }
+
+    /// A changed CRD changes what is served.
+    fn note_write(&self, object: &ObjectRef) {
+        if object.kind == "CustomResourceDefinition" || object.kind == "APIService" {
+            *self.discovery.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    async fn discovery(&self, anew: bool) -> Result<Arc<Discovery>, Error> {
+        let known = self.discovery.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known.filter(|_| !anew) {
+            return Ok(known);
+        }
+        let core = self.get_json("discovery", "/api", Vec::new(), AGGREGATED).await?;
+        let groups = self.get_json("discovery", "/apis", Vec::new(), AGGREGATED).await?;
+        let found = Arc::new(Discovery::of(&[core, groups]));
+        *self.discovery.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
+        Ok(found)
+    }
+
+    async fn get_json(&self, what: &str, path: &str, query: Vec<(&str, String)>, accept: &str) -> Result<Value, Error> {
+        let mut pause = Duration::from_millis(200);
+        for attempt in 1.. {
+            let call = Call {
+                what: what.into(),
+                method: Method::GET,
+                path: path.into(),
+                query: query.clone(),
+                content_type: JSON,
+                accept,
+                body: Vec::new(),
+            };
+            match self.send(call).await {
+                Ok((_, value)) => return Ok(value),
+                Err(error) if error.code() == "unavailable" && attempt < TRIES => tokio::time::sleep(pause).await,
+                Err(error) => return Err(error),
+            }
+            pause *= 2;
+        }
+        Err(Error::Strange { what: what.into(), message: "no answer".into() })
+    }
+
+    async fn send(&self, call: Call<'_>) -> Result<(StatusCode, Value), Error> {
+        let uri = if call.query.is_empty() { call.path } else { format!("{}?{}", call.path, encode(&call.query)) };
+        let request = Request::builder().method(call.method).uri(uri).header("accept", call.accept).header("content-type", call.content_type);
+        let request = request.body(Body::from(call.body)).map_err(|error| Error::Invalid(format!("{}: {error}", call.what)))?;
+        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Unreachable { what: call.what.clone(), source };
+        let response = self.client.send(request).await.map_err(|error| unreachable(Box::new(error)))?;
+        let status = response.status();
+        let body = http_body_util::BodyExt::collect(response.into_body()).await.map_err(|error| unreachable(Box::new(error)))?.to_bytes();
+        let value: Value = match serde_json::from_slice(&body) {
+            Ok(value) => value,
+            Err(_) if !status.is_success() => serde_json::json!({ "message": String::from_utf8_lossy(&body).trim(), "reason": status.as_str() }),
+            Err(error) => return Err(Error::Strange { what: call.what, message: error.to_string() }),
+        };
+        if status.is_success() { Ok((status, value)) } else { Err(Error::Refused { what: call.what, code: status.as_u16(), status: Box::new(value) }) }
+    }
+}
+
+fn refused(what: &str, error: kube::Error) -> Error {
+    match error {
+        kube::Error::Api(status) => {
+            let code = status.code;
+            let status = serde_json::to_value(&*status).unwrap_or_default();
+            Error::Refused { what: what.into(), code, status: Box::new(status) }
+        }
+        other => Error::Unreachable { what: what.into(), source: Box::new(other) },
+    }
+}
+
+fn action(before: Option<&Value>, after: &Value) -> Action {
+    let version = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
+    match before {
+        None => Action::Created,
+        Some(before) if version(before) == version(after) => Action::Unchanged,
+        Some(_) => Action::Configured,
+    }
+}
+
+fn selectors(selection: &Selection) -> Vec<(&'static str, String)> {
+    let labels = selection.label_selector.iter().map(|selector| ("labelSelector", selector.clone()));
+    labels.chain(selection.field_selector.iter().map(|selector| ("fieldSelector", selector.clone()))).collect()
+}
+
+/// Encodes a query; everything but unreserved characters is escaped.
+fn encode(query: &[(&str, String)]) -> String {
+    let escape = |text: &str| {
+        let byte = |byte: u8| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        };
+        text.bytes().map(byte).collect::<String>()
+    };
+    query.iter().map(|(key, value)| format!("{key}={}", escape(value))).collect::<Vec<_>>().join("&")
+}

@@ -1,0 +1,265 @@
+//! Waiting for several conditions at once, by watching: one list and one watch for each kind and namespace, no polling.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::AsyncBufReadExt;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::cluster::Cluster;
+pub use crate::condition::Condition;
+use crate::condition::Verdict;
+use crate::error::Error;
+use crate::object::{ObjectRef, Selection};
+
+/// Something that is still waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    pub object: ObjectRef,
+    pub condition: String,
+    /// What was last seen, in a person's words.
+    pub reason: String,
+}
+
+/// Why a wait ended without its conditions.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    #[error("waited {waited:?} for {}", text(.pending))]
+    Timeout { pending: Vec<Pending>, waited: Duration },
+    /// These will not come true by waiting.
+    #[error("{}", text(.pending))]
+    Failed { pending: Vec<Pending> },
+    #[error(transparent)]
+    Cluster(#[from] Error),
+}
+
+fn text(pending: &[Pending]) -> String {
+    pending.iter().map(|pending| format!("{} ({}): {}", pending.object, pending.condition, pending.reason)).collect::<Vec<_>>().join("; ")
+}
+
+/// What one watch found out.
+enum News {
+    /// Everything of the group, anew.
+    Listed(usize, Vec<Value>),
+    /// The cluster does not serve the kind yet.
+    NoKind(usize),
+    Changed(usize, Value),
+    Deleted(usize, Value),
+    Broke(Error),
+}
+
+/// What is known of one kind in one namespace.
+#[derive(Default)]
+struct Group {
+    /// None: not listed yet, or the kind is not served.
+    objects: Option<BTreeMap<String, Value>>,
+}
+
+/// How long a watch rests before it is opened again, so that a server that drops it at once is not flooded.
+const REOPEN: Duration = Duration::from_millis(250);
+
+/// Waits until all conditions hold at the same time, and returns the objects as last seen, in the order given; absent ones are null.
+///
+/// `progress` hears what is pending whenever that changes. A kind that the cluster does not serve counts as an object that does not exist.
+pub async fn until(
+    cluster: &Cluster,
+    wanted: &[(ObjectRef, Condition)],
+    timeout: Duration,
+    progress: &(dyn Fn(&[Pending]) + Send + Sync),
+) -> Result<Vec<Value>, WaitError> {
+    let started = Instant::now();
+    let (groups, of) = group(cluster, wanted).await?;
+    let (sender, mut news) = mpsc::channel(256);
+    let mut watches = JoinSet::new();
+    for (index, selection) in groups.iter().enumerate() {
+        watches.spawn(follow(cluster.clone(), index, selection.clone(), sender.clone()));
+    }
+    drop(sender);
+    let mut known: Vec<Group> = groups.iter().map(|_| Group::default()).collect();
+    let mut heard = vec![false; groups.len()];
+    let mut shown: Option<Vec<Pending>> = None;
+    loop {
+        if heard.iter().all(|heard| *heard) {
+            match judge(wanted, &of, &known) {
+                Ok(seen) => return Ok(seen),
+                Err((pending, true)) => return Err(WaitError::Failed { pending }),
+                Err((pending, false)) => {
+                    if shown.as_ref() != Some(&pending) {
+                        progress(&pending);
+                        shown = Some(pending);
+                    }
+                }
+            }
+        }
+        let left = timeout.saturating_sub(started.elapsed());
+        match tokio::time::timeout(left, news.recv()).await {
+            Ok(Some(news)) => heard[learn(news, &mut known)?] = true,
+            Ok(None) => return Err(WaitError::Cluster(Error::Strange { what: "wait".into(), message: "all watches ended".into() })),
+            Err(_) => {
+                let pending = judge(wanted, &of, &known).err().map(|(pending, _)| pending).unwrap_or_default();
+                return Err(WaitError::Timeout { pending, waited: started.elapsed() });
+            }
+        }
+    }
+}
+
+/// Returns the selections to watch, and for each wanted object which of them it is in.
+async fn group(cluster: &Cluster, wanted: &[(ObjectRef, Condition)]) -> Result<(Vec<Selection>, Vec<usize>), Error> {
+    let mut groups: BTreeMap<(String, String, Option<String>), Vec<usize>> = BTreeMap::new();
+    for (index, (object, _)) in wanted.iter().enumerate() {
+        groups.entry((object.api_version.clone(), object.kind.clone(), object.namespace.clone())).or_default().push(index);
+    }
+    let mut of = vec![0; wanted.len()];
+    let mut selections = Vec::new();
+    for ((api_version, kind, namespace), members) in groups {
+        // A single object is watched alone: other objects of its kind may be many.
+        let first = &wanted[members[0]].0;
+        let single = members.iter().all(|index| wanted[*index].0 == *first);
+        let field_selector = single.then(|| format!("metadata.name={}", first.name));
+        for index in members {
+            of[index] = selections.len();
+        }
+        let namespaced = cluster.resource(&api_version, &kind).await?.is_none_or(|resource| resource.namespaced);
+        let namespace = namespace.filter(|_| namespaced);
+        selections.push(Selection { api_version, kind, namespace, label_selector: None, field_selector });
+    }
+    Ok((selections, of))
+}
+
+/// Returns what was seen, or what is pending and whether some of it never comes true.
+fn judge(wanted: &[(ObjectRef, Condition)], of: &[usize], known: &[Group]) -> Result<Vec<Value>, (Vec<Pending>, bool)> {
+    let mut seen = Vec::with_capacity(wanted.len());
+    let mut pending = Vec::new();
+    let mut failed = Vec::new();
+    for ((object, condition), group) in wanted.iter().zip(of) {
+        let objects = known[*group].objects.as_ref();
+        let found = objects.and_then(|objects| objects.get(&object.name));
+        let line = |reason: String| Pending { object: object.clone(), condition: condition.to_string(), reason };
+        match condition.judge(found) {
+            Verdict::Holds => seen.push(found.cloned().unwrap_or_default()),
+            Verdict::Not(_) if objects.is_none() => pending.push(line(format!("the cluster has no kind {} in {} yet", object.kind, object.api_version))),
+            Verdict::Not(reason) => pending.push(line(reason)),
+            Verdict::Never(reason) => failed.push(line(reason)),
+        }
+    }
+    match (pending.is_empty(), failed.is_empty()) {
+        (true, true) => Ok(seen),
+        (_, false) => Err((failed, true)),
+        (false, true) => Err((pending, false)),
+    }
+}
+
+/// Takes news into what is known and returns the group it was about.
+fn learn(news: News, known: &mut [Group]) -> Result<usize, Error> {
+    let name = |object: &Value| object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    match news {
+        News::Listed(group, objects) => {
+            known[group].objects = Some(objects.into_iter().map(|object| (name(&object), object)).collect());
+            Ok(group)
+        }
+        News::NoKind(group) => {
+            known[group].objects = None;
+            Ok(group)
+        }
+        News::Changed(group, object) => {
+            known[group].objects.get_or_insert_default().insert(name(&object), object);
+            Ok(group)
+        }
+        News::Deleted(group, object) => {
+            known[group].objects.get_or_insert_default().remove(&name(&object));
+            Ok(group)
+        }
+        News::Broke(error) => Err(error),
+    }
+}
+
+/// Lists and watches until nobody listens any more.
+async fn follow(cluster: Cluster, group: usize, selection: Selection, news: mpsc::Sender<News>) {
+    loop {
+        let listed = match cluster.list_at(&selection).await {
+            Ok(Some((objects, version))) => {
+                if news.send(News::Listed(group, objects)).await.is_err() {
+                    return;
+                }
+                watch(&cluster, group, &selection, version, &news).await
+            }
+            Ok(None) => {
+                if news.send(News::NoKind(group)).await.is_err() {
+                    return;
+                }
+                served(&cluster, &selection).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = listed.or_else(|error| if error.retryable() { Ok(()) } else { Err(error) }) {
+            // The receiver may be gone: then nobody is interested in the error either.
+            let _ = news.send(News::Broke(error)).await;
+            return;
+        }
+        if news.is_closed() {
+            return;
+        }
+        tokio::time::sleep(REOPEN).await;
+    }
+}
+
+/// Passes events on until the watch ends, for whatever reason: the caller lists anew.
+async fn watch(cluster: &Cluster, group: usize, selection: &Selection, mut version: String, news: &mpsc::Sender<News>) -> Result<(), Error> {
+    loop {
+        let stream = match cluster.watch(selection, &version).await {
+            Ok(stream) => stream,
+            Err(Error::Refused { code: 410, .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut lines = stream.lines();
+        let before = version.clone();
+        while let Some(Ok(line)) = futures::StreamExt::next(&mut lines).await {
+            let Ok(mut event) = serde_json::from_str::<Value>(&line) else { return Ok(()) };
+            let object = event.get_mut("object").map(Value::take).unwrap_or_default();
+            if let Some(seen) = object.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
+                version = seen.to_owned();
+            }
+            let message = match event.get("type").and_then(Value::as_str) {
+                Some("ADDED" | "MODIFIED") => News::Changed(group, object),
+                Some("DELETED") => News::Deleted(group, object),
+                Some("BOOKMARK") => continue,
+                // Too old, or anything else: list anew.
+                _ => return Ok(()),
+            };
+            if news.send(message).await.is_err() {
+                return Ok(());
+            }
+        }
+        if before == version {
+            tokio::time::sleep(REOPEN).await;
+        }
+    }
+}
+
+/// Returns when the cluster may serve a kind that it does not serve now: some CRD changed.
+async fn served(cluster: &Cluster, selection: &Selection) -> Result<(), Error> {
+    let definitions = Selection {
+        api_version: "apiextensions.k8s.io/v1".into(),
+        kind: "CustomResourceDefinition".into(),
+        ..Selection::default()
+    };
+    let Some((_, version)) = cluster.list_at(&definitions).await? else { return Ok(()) };
+    // Between the look-up and this list it may have come.
+    if cluster.resource(&selection.api_version, &selection.kind).await?.is_some() {
+        return Ok(());
+    }
+    let stream = match cluster.watch(&definitions, &version).await {
+        Ok(stream) => stream,
+        Err(Error::Refused { code: 410, .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut lines = stream.lines();
+    while let Some(Ok(_)) = futures::StreamExt::next(&mut lines).await {
+        if cluster.resource(&selection.api_version, &selection.kind).await?.is_some() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
