@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::kinds::{Resource, ResourceId};
-use crate::objects::{self, Deletion, Ownership, text};
+use crate::objects::{self, Ownership, text};
 use crate::request::Caller;
 use crate::store::{Change, ObjectKey, State};
 use crate::{crd, effects, workloads};
@@ -166,11 +166,9 @@ fn empty_namespaces(state: &mut State) {
 
 /// Returns whether nothing is left.
 fn delete_contents(state: &mut State, namespace: &str) -> bool {
-    let caller = Caller::internal("namespace-controller");
     for resource in state.kinds.all_preferred().iter().filter(|resource| resource.namespaced) {
         for object in in_namespace(state, resource, namespace) {
-            // A deletion without preconditions is never refused.
-            drop(objects::delete(state, &caller, resource, &object, &Deletion::default()));
+            objects::delete_anyway(state, resource, &object);
         }
     }
     !state.collections.values().any(|collection| collection.objects.keys().any(|(of, _)| of == namespace))

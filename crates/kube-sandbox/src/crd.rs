@@ -38,7 +38,9 @@ pub(crate) fn check(definition: &Value) -> Vec<Cause> {
         let why = format!("must be spec.names.plural+\".\"+spec.group");
         causes.push(Cause::invalid("metadata.name", &name.into(), why));
     }
-    for (field, value) in [("spec.group", &spec["group"]), ("spec.names.plural", &spec["names"]["plural"]), ("spec.names.kind", &spec["names"]["kind"])] {
+    for (field, value) in
+        [("spec.group", &spec["group"]), ("spec.names.plural", &spec["names"]["plural"]), ("spec.names.kind", &spec["names"]["kind"])]
+    {
         if word(value).is_empty() {
             causes.push(Cause::required(field, ""));
         }
@@ -121,9 +123,7 @@ fn resource(definition: &Value, version: &Value) -> Resource {
 
 /// Returns the status of a definition whose names nobody else has.
 pub(crate) fn established_status(definition: &Value, now: &str) -> Value {
-    let condition = |kind: &str, reason: &str, message: &str| {
-        json!({ "type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now })
-    };
+    let condition = |kind: &str, reason: &str, message: &str| json!({ "type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now });
     let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
     let stored: Vec<&Value> = versions.filter(|version| version["storage"] == true).map(|version| &version["name"]).collect();
     json!({

@@ -28,8 +28,13 @@ pub(crate) fn decode(resource: &Resource, object: &mut Value, caller: &mut Calle
         Strictness::Ignore => {}
         Strictness::Warn => caller.warnings.extend(found),
         Strictness::Strict => {
-            let message = format!("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
-                resource.kind, resource.version, resource.kind, found.join(", "));
+            let message = format!(
+                "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                resource.kind,
+                resource.version,
+                resource.kind,
+                found.join(", ")
+            );
             return Err(Failure::bad_request(message));
         }
     }
@@ -45,8 +50,10 @@ pub(crate) fn clean(resource: &Resource, object: &mut Value) -> Result<Vec<Strin
     }
     if let Some((path, is, wanted)) = decoding.mismatch {
         let kind = &resource.kind;
-        let message = format!("{kind} in version \"{}\" cannot be handled as a {kind}: json: cannot unmarshal {is} into Go struct field {kind}.{path} of type {wanted}",
-            resource.version);
+        let message = format!(
+            "{kind} in version \"{}\" cannot be handled as a {kind}: json: cannot unmarshal {is} into Go struct field {kind}.{path} of type {wanted}",
+            resource.version
+        );
         return Err(Failure::bad_request(message));
     }
     set_defaults(&resource.schema, object, resource.custom);

@@ -39,6 +39,7 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         ("", "services") => within(object, "spec", service),
         ("", "secrets") => secret(object),
         ("", "namespaces") => namespace(object),
+        ("batch", "jobs") => within(object, "spec", job_spec),
         ("", "persistentvolumeclaims") => within(object, "spec", |spec| put(spec, "volumeMode", "Filesystem")),
         ("", "persistentvolumes") => within(object, "spec", |spec| {
             put(spec, "volumeMode", "Filesystem");
@@ -51,7 +52,6 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
             put(spec, "replicas", 1);
             template(spec);
         }),
-        ("batch", "jobs") => job(object),
         ("batch", "cronjobs") => within(object, "spec", cron_job),
         ("networking.k8s.io", "networkpolicies") => within(object, "spec", network_policy),
         ("autoscaling", "horizontalpodautoscalers") => within(object, "spec", |spec| put(spec, "minReplicas", 1)),
@@ -65,7 +65,9 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
             webhook(hook);
             put(hook, "reinvocationPolicy", "Never");
         }),
-        ("apiregistration.k8s.io", "apiservices") => within(object, "spec", |spec| within(spec, "service", |service| put(service, "port", 443))),
+        ("apiregistration.k8s.io", "apiservices") => {
+            within(object, "spec", |spec| within(spec, "service", |service| put(service, "port", 443)))
+        }
         (crate::crd::GROUP, crate::crd::PLURAL) => crate::crd::defaults(object),
         _ => {}
     }
@@ -101,16 +103,18 @@ fn namespace(object: &mut Value) {
         object["metadata"]["labels"] = json!({});
     }
     object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
-    if !object["spec"].is_object() {
-        object["spec"] = json!({});
-    }
-    if !object["metadata"]["deletionTimestamp"].is_string() {
+}
+
+/// Does what the registry does to a new object after its fields have got their owners.
+pub(crate) fn prepare_new(resource: &Resource, object: &mut Value) {
+    if resource.is("", "namespaces") {
         put(&mut object["spec"], "finalizers", json!(["kubernetes"]));
+        object["status"] = json!({ "phase": "Active" });
+    } else if resource.is("batch", "jobs") {
+        job_selector(object);
+    } else if resource.is("", "persistentvolumeclaims") || resource.is("", "pods") {
+        object["status"] = json!({ "phase": "Pending" });
     }
-    if !object["status"].is_object() {
-        object["status"] = json!({});
-    }
-    put(&mut object["status"], "phase", "Active");
 }
 
 fn role_binding(object: &mut Value) {
@@ -208,34 +212,31 @@ fn rolling(spec: &mut Value, key: &str, defaults: Value) {
     }
 }
 
-fn job(object: &mut Value) {
-    let uid = object["metadata"]["uid"].clone();
-    let name = object["metadata"]["name"].clone();
+/// A Job finds its pods by its uid (pkg/registry/batch/job/strategy.go, `generateSelector`).
+fn job_selector(object: &mut Value) {
+    let (uid, name) = (object["metadata"]["uid"].clone(), object["metadata"]["name"].clone());
     within(object, "spec", |spec| {
-        job_spec(spec);
-        // Once it has a uid, a Job finds its pods by it (pkg/registry/batch/job/strategy.go, generateSelector).
-        if uid.is_string() && spec["manualSelector"] != true && spec["selector"].is_null() {
-            let key = "batch.kubernetes.io/controller-uid";
-            spec["selector"] = json!({ "matchLabels": { key: uid } });
-            let labels = labels_of_template(spec);
-            for (key, value) in [(key, &uid), ("controller-uid", &uid), ("batch.kubernetes.io/job-name", &name), ("job-name", &name)] {
-                labels.insert(key.into(), value.clone());
-            }
+        if spec["manualSelector"] == true || !spec["selector"].is_null() {
+            return;
+        }
+        let key = "batch.kubernetes.io/controller-uid";
+        spec["selector"] = json!({ "matchLabels": { key: uid } });
+        let labels = labels_of_template(spec);
+        for (key, value) in [(key, &uid), ("controller-uid", &uid), ("batch.kubernetes.io/job-name", &name), ("job-name", &name)] {
+            labels.insert(key.into(), value.clone());
         }
     });
 }
 
 fn labels_of_template(spec: &mut Value) -> &mut Map<String, Value> {
-    for key in ["/template", "/template/metadata", "/template/metadata/labels"] {
-        let (parent, last) = key.rsplit_once('/').unwrap_or(("", key));
-        if let Some(Value::Object(map)) = spec.pointer_mut(parent) {
-            let member = map.entry(last).or_insert_with(|| json!({}));
-            if !member.is_object() {
-                *member = json!({});
-            }
+    fn object_at<'a>(parent: &'a mut Value, key: &str) -> &'a mut Value {
+        if !parent[key].is_object() {
+            parent[key] = json!({});
         }
+        &mut parent[key]
     }
-    spec["template"]["metadata"]["labels"].as_object_mut().expect("the loop above made every step an object")
+    let labels = object_at(object_at(object_at(spec, "template"), "metadata"), "labels");
+    labels.as_object_mut().expect("object_at makes an object")
 }
 
 fn job_spec(spec: &mut Value) {
@@ -246,11 +247,7 @@ fn job_spec(spec: &mut Value) {
     put(spec, "backoffLimit", 6);
     put(spec, "completionMode", "NonIndexed");
     put(spec, "suspend", false);
-    put(spec, "manualSelector", Value::Null);
     put(spec, "podReplacementPolicy", if spec["podFailurePolicy"].is_object() { "Failed" } else { "TerminatingOrFailed" });
-    if let Some(map) = spec.as_object_mut() {
-        map.retain(|_, value| !value.is_null());
-    }
     template(spec);
 }
 

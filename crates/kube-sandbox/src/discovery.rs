@@ -49,14 +49,19 @@ fn version(git_version: &str) -> Value {
 
 fn aggregated_list(kinds: &Kinds, core: bool) -> Value {
     let groups = kinds.groups().iter().filter(|(name, _)| name.is_empty() == core);
-    let items: Vec<Value> = groups.map(|(name, versions)| {
-        let versions: Vec<Value> = versions.iter().map(|version| {
-            let resources: Vec<Value> = kinds.of_group(name, version).map(|resource| resource.discovery()).collect();
-            json!({ "version": version, "resources": resources, "freshness": "Current" })
-        }).collect();
-        let meta = if name.is_empty() { json!({}) } else { json!({ "name": name }) };
-        json!({ "metadata": meta, "versions": versions })
-    }).collect();
+    let items: Vec<Value> = groups
+        .map(|(name, versions)| {
+            let versions: Vec<Value> = versions
+                .iter()
+                .map(|version| {
+                    let resources: Vec<Value> = kinds.of_group(name, version).map(|resource| resource.discovery()).collect();
+                    json!({ "version": version, "resources": resources, "freshness": "Current" })
+                })
+                .collect();
+            let meta = if name.is_empty() { json!({}) } else { json!({ "name": name }) };
+            json!({ "metadata": meta, "versions": versions })
+        })
+        .collect();
     json!({ "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items })
 }
 
@@ -68,7 +73,8 @@ fn group_entry(name: &str, versions: &[String]) -> Value {
 }
 
 fn group_list(kinds: &Kinds) -> Value {
-    let groups: Vec<Value> = kinds.groups().iter().filter(|(name, _)| !name.is_empty()).map(|(name, versions)| group_entry(name, versions)).collect();
+    let groups: Vec<Value> =
+        kinds.groups().iter().filter(|(name, _)| !name.is_empty()).map(|(name, versions)| group_entry(name, versions)).collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 

@@ -175,7 +175,8 @@ fn effect(value: &Value, at: &str) -> Result<Effect, EffectsError> {
 pub(crate) fn declare(state: &mut State, declared: &Value) -> Result<(), EffectsError> {
     object(declared, "effects", "effects")?;
     let effects = list(&declared["effects"], "effects")?;
-    let read: Vec<Effect> = effects.iter().enumerate().map(|(at, value)| effect(value, &format!("effects[{at}]"))).collect::<Result<_, _>>()?;
+    let read: Vec<Effect> =
+        effects.iter().enumerate().map(|(at, value)| effect(value, &format!("effects[{at}]"))).collect::<Result<_, _>>()?;
     for effect in read {
         // Declaring the same again is no second effect.
         if !state.effects.0.iter().any(|known| known.source == effect.source) {
@@ -255,7 +256,12 @@ fn apply(state: &mut State, wanted: &Value, manager: &str) -> bool {
     match status {
         None => true,
         Some(status) => {
-            let reference = Reference { api_version: word("apiVersion").into(), kind: word("kind").into(), namespace, name: text(&object, "name").into() };
+            let reference = Reference {
+                api_version: word("apiVersion").into(),
+                kind: word("kind").into(),
+                namespace,
+                name: text(&object, "name").into(),
+            };
             write_status(state, &reference, &status, manager)
         }
     }
@@ -263,7 +269,9 @@ fn apply(state: &mut State, wanted: &Value, manager: &str) -> bool {
 
 /// Lays a declared status over the one that is there. Conditions without a time keep theirs, or get the present.
 fn write_status(state: &mut State, reference: &Reference, set: &Value, manager: &str) -> bool {
-    let (Some(live), Some(resource)) = (find(state, reference), state.kinds.by_kind(&reference.api_version, &reference.kind)) else { return false };
+    let (Some(live), Some(resource)) = (find(state, reference), state.kinds.by_kind(&reference.api_version, &reference.kind)) else {
+        return false;
+    };
     let mut status = live["status"].as_object().cloned().unwrap_or_default();
     for (key, value) in set.as_object().into_iter().flatten() {
         status.insert(key.clone(), value.clone());

@@ -89,11 +89,33 @@ impl Resource {
     /// Tells whether the object counts generations (pkg/registry of Kubernetes v1.36.3, the strategies that set it to 1).
     pub(crate) fn has_generation(&self) -> bool {
         const COUNTED: [&str; 27] = [
-            "customresourcedefinitions", "cronjobs", "daemonsets", "deployments", "deviceclasses", "endpointslices", "flowschemas",
-            "ingressclasses", "ingresses", "jobs", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
-            "mutatingwebhookconfigurations", "networkpolicies", "poddisruptionbudgets", "pods", "podtemplates", "priorityclasses",
-            "prioritylevelconfigurations", "replicasets", "replicationcontrollers", "resourceslices", "devicetaintrules", "statefulsets",
-            "validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations",
+            "customresourcedefinitions",
+            "cronjobs",
+            "daemonsets",
+            "deployments",
+            "deviceclasses",
+            "endpointslices",
+            "flowschemas",
+            "ingressclasses",
+            "ingresses",
+            "jobs",
+            "mutatingadmissionpolicies",
+            "mutatingadmissionpolicybindings",
+            "mutatingwebhookconfigurations",
+            "networkpolicies",
+            "poddisruptionbudgets",
+            "pods",
+            "podtemplates",
+            "priorityclasses",
+            "prioritylevelconfigurations",
+            "replicasets",
+            "replicationcontrollers",
+            "resourceslices",
+            "devicetaintrules",
+            "statefulsets",
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+            "validatingwebhookconfigurations",
         ];
         self.custom || COUNTED.contains(&self.plural())
     }
@@ -230,11 +252,7 @@ fn read_resource(group: &str, version: &str, entry: &Value) -> Resource {
     let list = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
     let kind = text(&entry["responseKind"]["kind"]);
     let own = |sub: &str| entry["subresources"].as_array().is_some_and(|s| s.iter().any(|s| s["subresource"] == sub));
-    let scale = own("scale").then(|| ScalePaths {
-        spec: ".spec.replicas".into(),
-        status: ".status.replicas".into(),
-        selector: None,
-    });
+    let scale = own("scale").then(|| ScalePaths { spec: ".spec.replicas".into(), status: ".status.replicas".into(), selector: None });
     Resource {
         id: ResourceId { group: group.to_owned(), plural: text(&entry["resource"]) },
         version: version.to_owned(),

@@ -216,7 +216,8 @@ impl Sandbox {
         let mut response = match answer.result {
             Ok(Reply::Json(code, value)) => {
                 let discovery = value["kind"] == "APIGroupDiscoveryList";
-                let content_type = if discovery { "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList" } else { "application/json" };
+                let content_type =
+                    if discovery { "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList" } else { "application/json" };
                 full(code, content_type, value.to_string())
             }
             Ok(Reply::Text(code, text)) => full(code, "text/plain; charset=utf-8", text),

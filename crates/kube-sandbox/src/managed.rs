@@ -12,7 +12,7 @@ use crate::fields::{FieldSet, Step};
 use crate::kinds::Resource;
 use crate::request::Caller;
 use crate::schema::Schema;
-use crate::typed::{compare, check_applied, fields_of, merge, remove_fields, same};
+use crate::typed::{check_applied, compare, fields_of, merge, remove_fields, same};
 
 /// What makes two entries the same one. The version counts for updates only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +76,9 @@ fn write(object: &mut Value, owners: &Owners) {
         return;
     }
     let mut sorted: Vec<(&Owner, &Owned)> = owners.iter().collect();
-    sorted.sort_by_key(|(owner, owned)| (!owner.applied, owned.time.clone(), owner.name.clone(), owned.version.clone(), owner.subresource.clone()));
+    sorted.sort_by_key(|(owner, owned)| {
+        (!owner.applied, owned.time.clone(), owner.name.clone(), owned.version.clone(), owner.subresource.clone())
+    });
     let entries = sorted.into_iter().map(|(owner, owned)| {
         let mut entry = json!({
             "manager": owner.name,
@@ -99,9 +101,18 @@ fn write(object: &mut Value, owners: &Owners) {
 /// Fields that nobody owns (stripmeta.go).
 fn strip(fields: &FieldSet) -> FieldSet {
     let stripped = FieldSet::of_fields(&[
-        &["apiVersion"], &["kind"], &["metadata"], &["metadata", "name"], &["metadata", "namespace"], &["metadata", "creationTimestamp"],
-        &["metadata", "selfLink"], &["metadata", "uid"], &["metadata", "clusterName"], &["metadata", "generation"],
-        &["metadata", "managedFields"], &["metadata", "resourceVersion"],
+        &["apiVersion"],
+        &["kind"],
+        &["metadata"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "selfLink"],
+        &["metadata", "uid"],
+        &["metadata", "clusterName"],
+        &["metadata", "generation"],
+        &["metadata", "managedFields"],
+        &["metadata", "resourceVersion"],
     ]);
     fields.difference(&stripped)
 }
@@ -170,7 +181,8 @@ pub(crate) fn record_update(resource: &Resource, live: Option<&Value>, object: &
     let taken = strip(&taken);
     if !taken.is_empty() {
         let owner = Owner::updater(resource, &caller.manager, subresource);
-        let entry = owners.entry(owner).or_insert_with(|| Owned { version: resource.api_version(), time: None, fields: FieldSet::default() });
+        let entry =
+            owners.entry(owner).or_insert_with(|| Owned { version: resource.api_version(), time: None, fields: FieldSet::default() });
         entry.fields = entry.fields.union(&taken);
         entry.time = Some(now.to_owned());
     }
@@ -195,7 +207,13 @@ pub(crate) struct ApplyOptions<'a> {
 /// Applies a configuration to an object (`{}` if there is none yet) and records ownership in the result.
 ///
 /// Returns the live object untouched, times and all, if nothing changes.
-pub(crate) fn apply(resource: &Resource, live: Option<&Value>, config: &Value, caller: &Caller, options: ApplyOptions<'_>) -> Result<Value, Failure> {
+pub(crate) fn apply(
+    resource: &Resource,
+    live: Option<&Value>,
+    config: &Value,
+    caller: &Caller,
+    options: ApplyOptions<'_>,
+) -> Result<Value, Failure> {
     check_config(resource, config)?;
     let schema = &*resource.schema;
     let empty = if resource.custom { json!({ "metadata": {} }) } else { skeleton(schema) };
@@ -247,8 +265,14 @@ fn check_config(resource: &Resource, config: &Value) -> Result<(), Failure> {
         return Ok(());
     }
     let text = |key: &str| config["metadata"][key].as_str().unwrap_or_default();
-    let message = format!("failed to create typed patch object ({}/{}; {}, Kind={}): {}", text("namespace"), text("name"), resource.api_version(),
-        resource.kind, if problems.len() == 1 { problems.remove(0) } else { format!("errors:\n  {}", problems.join("\n  ")) });
+    let message = format!(
+        "failed to create typed patch object ({}/{}; {}, Kind={}): {}",
+        text("namespace"),
+        text("name"),
+        resource.api_version(),
+        resource.kind,
+        if problems.len() == 1 { problems.remove(0) } else { format!("errors:\n  {}", problems.join("\n  ")) }
+    );
     Err(Failure::new(500, "", message))
 }
 
@@ -272,9 +296,10 @@ fn refuse_conflicts(owners: &Owners, me: &Owner, taken: &FieldSet) -> Result<(),
     if conflicts.is_empty() {
         return Ok(());
     }
-    let causes: Vec<Cause> = conflicts.iter().map(|(owner, path)| Cause {
-        reason: "FieldManagerConflict", message: format!("conflict with {owner}"), field: path.clone(),
-    }).collect();
+    let causes: Vec<Cause> = conflicts
+        .iter()
+        .map(|(owner, path)| Cause { reason: "FieldManagerConflict", message: format!("conflict with {owner}"), field: path.clone() })
+        .collect();
     Err(Failure::new(409, "Conflict", conflict_message(&conflicts)).with_causes(&causes))
 }
 

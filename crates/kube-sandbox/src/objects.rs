@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::decode::{decode, validate_custom};
+use crate::decode::{self, decode, validate_custom};
 use crate::failure::Failure;
 use crate::kinds::Resource;
 use crate::managed;
@@ -40,8 +40,14 @@ pub(crate) fn identify(resource: &Resource, namespace: &str, name: &str, object:
         match object[key].as_str().unwrap_or_default() {
             "" => object[key] = expected.into(),
             is if is == expected => {}
-            is if key == "kind" => return Err(Failure::bad_request(format!("{is} in version {:?} cannot be handled as a {expected}", resource.version))),
-            is => return Err(Failure::bad_request(format!("the API version in the data ({is}) does not match the expected API version ({expected})"))),
+            is if key == "kind" => {
+                return Err(Failure::bad_request(format!("{is} in version {:?} cannot be handled as a {expected}", resource.version)));
+            }
+            is => {
+                return Err(Failure::bad_request(format!(
+                    "the API version in the data ({is}) does not match the expected API version ({expected})"
+                )));
+            }
         }
     }
     if !object["metadata"].is_object() {
@@ -68,14 +74,26 @@ pub(crate) fn identify(resource: &Resource, namespace: &str, name: &str, object:
 }
 
 /// Creates an object.
-pub(crate) fn create(state: &mut State, caller: &mut Caller, resource: &Resource, namespace: &str, mut object: Value) -> Result<Outcome, Failure> {
+pub(crate) fn create(
+    state: &mut State,
+    caller: &mut Caller,
+    resource: &Resource,
+    namespace: &str,
+    mut object: Value,
+) -> Result<Outcome, Failure> {
     identify(resource, namespace, "", &mut object)?;
     decode(resource, &mut object, caller)?;
     create_decoded(state, caller, resource, object, Ownership::Compare)
 }
 
 /// Creates an object that has been decoded already.
-pub(crate) fn create_decoded(state: &mut State, caller: &mut Caller, resource: &Resource, mut object: Value, ownership: Ownership) -> Result<Outcome, Failure> {
+pub(crate) fn create_decoded(
+    state: &mut State,
+    caller: &mut Caller,
+    resource: &Resource,
+    mut object: Value,
+    ownership: Ownership,
+) -> Result<Outcome, Failure> {
     let (group, plural) = (resource.group(), resource.plural());
     if !text(&object, "resourceVersion").is_empty() && text(&object, "resourceVersion") != "0" {
         return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
@@ -86,22 +104,31 @@ pub(crate) fn create_decoded(state: &mut State, caller: &mut Caller, resource: &
     if state.get(&resource.id, &namespace, &name).is_some() {
         return Err(Failure::already_exists(group, plural, &name));
     }
-    defaults::apply(resource, &mut object);
-    if resource.has_status() && !keeps_status(resource)
-        && let Some(map) = object.as_object_mut()
-    {
-        map.remove("status");
+    if resource.has_status() && !keeps_status(resource) {
+        clear_status(resource, &mut object);
     }
+    defaults::apply(resource, &mut object);
     stamp_new(state, resource, &mut object);
     if ownership == Ownership::Compare {
         managed::record_update(resource, None, &mut object, caller, "", &state.now());
     }
+    defaults::prepare_new(resource, &mut object);
     validate(state, resource, None, &mut object)?;
     if caller.dry_run {
         return Ok((Arc::new(object), true));
     }
     let stored = state.put(resource, object);
     Ok((stored, true))
+}
+
+fn clear_status(resource: &Resource, object: &mut Value) {
+    let Some(map) = object.as_object_mut() else { return };
+    map.remove("status");
+    if let Some(default) = resource.schema.member("status").and_then(|status| status.default.clone()) {
+        map.insert("status".into(), default);
+    }
+    // Statuses that are Go structs have members that are structs.
+    decode::set_defaults(&resource.schema, object, resource.custom);
 }
 
 /// Kinds whose create takes a status along (the node's strategy; kinds without such a strategy have no status subresource).
@@ -156,14 +183,27 @@ fn validate(state: &mut State, resource: &Resource, old: Option<&Value>, object:
 }
 
 /// Replaces an object by what a client sent.
-pub(crate) fn update(state: &mut State, caller: &mut Caller, resource: &Resource, subresource: &str, live: &Arc<Value>, mut object: Value) -> Result<Outcome, Failure> {
+pub(crate) fn update(
+    state: &mut State,
+    caller: &mut Caller,
+    resource: &Resource,
+    subresource: &str,
+    live: &Arc<Value>,
+    mut object: Value,
+) -> Result<Outcome, Failure> {
     decode(resource, &mut object, caller)?;
     update_decoded(state, caller, resource, subresource, live, object, Ownership::Compare)
 }
 
 /// Replaces an object by one that has been decoded already.
 pub(crate) fn update_decoded(
-    state: &mut State, caller: &mut Caller, resource: &Resource, subresource: &str, live: &Arc<Value>, mut object: Value, ownership: Ownership,
+    state: &mut State,
+    caller: &mut Caller,
+    resource: &Resource,
+    subresource: &str,
+    live: &Arc<Value>,
+    mut object: Value,
+    ownership: Ownership,
 ) -> Result<Outcome, Failure> {
     check_preconditions(resource, live, &object)?;
     keep_server_fields(resource, live, &mut object);
@@ -203,7 +243,16 @@ fn check_preconditions(resource: &Resource, live: &Value, object: &Value) -> Res
 }
 
 fn keep_server_fields(resource: &Resource, live: &Value, object: &mut Value) {
-    for key in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion", "selfLink", "generateName"] {
+    for key in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "selfLink",
+        "generateName",
+    ] {
         copy_member(&live["metadata"], &mut object["metadata"], key);
     }
     if resource.is("", "secrets") && object["data"].is_null() && object["stringData"].is_null() && live["type"] != object["type"] {
@@ -225,8 +274,7 @@ fn reset_other_half(resource: &Resource, subresource: &str, live: &Value, object
     if subresource == "status" {
         let status = object.get("status").cloned();
         let managed = object["metadata"].get("managedFields").cloned();
-        let conditions_only = live.clone();
-        *object = conditions_only;
+        *object = live.clone();
         if let Some(map) = object.as_object_mut() {
             match status {
                 Some(status) => map.insert("status".into(), status),
@@ -244,7 +292,9 @@ fn reset_other_half(resource: &Resource, subresource: &str, live: &Value, object
 /// The generation counts changes outside metadata and status.
 fn count_generation(resource: &Resource, live: &Value, object: &mut Value) {
     let body = |value: &Value| {
-        let keep = |key: &str| !matches!(key, "metadata" | "apiVersion" | "kind") && !(key == "status" && (resource.has_status() || !resource.custom));
+        let keep = |key: &str| {
+            !matches!(key, "metadata" | "apiVersion" | "kind") && !(key == "status" && (resource.has_status() || !resource.custom))
+        };
         value.as_object().into_iter().flatten().filter(|(key, _)| keep(key)).map(|(k, v)| (k.clone(), v.clone())).collect::<Value>()
     };
     if resource.has_generation() && body(live) != body(object) {
@@ -274,14 +324,26 @@ impl Deletion {
             (None, policy, _) => policy.to_owned(),
         };
         if !matches!(policy.as_str(), "" | "Orphan" | "Background" | "Foreground") {
-            return Err(Failure::new(422, "Invalid", format!("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {policy:?}: supported values: \"Background\", \"Foreground\", \"Orphan\"")));
+            return Err(Failure::new(
+                422,
+                "Invalid",
+                format!(
+                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {policy:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
+                ),
+            ));
         }
         Ok(Deletion { policy, uid: text(&body["preconditions"]["uid"]), resource_version: text(&body["preconditions"]["resourceVersion"]) })
     }
 }
 
 /// Deletes an object: at once, or when its finalizers are gone.
-pub(crate) fn delete(state: &mut State, caller: &Caller, resource: &Resource, live: &Arc<Value>, deletion: &Deletion) -> Result<Outcome, Failure> {
+pub(crate) fn delete(
+    state: &mut State,
+    caller: &Caller,
+    resource: &Resource,
+    live: &Arc<Value>,
+    deletion: &Deletion,
+) -> Result<Outcome, Failure> {
     let (group, plural, name) = (resource.group(), resource.plural(), text(live, "name"));
     for (what, wanted, key) in [("UID", &deletion.uid, "uid"), ("ResourceVersion", &deletion.resource_version, "resourceVersion")] {
         let is = text(live, key);
@@ -293,16 +355,21 @@ pub(crate) fn delete(state: &mut State, caller: &Caller, resource: &Resource, li
     if caller.dry_run {
         return Ok((Arc::clone(live), true));
     }
-    let mut object = (**live).clone();
     if deletion.policy == "Orphan" {
         orphan_dependents(state, text(live, "uid"));
     }
+    Ok(delete_anyway(state, resource, live))
+}
+
+/// Deletes an object whatever its revision.
+pub(crate) fn delete_anyway(state: &mut State, resource: &Resource, live: &Arc<Value>) -> Outcome {
+    let mut object = (**live).clone();
     if !has_finalizers(&object) {
         let last = remove(state, resource, &object).unwrap_or_else(|| Arc::clone(live));
-        return Ok((last, true));
+        return (last, true);
     }
     if object["metadata"]["deletionTimestamp"].is_string() {
-        return Ok((Arc::clone(live), false));
+        return (Arc::clone(live), false);
     }
     object["metadata"]["deletionTimestamp"] = state.now().into();
     object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
@@ -311,7 +378,7 @@ pub(crate) fn delete(state: &mut State, caller: &Caller, resource: &Resource, li
     } else if resource.has_generation() {
         object["metadata"]["generation"] = (object["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
     }
-    Ok((state.put(resource, object), true))
+    (state.put(resource, object), true)
 }
 
 /// Takes an object out of the store, and with it what it owned.
@@ -352,7 +419,6 @@ fn drop_owner(object: &mut Value, uid: &str) {
 
 /// Deletes what was owned by nothing but the object that went.
 fn collect_garbage(state: &mut State, uid: &str) {
-    let caller = Caller::internal("garbage-collector");
     for (resource, object) in owned_by(state, uid) {
         // An earlier round of this loop may have taken it along.
         let (namespace, name) = key_of(&object);
@@ -361,13 +427,8 @@ fn collect_garbage(state: &mut State, uid: &str) {
             let mut kept = (*live).clone();
             drop_owner(&mut kept, uid);
             state.put(&resource, kept);
-        } else if let Err(failure) = delete(state, &caller, &resource, &live, &Deletion::default()) {
-            unreachable_precondition(&failure);
+        } else {
+            delete_anyway(state, &resource, &live);
         }
     }
-}
-
-/// A deletion without preconditions cannot fail; should it ever, the object simply stays.
-fn unreachable_precondition(failure: &Failure) {
-    debug_assert!(false, "unconditional delete failed: {}", failure.message);
 }

@@ -30,7 +30,9 @@ pub(crate) fn plain(content_type: &str, body: &[u8], live: &Value) -> Result<Val
     } else if content_type.starts_with("application/merge-patch+json") {
         merge_patch(&mut object, &parse(body)?);
     } else {
-        let message = format!("the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml (got {content_type})");
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml (got {content_type})"
+        );
         return Err(Failure::new(415, "UnsupportedMediaType", message));
     }
     Ok(object)
@@ -195,7 +197,9 @@ fn merge_object(schema: &Schema, target: &mut Value, patch: &Value, depth: usize
 }
 
 fn without_directives(patch: &Map<String, Value>) -> Value {
-    Value::Object(patch.iter().filter(|(key, value)| !key.starts_with('$') && !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect())
+    Value::Object(
+        patch.iter().filter(|(key, value)| !key.starts_with('$') && !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect(),
+    )
 }
 
 fn retain_keys(map: &mut Map<String, Value>, patch: &Map<String, Value>) {

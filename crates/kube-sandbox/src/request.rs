@@ -124,7 +124,11 @@ impl Caller {
             "" | "Warn" => Strictness::Warn,
             "Ignore" => Strictness::Ignore,
             "Strict" => Strictness::Strict,
-            other => return Err(Failure::bad_request(format!("fieldValidation: Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""))),
+            other => {
+                return Err(Failure::bad_request(format!(
+                    "fieldValidation: Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
+                )));
+            }
         };
         // apiserver `managerOrUserAgent`: the part of the user agent before the first slash.
         let agent = user_agent.split('/').next().unwrap_or_default();
@@ -157,7 +161,9 @@ pub(crate) struct Incoming<'a> {
 /// Reads a body as JSON or, if it is none, as YAML.
 pub(crate) fn read_body(body: &[u8], content_type: &str) -> Result<Value, Failure> {
     if content_type.contains("protobuf") || content_type.contains("cbor") {
-        let message = format!("the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (got {content_type})");
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (got {content_type})"
+        );
         return Err(Failure::new(415, "UnsupportedMediaType", message));
     }
     match serde_json::from_slice(body) {

@@ -22,10 +22,15 @@ const FORM: u64 = 1;
 
 /// Returns everything the server remembers, except history and the log of writes.
 pub(crate) fn save(state: &State) -> Value {
-    let collections: Vec<Value> = state.collections.iter().filter(|(_, c)| !c.objects.is_empty()).map(|(id, collection)| {
-        let objects: Vec<&Value> = collection.objects.values().map(|object| &**object).collect();
-        json!({ "group": id.group, "resource": id.plural, "objects": objects })
-    }).collect();
+    let collections: Vec<Value> = state
+        .collections
+        .iter()
+        .filter(|(_, c)| !c.objects.is_empty())
+        .map(|(id, collection)| {
+            let objects: Vec<&Value> = collection.objects.values().map(|object| &**object).collect();
+            json!({ "group": id.group, "resource": id.plural, "objects": objects })
+        })
+        .collect();
     let held: Vec<Value> = state.held.iter().map(|(kind, namespace, name)| json!([kind, namespace, name])).collect();
     json!({
         "form": FORM, "kubeVersion": state.options.kube_version, "serviceCidr": state.options.service_cidr, "seed": state.options.seed,

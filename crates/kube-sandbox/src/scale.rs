@@ -38,7 +38,9 @@ pub(crate) fn show(resource: &Resource, object: &Value) -> Result<Value, Failure
         "name": text(object, "name"), "namespace": text(object, "namespace"), "uid": text(object, "uid"),
         "resourceVersion": text(object, "resourceVersion"), "creationTimestamp": text(object, "creationTimestamp"),
     });
-    Ok(json!({ "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": { "replicas": number(&paths.spec) }, "status": status }))
+    Ok(
+        json!({ "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": { "replicas": number(&paths.spec) }, "status": status }),
+    )
 }
 
 fn labels_text(selector: &Value) -> String {

@@ -260,16 +260,23 @@ fn list_type(source: &Value) -> ListType {
 
 fn strategy(source: &Value) -> MergeStrategy {
     let words = source["x-kubernetes-patch-strategy"].as_str().unwrap_or_default();
-    MergeStrategy {
-        merge: words.split(',').any(|w| w == "merge"),
-        key: source["x-kubernetes-patch-merge-key"].as_str().map(str::to_owned),
-    }
+    MergeStrategy { merge: words.split(',').any(|w| w == "merge"), key: source["x-kubernetes-patch-merge-key"].as_str().map(str::to_owned) }
 }
 
 fn rules(source: &Value) -> Option<Box<Rules>> {
     let named = [
-        "enum", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems",
-        "minProperties", "maxProperties",
+        "enum",
+        "minimum",
+        "maximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minProperties",
+        "maxProperties",
     ];
     named.iter().any(|key| source.get(*key).is_some()).then(|| {
         Box::new(Rules {

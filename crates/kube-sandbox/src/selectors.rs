@@ -33,17 +33,19 @@ impl LabelSelector {
     /// Reads the `LabelSelector` type of the API (`matchLabels`, `matchExpressions`) and applies it to labels.
     pub(crate) fn object_matches(selector: &Value, labels: &Value) -> bool {
         let equal = selector["matchLabels"].as_object().into_iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
-        equal && selector["matchExpressions"].as_array().into_iter().flatten().all(|expression| {
-            let values = || expression["values"].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect();
-            let test = match expression["operator"].as_str() {
-                Some("In") => Test::In(values()),
-                Some("NotIn") => Test::NotIn(values()),
-                Some("Exists") => Test::Exists,
-                _ => Test::Absent,
-            };
-            let key = expression["key"].as_str().unwrap_or_default();
-            passes(&test, labels.get(key).and_then(Value::as_str))
-        })
+        equal
+            && selector["matchExpressions"].as_array().into_iter().flatten().all(|expression| {
+                let values =
+                    || expression["values"].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+                let test = match expression["operator"].as_str() {
+                    Some("In") => Test::In(values()),
+                    Some("NotIn") => Test::NotIn(values()),
+                    Some("Exists") => Test::Exists,
+                    _ => Test::Absent,
+                };
+                let key = expression["key"].as_str().unwrap_or_default();
+                passes(&test, labels.get(key).and_then(Value::as_str))
+            })
     }
 }
 
@@ -138,23 +140,33 @@ fn selectable(path: &str, plural: &str, custom: bool) -> bool {
     if matches!(path, "metadata.name" | "metadata.namespace") {
         return true;
     }
-    !custom && match plural {
-        "pods" => matches!(path, "spec.nodeName" | "spec.restartPolicy" | "spec.schedulerName" | "spec.serviceAccountName" | "status.phase" | "status.podIP"),
-        "events" => path.starts_with("involvedObject.") || matches!(path, "reason" | "reportingComponent" | "source" | "type"),
-        "secrets" => path == "type",
-        "namespaces" => path == "status.phase",
-        "nodes" => path == "spec.unschedulable",
-        "services" => matches!(path, "spec.clusterIP" | "spec.type"),
-        "jobs" => path == "status.successful",
-        "replicasets" | "replicationcontrollers" => path == "status.replicas",
-        _ => false,
-    }
+    !custom
+        && match plural {
+            "pods" => matches!(
+                path,
+                "spec.nodeName" | "spec.restartPolicy" | "spec.schedulerName" | "spec.serviceAccountName" | "status.phase" | "status.podIP"
+            ),
+            "events" => path.starts_with("involvedObject.") || matches!(path, "reason" | "reportingComponent" | "source" | "type"),
+            "secrets" => path == "type",
+            "namespaces" => path == "status.phase",
+            "nodes" => path == "spec.unschedulable",
+            "services" => matches!(path, "spec.clusterIP" | "spec.type"),
+            "jobs" => path == "status.successful",
+            "replicasets" | "replicationcontrollers" => path == "status.replicas",
+            _ => false,
+        }
 }
 
 fn field_text(object: &Value, path: &str) -> String {
     let found = path.split('.').fold(object, |value, key| &value[key]);
     match found {
-        Value::Null => if path == "spec.unschedulable" { "false".into() } else { String::new() },
+        Value::Null => {
+            if path == "spec.unschedulable" {
+                "false".into()
+            } else {
+                String::new()
+            }
+        }
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

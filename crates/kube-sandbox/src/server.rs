@@ -284,9 +284,8 @@ impl Call<'_> {
             let cause = Cause::required("fieldManager", "is required for apply patch");
             return Err(Failure::invalid("meta.k8s.io", "PatchOptions", "", vec![cause]));
         }
-        let mut config = read_body(self.incoming.body, "yaml").map_err(|failure| {
-            Failure::bad_request(format!("error decoding YAML: {}", failure.message))
-        })?;
+        let mut config = read_body(self.incoming.body, "yaml")
+            .map_err(|failure| Failure::bad_request(format!("error decoding YAML: {}", failure.message)))?;
         decode::require_depth(&config)?;
         identify(&self.resource, &self.target.namespace, &self.target.name, &mut config)?;
         let live = self.existing(state);
@@ -300,7 +299,9 @@ impl Call<'_> {
         decode::decode(&self.resource, &mut object, &mut silent)?;
         let created = live.is_none();
         let outcome = match live {
-            Some(live) => objects::update_decoded(state, caller, &self.resource, &self.target.subresource, &live, object, Ownership::Recorded)?,
+            Some(live) => {
+                objects::update_decoded(state, caller, &self.resource, &self.target.subresource, &live, object, Ownership::Recorded)?
+            }
             None => objects::create_decoded(state, caller, &self.resource, object, Ownership::Recorded)?,
         };
         Ok(self.done("apply", if created { 201 } else { 200 }, outcome))
@@ -348,6 +349,7 @@ impl Call<'_> {
 impl Incoming<'_> {
     /// A delete may carry its options in the body.
     fn body_asks_dry_run(&self) -> bool {
-        serde_json::from_slice::<Value>(self.body).is_ok_and(|body| body["dryRun"].as_array().is_some_and(|list| list.contains(&json!("All"))))
+        serde_json::from_slice::<Value>(self.body)
+            .is_ok_and(|body| body["dryRun"].as_array().is_some_and(|list| list.contains(&json!("All"))))
     }
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::failure::Cause;
 use crate::kinds::Resource;
+use crate::kinds::ResourceId;
 use crate::objects::text;
 use crate::store::State;
-use crate::kinds::ResourceId;
 
 /// A range of addresses.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,12 +93,17 @@ fn keep_allocated(old: Option<&Value>, object: &mut Value) {
 fn others<'a>(state: &'a State, object: &Value) -> impl Iterator<Item = &'a Value> {
     let own = (text(object, "namespace").to_owned(), text(object, "name").to_owned());
     let services = state.collections.get(&ResourceId::new("", "services"));
-    services.into_iter().flat_map(|collection| collection.objects.iter()).filter(move |(key, _)| **key != own).map(|(_, service)| &**service)
+    services
+        .into_iter()
+        .flat_map(|collection| collection.objects.iter())
+        .filter(move |(key, _)| **key != own)
+        .map(|(_, service)| &**service)
 }
 
 fn address(state: &State, old: Option<&Value>, object: &mut Value, causes: &mut Vec<Cause>) {
     let spec = &object["spec"];
-    let wanted = spec["clusterIP"].as_str().filter(|ip| !ip.is_empty()).or_else(|| spec["clusterIPs"][0].as_str()).unwrap_or_default().to_owned();
+    let wanted =
+        spec["clusterIP"].as_str().filter(|ip| !ip.is_empty()).or_else(|| spec["clusterIPs"][0].as_str()).unwrap_or_default().to_owned();
     let before = old.and_then(|old| old["spec"]["clusterIP"].as_str()).unwrap_or_default();
     if !before.is_empty() && old.is_some_and(|old| old["spec"]["type"] != "ExternalName") && wanted != before {
         causes.push(Cause::invalid("spec.clusterIPs[0]", &json!([wanted]), "may not change once set"));

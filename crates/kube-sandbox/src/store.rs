@@ -114,7 +114,11 @@ impl State {
         let low = mix(high ^ self.uids.rotate_left(32));
         format!(
             "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            high >> 32, (high >> 16) & 0xffff, high & 0xfff, 0x8000 | (low >> 48) & 0x3fff, low & 0xffff_ffff_ffff
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            0x8000 | (low >> 48) & 0x3fff,
+            low & 0xffff_ffff_ffff
         )
     }
 

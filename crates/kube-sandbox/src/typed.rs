@@ -145,7 +145,8 @@ impl Comparison {
     }
 
     fn map(&mut self, schema: &Schema, before: Option<&Value>, after: Option<&Value>, path: &mut Vec<Step>) {
-        let names = |value: Option<&Value>| value.and_then(Value::as_object).into_iter().flatten().map(|(k, _)| k.clone()).collect::<Vec<_>>();
+        let names =
+            |value: Option<&Value>| value.and_then(Value::as_object).into_iter().flatten().map(|(k, _)| k.clone()).collect::<Vec<_>>();
         let all: BTreeSet<String> = names(before).into_iter().chain(names(after)).collect();
         for name in all {
             let child = |value: Option<&'_ Value>| value.and_then(|value| value.get(&name)).cloned();
@@ -219,7 +220,10 @@ pub(crate) fn check_applied(schema: &Schema, value: &Value, path: &str, problems
             let mut seen = BTreeSet::new();
             for (at, item) in items.iter().enumerate() {
                 match Step::to_item(schema, item) {
-                    None => problems.push(format!("{path}: element {at}: associative list with keys has an element that omits key field {:?}", first_key(schema))),
+                    None => problems.push(format!(
+                        "{path}: element {at}: associative list with keys has an element that omits key field {:?}",
+                        first_key(schema)
+                    )),
                     Some(step) if !seen.insert(step.clone()) => problems.push(format!("{path}: duplicate entries for key {step}")),
                     Some(step) => check_applied(schema.item(), item, &format!("{path}{step}"), problems),
                 }
@@ -305,7 +309,9 @@ fn merge_lists(schema: &Schema, live: &[Value], config: &[Value]) -> Value {
         let mine = left.get(l).and_then(Option::as_ref);
         let theirs = right.get(r).and_then(Option::as_ref);
         if l < left.len() && r < right.len() {
-            if let (Some(mine), Some(theirs)) = (mine, theirs) && mine == theirs {
+            if let (Some(mine), Some(theirs)) = (mine, theirs)
+                && mine == theirs
+            {
                 merged.insert(mine);
                 out.extend(combined(mine));
                 (l, r, next_shared) = (l + 1, r + 1, shared.next());

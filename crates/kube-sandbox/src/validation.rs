@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
+use crate::crd;
 use crate::failure::Cause;
 use crate::kinds::Resource;
 use crate::objects::text;
 use crate::selectors::LabelSelector;
-use crate::crd;
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
@@ -38,9 +38,7 @@ pub(crate) fn check(resource: &Resource, old: Option<&Value>, object: &Value) ->
 fn is_label(text: &str, allow_dots: bool) -> bool {
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let parts: Vec<&str> = if allow_dots { text.split('.').collect() } else { vec![text] };
-    parts.iter().all(|part| {
-        part.starts_with(edge) && part.ends_with(edge) && part.chars().all(|c| edge(c) || c == '-')
-    })
+    parts.iter().all(|part| part.starts_with(edge) && part.ends_with(edge) && part.chars().all(|c| edge(c) || c == '-'))
 }
 
 fn check_meta(resource: &Resource, object: &Value, causes: &mut Vec<Cause>) {
@@ -153,7 +151,14 @@ fn check_workload(resource: &Resource, old: Option<&Value>, object: &Value, caus
 
 fn check_stateful_change(old: Option<&Value>, object: &Value, causes: &mut Vec<Cause>) {
     const MUTABLE: [&str; 8] = [
-        "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds", "selector",
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+        "selector",
     ];
     let Some(old) = old else { return };
     let rest = |value: &Value| {
@@ -211,7 +216,11 @@ fn check_mounts(spec: &Value, container: &Value, path: &str, causes: &mut Vec<Ca
         require(mount, "mountPath", &at, causes);
         // A StatefulSet's claims are volumes of its pods; they are not in the template.
         if !named(&mount["name"]) && !path.starts_with("spec.template.spec") {
-            causes.push(Cause { reason: "FieldValueNotFound", message: format!("Not found: {}", mount["name"]), field: format!("{at}.name") });
+            causes.push(Cause {
+                reason: "FieldValueNotFound",
+                message: format!("Not found: {}", mount["name"]),
+                field: format!("{at}.name"),
+            });
         }
     }
 }
@@ -251,7 +260,11 @@ fn check_service(spec: &Value, causes: &mut Vec<Cause>) {
 
 fn check_data(old: Option<&Value>, object: &Value, causes: &mut Vec<Cause>) {
     for key in object["data"].as_object().into_iter().flatten().map(|(key, _)| key) {
-        let fine = !key.is_empty() && key.len() <= 253 && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && key != "." && key != "..";
+        let fine = !key.is_empty()
+            && key.len() <= 253
+            && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && key != "."
+            && key != "..";
         if !fine {
             let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
             causes.push(Cause::invalid(format!("data[{key}]"), &key.as_str().into(), why));
@@ -272,4 +285,3 @@ fn check_binding(old: Option<&Value>, object: &Value, causes: &mut Vec<Cause>) {
         causes.push(Cause::invalid("roleRef", &object["roleRef"], "cannot change roleRef"));
     }
 }
-

@@ -79,9 +79,16 @@ fn deployment(object: &Value, around: &Surroundings<'_>) -> Value {
         "observedGeneration": object["metadata"]["generation"],
         "conditions": [updated(available, object, around), updated(progressing, object, around)],
     });
-    counts(status, &[
-        ("replicas", wanted), ("updatedReplicas", wanted), ("readyReplicas", ready), ("availableReplicas", ready), ("unavailableReplicas", wanted - ready),
-    ])
+    counts(
+        status,
+        &[
+            ("replicas", wanted),
+            ("updatedReplicas", wanted),
+            ("readyReplicas", ready),
+            ("availableReplicas", ready),
+            ("unavailableReplicas", wanted - ready),
+        ],
+    )
 }
 
 /// A short name for a pod template, as controllers put into the names of what they make (FNV-1a).
@@ -127,7 +134,9 @@ fn daemon_set(object: &Value, around: &Surroundings<'_>) -> Value {
 
 fn job(object: &Value, around: &Surroundings<'_>) -> Option<Value> {
     let spec = &object["spec"];
-    let has = |kind: &str| object["status"]["conditions"].as_array().is_some_and(|list| list.iter().any(|c| c["type"] == kind && c["status"] == "True"));
+    let has = |kind: &str| {
+        object["status"]["conditions"].as_array().is_some_and(|list| list.iter().any(|c| c["type"] == kind && c["status"] == "True"))
+    };
     if spec["suspend"] == true || has("Complete") || has("Failed") {
         return None;
     }
@@ -139,11 +148,14 @@ fn job(object: &Value, around: &Surroundings<'_>) -> Option<Value> {
     }
     let done = spec["completions"].as_i64().unwrap_or(1);
     let message = "Reached expected number of succeeded pods";
-    let conditions: Vec<Value> = ["SuccessCriteriaMet", "Complete"].iter().map(|kind| {
-        let mut condition = condition(object, around, kind, true, "CompletionsReached", message);
-        condition["lastProbeTime"] = around.now.into();
-        condition
-    }).collect();
+    let conditions: Vec<Value> = ["SuccessCriteriaMet", "Complete"]
+        .iter()
+        .map(|kind| {
+            let mut condition = condition(object, around, kind, true, "CompletionsReached", message);
+            condition["lastProbeTime"] = around.now.into();
+            condition
+        })
+        .collect();
     Some(json!({
         "startTime": started, "completionTime": around.now, "succeeded": done, "ready": 0, "terminating": 0, "uncountedTerminatedPods": pods,
         "conditions": conditions,
@@ -154,16 +166,31 @@ fn pod(object: &Value, around: &Surroundings<'_>) -> Value {
     let owners = object["metadata"]["ownerReferences"].as_array();
     let of_job = owners.is_some_and(|owners| owners.iter().any(|owner| owner["kind"] == "Job"));
     let once = of_job && object["spec"]["restartPolicy"] != "Always";
-    let (phase, ready) = if around.held { ("Pending", false) } else if once { ("Succeeded", false) } else { ("Running", true) };
-    let reason = if once && !around.held { "PodCompleted" } else if ready { "" } else { "ContainersNotReady" };
-    let conditions: Vec<Value> = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].iter().map(|kind| {
-        let truth = ready || matches!(*kind, "Initialized" | "PodScheduled");
-        let mut condition = condition(object, around, kind, truth, if truth { "" } else { reason }, "");
-        if let Some(map) = condition.as_object_mut() {
-            map.retain(|_, value| value != "");
-        }
-        condition
-    }).collect();
+    let (phase, ready) = if around.held {
+        ("Pending", false)
+    } else if once {
+        ("Succeeded", false)
+    } else {
+        ("Running", true)
+    };
+    let reason = if once && !around.held {
+        "PodCompleted"
+    } else if ready {
+        ""
+    } else {
+        "ContainersNotReady"
+    };
+    let conditions: Vec<Value> = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
+        .iter()
+        .map(|kind| {
+            let truth = ready || matches!(*kind, "Initialized" | "PodScheduled");
+            let mut condition = condition(object, around, kind, truth, if truth { "" } else { reason }, "");
+            if let Some(map) = condition.as_object_mut() {
+                map.retain(|_, value| value != "");
+            }
+            condition
+        })
+        .collect();
     let since = object["status"]["startTime"].as_str().unwrap_or(around.now);
     let containers: Vec<Value> = object["spec"]["containers"].as_array().into_iter().flatten().map(|container| {
         let state = match phase {
@@ -221,13 +248,20 @@ pub(crate) fn condition_status<'a>(object: &'a Value, kind: &str) -> Option<&'a 
 pub(crate) fn is_ready(object: &Value) -> bool {
     let (status, spec) = (&object["status"], &object["spec"]);
     let observed = status["observedGeneration"].as_i64();
-    if object["metadata"]["deletionTimestamp"].is_string() || observed.is_some_and(|seen| Some(seen) != object["metadata"]["generation"].as_i64()) {
+    if object["metadata"]["deletionTimestamp"].is_string()
+        || observed.is_some_and(|seen| Some(seen) != object["metadata"]["generation"].as_i64())
+    {
         return false;
     }
     let count = |key: &str| status[key].as_i64().unwrap_or(0);
     let is = |kind: &str| condition_status(object, kind) == Some("True");
     match object["kind"].as_str().unwrap_or_default() {
-        "Deployment" => observed.is_some() && count("updatedReplicas") >= replicas(object) && count("availableReplicas") >= replicas(object) && is("Available"),
+        "Deployment" => {
+            observed.is_some()
+                && count("updatedReplicas") >= replicas(object)
+                && count("availableReplicas") >= replicas(object)
+                && is("Available")
+        }
         "StatefulSet" => observed.is_some() && count("readyReplicas") >= replicas(object),
         "ReplicaSet" => count("availableReplicas") >= replicas(object),
         "DaemonSet" => observed.is_some() && count("numberAvailable") >= count("desiredNumberScheduled"),

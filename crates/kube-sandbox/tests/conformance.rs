@@ -33,7 +33,8 @@ fn filled(text: &str, kept: &BTreeMap<String, String>) -> String {
 
 async fn run(file: &Path) -> Vec<String> {
     const KNOWN: [&str; 8] = ["say", "request", "type", "body", "code", "expect", "absent", "keep"];
-    let steps: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let steps: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     assert!(!steps.is_empty(), "{} has no steps", file.display());
     let sandbox = support::sandbox();
     let (mut kept, mut wrong) = (BTreeMap::new(), Vec::new());
@@ -48,7 +49,8 @@ async fn run(file: &Path) -> Vec<String> {
         let (code, answer) = support::send(&sandbox, &line, step["type"].as_str().unwrap_or("application/json"), &body).await;
         let mut here = Vec::new();
         subset(&step["code"], &Value::from(code), "code", &mut here);
-        let expected = if step["expect"].is_null() { Value::Null } else { serde_json::from_str(&filled(&step["expect"].to_string(), &kept)).unwrap() };
+        let expected =
+            if step["expect"].is_null() { Value::Null } else { serde_json::from_str(&filled(&step["expect"].to_string(), &kept)).unwrap() };
         if !expected.is_null() {
             subset(&expected, &answer, "", &mut here);
         }

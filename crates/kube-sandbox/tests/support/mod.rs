@@ -10,18 +10,22 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 /// A sandbox whose clock stands still.
-pub fn sandbox() -> Sandbox {
-    Sandbox::new(Options { service_cidr: "10.43.0.0/16".into(), clock: Arc::new(|| "2026-01-02T03:04:05Z".parse().unwrap()), ..Options::default() })
+pub(crate) fn sandbox() -> Sandbox {
+    Sandbox::new(Options {
+        service_cidr: "10.43.0.0/16".into(),
+        clock: Arc::new(|| "2026-01-02T03:04:05Z".parse().unwrap()),
+        ..Options::default()
+    })
 }
 
-pub async fn send_raw(sandbox: &Sandbox, line: &str, content_type: &str, body: String) -> http::Response<kube_sandbox::Body> {
+pub(crate) async fn send_raw(sandbox: &Sandbox, line: &str, content_type: &str, body: String) -> http::Response<kube_sandbox::Body> {
     let (method, uri) = line.split_once(' ').expect("a method and a path");
     let request = Request::builder().method(method).uri(uri).header("content-type", content_type).header("user-agent", "tester/1.0");
     sandbox.clone().oneshot(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap()
 }
 
 /// Sends a request and returns code and body; text that is no JSON comes back as a string.
-pub async fn send(sandbox: &Sandbox, line: &str, content_type: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn send(sandbox: &Sandbox, line: &str, content_type: &str, body: &Value) -> (u16, Value) {
     let body = match body {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -34,14 +38,14 @@ pub async fn send(sandbox: &Sandbox, line: &str, content_type: &str, body: &Valu
     (code, body)
 }
 
-pub async fn get(sandbox: &Sandbox, path: &str) -> (u16, Value) {
+pub(crate) async fn get(sandbox: &Sandbox, path: &str) -> (u16, Value) {
     send(sandbox, &format!("GET {path}"), "application/json", &Value::Null).await
 }
 
-pub async fn post(sandbox: &Sandbox, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn post(sandbox: &Sandbox, path: &str, body: &Value) -> (u16, Value) {
     send(sandbox, &format!("POST {path}"), "application/json", body).await
 }
 
-pub async fn apply(sandbox: &Sandbox, path: &str, query: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn apply(sandbox: &Sandbox, path: &str, query: &str, body: &Value) -> (u16, Value) {
     send(sandbox, &format!("PATCH {path}?{query}"), "application/apply-patch+yaml", body).await
 }
