@@ -35,7 +35,7 @@ pub(crate) fn check(definition: &Value) -> Vec<Cause> {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (group, plural, name) = (word(&spec["group"]), word(&spec["names"]["plural"]), text(definition, "name"));
     if name != format!("{plural}.{group}") {
-        let why = format!("must be spec.names.plural+\".\"+spec.group");
+        let why = "must be spec.names.plural+\".\"+spec.group";
         causes.push(Cause::invalid("metadata.name", &name.into(), why));
     }
     for (field, value) in
@@ -44,6 +44,9 @@ pub(crate) fn check(definition: &Value) -> Vec<Cause> {
         if word(value).is_empty() {
             causes.push(Cause::required(field, ""));
         }
+    }
+    if !group.is_empty() && !group.contains('.') {
+        causes.push(Cause::invalid("spec.group", &group.clone().into(), "should be a domain with at least one dot"));
     }
     if !matches!(spec["scope"].as_str(), Some("Namespaced" | "Cluster")) {
         causes.push(Cause::unsupported("spec.scope", &word(&spec["scope"]).into(), &["\"Cluster\"".into(), "\"Namespaced\"".into()]));
@@ -71,15 +74,24 @@ pub(crate) fn defines(definition: &Value) -> ResourceId {
     ResourceId::new(spec["group"].as_str().unwrap_or_default(), spec["names"]["plural"].as_str().unwrap_or_default())
 }
 
-/// Rebuilds the table of kinds from the established definitions.
+/// Rebuilds the table of kinds from the established definitions; only what changed is read anew.
 pub(crate) fn refresh_kinds(state: &mut State) {
     let mut kinds = Kinds::built_in();
-    for definition in state.objects(&ResourceId::new(GROUP, PLURAL)).iter().filter(|definition| is_established(definition)) {
-        for version in definition["spec"]["versions"].as_array().into_iter().flatten().filter(|version| version["served"] == true) {
-            kinds.add(resource(definition, version));
-        }
+    let mut before = std::mem::take(&mut state.defined);
+    let definitions = state.objects(&ResourceId::new(GROUP, PLURAL));
+    for definition in definitions.iter().filter(|definition| is_established(definition)) {
+        let (uid, generation) = (&definition["metadata"]["uid"], &definition["metadata"]["generation"]);
+        let known = before.remove(text(definition, "name")).filter(|known| (&known.0, &known.1) == (uid, generation));
+        let known = known.unwrap_or_else(|| (uid.clone(), generation.clone(), resources(definition)));
+        known.2.iter().cloned().for_each(|resource| kinds.add(resource));
+        state.defined.insert(text(definition, "name").to_owned(), known);
     }
     state.kinds = kinds;
+}
+
+fn resources(definition: &Value) -> Vec<Resource> {
+    let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
+    versions.filter(|version| version["served"] == true).map(|version| resource(definition, version)).collect()
 }
 
 fn resource(definition: &Value, version: &Value) -> Resource {

@@ -296,8 +296,8 @@ fn check_rules(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Caus
             if let Some(bound) = rules.max_length.filter(|b| length > *b) {
                 wrong(format!("may not be more than {bound} bytes"));
             }
-            if let Some(pattern) = rules.pattern.as_ref().filter(|p| regex::Regex::new(p).is_ok_and(|r| !r.is_match(text))) {
-                wrong(format!("should match '{pattern}'"));
+            if let Some(pattern) = rules.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
+                wrong(format!("should match '{}'", pattern.source));
             }
         }
         Value::Array(items) => {

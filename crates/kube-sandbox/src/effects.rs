@@ -95,7 +95,7 @@ impl Effects {
 
 fn object<'a>(value: &'a Value, at: &str, known: &'static str) -> Result<&'a Map<String, Value>, EffectsError> {
     let map = value.as_object().ok_or_else(|| EffectsError::Expected { at: at.to_owned(), expected: "an object" })?;
-    for key in map.keys().filter(|key| !known.split(", ").any(|name| name == *key)) {
+    if let Some(key) = map.keys().find(|key| !known.split(", ").any(|name| name == *key)) {
         return Err(EffectsError::UnknownKey { at: at.to_owned(), key: key.clone(), known });
     }
     Ok(map)

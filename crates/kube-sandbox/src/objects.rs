@@ -61,7 +61,7 @@ pub(crate) fn identify(resource: &Resource, namespace: &str, name: &str, object:
     } else if is.is_empty() {
         object["metadata"]["namespace"] = namespace.into();
     } else if is != namespace {
-        return Err(Failure::bad_request(format!("the namespace of the provided object does not match the namespace sent on the request")));
+        return Err(Failure::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
     }
     if !name.is_empty() {
         match text(object, "name") {
@@ -389,6 +389,9 @@ pub(crate) fn remove(state: &mut State, resource: &Resource, object: &Value) -> 
 }
 
 fn owned_by(state: &State, uid: &str) -> Vec<(Arc<Resource>, Arc<Value>)> {
+    if !state.dependents.contains_key(uid) {
+        return Vec::new();
+    }
     let owns = |object: &Value| object["metadata"]["ownerReferences"].as_array().is_some_and(|refs| refs.iter().any(|r| r["uid"] == uid));
     let mut found = Vec::new();
     for (id, collection) in &state.collections {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::kinds::ResourceId;
-use crate::store::{State, key_of};
+use crate::store::{State, count_owners, key_of};
 use crate::{Clock, Options, crd, effects};
 
 /// Saved state that cannot be loaded.
@@ -59,6 +59,9 @@ pub(crate) fn load(clock: Clock, saved: &Value) -> Result<State, LoadError> {
     for collection in saved["collections"].as_array().ok_or(LoadError::Malformed("collections"))? {
         let id = ResourceId { group: text(collection, "group")?, plural: text(collection, "resource")? };
         let objects = collection["objects"].as_array().ok_or(LoadError::Malformed("objects"))?;
+        for object in objects {
+            count_owners(&mut state.dependents, None, Some(object));
+        }
         let entry = state.collections.entry(id).or_default();
         entry.objects.extend(objects.iter().map(|object| (key_of(object), Arc::new(object.clone()))));
     }

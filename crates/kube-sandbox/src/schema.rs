@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
+use regex::Regex;
 use serde_json::{Map, Value};
 
 /// What a list is to server-side apply.
@@ -40,6 +41,25 @@ pub(crate) struct MergeStrategy {
     pub(crate) key: Option<String>,
 }
 
+/// A regular expression, compiled when a value is first held against it.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    pub(crate) source: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    fn new(source: &str) -> Pattern {
+        Pattern { source: source.to_owned(), compiled: OnceLock::new() }
+    }
+
+    /// Tells whether a text matches; a pattern that is no regular expression matches everything.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let compiled = self.compiled.get_or_init(|| Regex::new(&self.source).ok());
+        compiled.as_ref().is_none_or(|regex| regex.is_match(text))
+    }
+}
+
 /// The value rules of a custom resource's schema.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
@@ -51,7 +71,7 @@ pub(crate) struct Rules {
     pub(crate) multiple_of: Option<f64>,
     pub(crate) min_length: Option<u64>,
     pub(crate) max_length: Option<u64>,
-    pub(crate) pattern: Option<String>,
+    pub(crate) pattern: Option<Pattern>,
     pub(crate) min_items: Option<u64>,
     pub(crate) max_items: Option<u64>,
     pub(crate) unique_items: bool,
@@ -288,7 +308,7 @@ fn rules(source: &Value) -> Option<Box<Rules>> {
             multiple_of: source["multipleOf"].as_f64(),
             min_length: source["minLength"].as_u64(),
             max_length: source["maxLength"].as_u64(),
-            pattern: source["pattern"].as_str().map(str::to_owned),
+            pattern: source["pattern"].as_str().map(Pattern::new),
             min_items: source["minItems"].as_u64(),
             max_items: source["maxItems"].as_u64(),
             unique_items: source["uniqueItems"] == true,

@@ -25,7 +25,7 @@ impl Range {
         let (address, prefix) = text.split_once('/')?;
         let (address, prefix): (IpAddr, u32) = (address.parse().ok()?, prefix.parse().ok()?);
         let width = if address.is_ipv6() { 128 } else { 32 };
-        let bits = width - u32::try_from(prefix).ok().filter(|prefix| *prefix <= width)?;
+        let bits = width - Some(prefix).filter(|prefix| *prefix <= width)?;
         let mask = if bits == 128 { 0 } else { u128::MAX << bits };
         Some(Range { first: number(address) & mask, bits, v6: address.is_ipv6() })
     }

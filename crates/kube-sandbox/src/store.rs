@@ -2,7 +2,7 @@
 //!
 //! Everything lives behind one mutex that is never held across an await. History is bounded; who asks for more gets `Expired`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -74,6 +74,10 @@ pub(crate) struct State {
     pub(crate) collections: BTreeMap<ResourceId, Collection>,
     pub(crate) revision: u64,
     pub(crate) uids: u64,
+    /// How many objects name an owner, by the uid of the owner.
+    pub(crate) dependents: HashMap<String, usize>,
+    /// What definitions define, by name, with the uid and generation that was read.
+    pub(crate) defined: BTreeMap<String, (Value, Value, Vec<Resource>)>,
     pub(crate) writes: Vec<Write>,
     /// Workloads that never become ready: kind, namespace, name.
     pub(crate) held: BTreeSet<(String, String, String)>,
@@ -95,6 +99,8 @@ impl State {
             collections: BTreeMap::new(),
             revision: 0,
             uids: 0,
+            dependents: HashMap::new(),
+            defined: BTreeMap::new(),
             writes: Vec::new(),
             held: BTreeSet::new(),
             effects: Effects::default(),
@@ -156,6 +162,7 @@ impl State {
         let key = key_of(&object);
         let collection = self.collections.entry(resource.id.clone()).or_default();
         let before = collection.objects.insert(key, Arc::clone(&object));
+        count_owners(&mut self.dependents, before.as_deref(), Some(&object));
         collection.record(Change { revision: self.revision, before, after: Some(Arc::clone(&object)), last: None });
         object
     }
@@ -164,12 +171,33 @@ impl State {
     pub(crate) fn remove(&mut self, id: &ResourceId, key: &ObjectKey) -> Option<Arc<Value>> {
         let collection = self.collections.get_mut(id)?;
         let before = collection.objects.remove(key)?;
+        count_owners(&mut self.dependents, Some(&before), None);
         self.revision += 1;
         let mut last = (*before).clone();
         last["metadata"]["resourceVersion"] = self.revision.to_string().into();
         let last = Arc::new(last);
         collection.record(Change { revision: self.revision, before: Some(before), after: None, last: Some(Arc::clone(&last)) });
         Some(last)
+    }
+}
+
+/// Keeps the count of dependents when one object replaces another.
+pub(crate) fn count_owners(counts: &mut HashMap<String, usize>, before: Option<&Value>, after: Option<&Value>) {
+    let owners = |object: Option<&Value>| {
+        let refs = object.and_then(|object| object["metadata"]["ownerReferences"].as_array());
+        let uids = refs.into_iter().flatten().filter_map(|owner| owner["uid"].as_str().map(str::to_owned));
+        uids.collect::<Vec<_>>()
+    };
+    for uid in owners(after) {
+        *counts.entry(uid).or_default() += 1;
+    }
+    for uid in owners(before) {
+        if let Some(count) = counts.get_mut(&uid) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&uid);
+            }
+        }
     }
 }
 

@@ -3,8 +3,6 @@
 //! A step has `request` (method and path), optionally `type` and `body`, and expects `code`, `body` (a subset: objects may hold more, lists are
 //! compared item by item) and `absent` (JSON pointers). `{name}` in a request or body stands for what an earlier step kept with `keep`.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -36,7 +34,7 @@ async fn run(file: &Path) -> Vec<String> {
     let steps: Vec<Value> =
         serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     assert!(!steps.is_empty(), "{} has no steps", file.display());
-    let sandbox = support::sandbox();
+    let sandbox = crate::support::sandbox();
     let (mut kept, mut wrong) = (BTreeMap::new(), Vec::new());
     for (at, step) in steps.iter().enumerate() {
         assert!(step.as_object().unwrap().keys().all(|key| KNOWN.contains(&key.as_str())), "{} step {at}: unknown key", file.display());
@@ -46,7 +44,7 @@ async fn run(file: &Path) -> Vec<String> {
             Value::String(text) => Value::String(filled(text, &kept)),
             other => serde_json::from_str(&filled(&other.to_string(), &kept)).unwrap(),
         };
-        let (code, answer) = support::send(&sandbox, &line, step["type"].as_str().unwrap_or("application/json"), &body).await;
+        let (code, answer) = crate::support::send(&sandbox, &line, step["type"].as_str().unwrap_or("application/json"), &body).await;
         let mut here = Vec::new();
         subset(&step["code"], &Value::from(code), "code", &mut here);
         let expected =

@@ -2,8 +2,6 @@
 //!
 //! Each captured object is reduced to the fields of its Apply entry, applied to an empty sandbox, and the recorded fields are compared.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -95,7 +93,7 @@ fn applied(object: &Value) -> Option<&Value> {
 async fn path_of(sandbox: &Sandbox, object: &Value) -> Option<String> {
     let api_version = object["apiVersion"].as_str()?;
     let root = if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") };
-    let (_, list) = support::get(sandbox, &root).await;
+    let (_, list) = crate::support::get(sandbox, &root).await;
     let entry = list["resources"]
         .as_array()?
         .iter()
@@ -125,14 +123,14 @@ async fn ownership_equals_what_a_real_server_recorded() {
         .filter(|release| release.join("objects.json.gz").is_file())
     {
         let objects = read(&release.join("objects.json.gz"));
-        let sandbox = support::sandbox();
+        let sandbox = crate::support::sandbox();
         let manifest = manifest(&read(&release.join("release.json.gz")));
         let mut list: Vec<&Value> = objects.as_array().unwrap().iter().collect();
         list.sort_by_key(|object| object["kind"] != "CustomResourceDefinition");
         for object in list {
             let Some(entry) = applied(object) else { continue };
             if let Some(namespace) = object["metadata"]["namespace"].as_str() {
-                support::post(&sandbox, "/api/v1/namespaces", &json!({ "metadata": { "name": namespace } })).await;
+                crate::support::post(&sandbox, "/api/v1/namespaces", &json!({ "metadata": { "name": namespace } })).await;
             }
             let Some(path) = path_of(&sandbox, object).await else {
                 *undefined.entry(object["kind"].as_str().unwrap().to_owned()).or_insert(0) += 1;
@@ -141,13 +139,13 @@ async fn ownership_equals_what_a_real_server_recorded() {
             let same = |other: &&Value| other["kind"] == object["kind"] && other["metadata"]["name"] == object["metadata"]["name"];
             let config = config(object, manifest.iter().find(same).unwrap_or(&Value::Null), entry);
             let query = "fieldManager=helm-controller&force=true";
-            let (code, answer) = support::apply(&sandbox, &path, query, &config).await;
+            let (code, answer) = crate::support::apply(&sandbox, &path, query, &config).await;
             total += 1;
             let recorded = applied(&answer).map(|entry| &entry["fieldsV1"]);
             if recorded == Some(&entry["fieldsV1"]) {
                 equal += 1;
-                let (again, second) = support::apply(&sandbox, &path, query, &config).await;
-                let (_, live) = support::get(&sandbox, &path).await;
+                let (again, second) = crate::support::apply(&sandbox, &path, query, &config).await;
+                let (_, live) = crate::support::get(&sandbox, &path).await;
                 assert_eq!((again, &second["metadata"]["resourceVersion"]), (200, &live["metadata"]["resourceVersion"]), "{path}");
                 assert_eq!(second["metadata"]["generation"], answer["metadata"]["generation"], "{path}: applying again is no change");
             } else {
