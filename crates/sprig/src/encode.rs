@@ -18,10 +18,10 @@ pub(crate) const FUNCS: &[Func] = &[
     func("b32enc", fixed(&[Text]), |_, a| string(base32_encode(bytes(a, 0)))),
     func("b64dec", fixed(&[Text]), |_, a| string(base64_decode(bytes(a, 0)))),
     func("b64enc", fixed(&[Text]), |_, a| string(STANDARD.encode(bytes(a, 0)))),
-    func("fromJson", fixed(&[Text]), |_, a| Ok(object(parse_json(&text(a, 0))))),
-    func("fromJsonArray", fixed(&[Text]), |_, a| array(parse_json(&text(a, 0)))),
-    func("fromYaml", fixed(&[Text]), |call, a| from_yaml(call, a).map(object)),
-    func("fromYamlArray", fixed(&[Text]), |call, a| from_yaml(call, a).and_then(array)),
+    func("fromJson", fixed(&[Text]), |_, a| Ok(object(parse_json(&text(a, 0)), ""))),
+    func("fromJsonArray", fixed(&[Text]), |_, a| array(parse_json(&text(a, 0)), "")),
+    func("fromYaml", fixed(&[Text]), |call, a| from_yaml(call, a).map(|parsed| object(parsed, YAML))),
+    func("fromYamlArray", fixed(&[Text]), |call, a| from_yaml(call, a).and_then(|parsed| array(parsed, YAML))),
     func("mustFromJson", fixed(&[Text]), |_, a| match parse_json(&text(a, 0)) {
         Ok(json) => Ok(Value::from_json(&json)),
         Err(error) => fail(error),
@@ -72,23 +72,26 @@ fn parse_json(text: &str) -> Result<Json, String> {
     crate::json_text::parse(text)
 }
 
+/// What stands before a mismatch of types in YAML.
+const YAML: &str = "error unmarshaling JSON: while decoding JSON: ";
+
 /// Makes the dict that Helm's decoders return: an error is its only entry.
-fn object(parsed: Result<Json, String>) -> Value {
+fn object(parsed: Result<Json, String>, context: &str) -> Value {
     let error = match parsed {
         Ok(Json::Null) => return Value::Map(Map::new()),
         Ok(json @ Json::Object(_)) => return Value::from_json(&json),
-        Ok(other) => mismatch(&other, "map[string]interface {}"),
+        Ok(other) => format!("{context}{}", mismatch(&other, "map[string]interface {}")),
         Err(error) => error,
     };
     Value::Map(Map::from_iter([(Str::from("Error"), Value::from(error))]))
 }
 
 /// Makes the list that Helm's decoders return: an error is its only element.
-fn array(parsed: Result<Json, String>) -> Outcome {
+fn array(parsed: Result<Json, String>, context: &str) -> Outcome {
     let error = match parsed {
         Ok(Json::Null) => return list(Vec::new()),
         Ok(json @ Json::Array(_)) => return Ok(Value::from_json(&json)),
-        Ok(other) => mismatch(&other, "[]interface {}"),
+        Ok(other) => format!("{context}{}", mismatch(&other, "[]interface {}")),
         Err(error) => error,
     };
     list(vec![Value::from(error)])
@@ -132,10 +135,15 @@ fn to_yaml_pretty(call: &mut Call<'_>, args: &[Value]) -> Outcome {
 // Base64 and base32, with Go's errors as text.
 
 fn base64_decode(input: &[u8]) -> Vec<u8> {
+    base64_bytes(input).unwrap_or_else(String::into_bytes)
+}
+
+/// Decodes as Go, line breaks ignored; the error is Go's.
+pub(crate) fn base64_bytes(input: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(input.len() / 4 * 3);
     let is_break = |b: &u8| matches!(b, b'\r' | b'\n');
     let clean: Vec<(usize, u8)> = input.iter().copied().enumerate().filter(|(_, b)| !is_break(b)).collect();
-    let corrupt = |at: usize| format!("illegal base64 data at input byte {at}").into_bytes();
+    let corrupt = |at: usize| Err(format!("illegal base64 data at input byte {at}"));
     let mut i = 0;
     while i < clean.len() {
         let mut bits = 0u32;
@@ -163,7 +171,7 @@ fn base64_decode(input: &[u8]) -> Vec<u8> {
                     }
                     bits <<= 6 * (4 - count);
                     out.extend_from_slice(&bits.to_be_bytes()[1..count]);
-                    return out;
+                    return Ok(out);
                 }
                 _ => return corrupt(at),
             };
@@ -173,7 +181,7 @@ fn base64_decode(input: &[u8]) -> Vec<u8> {
         }
         out.extend_from_slice(&bits.to_be_bytes()[1..]);
     }
-    out
+    Ok(out)
 }
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

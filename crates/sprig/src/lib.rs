@@ -5,16 +5,21 @@
 //! render. Where Go iterates maps in random order (`keys`, `values`), the order here is sorted.
 
 mod args;
+mod certs;
+mod dates;
 mod decimal;
+mod der;
 mod dicts;
 mod encode;
 mod env;
 mod json_text;
+mod layout;
 mod lists;
 mod logic;
 mod numbers;
 mod paths;
 mod regexes;
+mod secrets;
 pub mod semver;
 mod strings;
 mod versions;
@@ -29,6 +34,8 @@ pub use env::{Entropy, Environment};
 /// All functions, sorted by name.
 pub static FUNCS: LazyLock<Vec<Func>> = LazyLock::new(|| {
     let modules = [
+        certs::FUNCS,
+        dates::FUNCS,
         dicts::FUNCS,
         encode::FUNCS,
         lists::FUNCS,
@@ -36,6 +43,7 @@ pub static FUNCS: LazyLock<Vec<Func>> = LazyLock::new(|| {
         numbers::FUNCS,
         paths::FUNCS,
         regexes::FUNCS,
+        secrets::FUNCS,
         strings::FUNCS,
         versions::FUNCS,
     ];
