@@ -1,5 +1,4 @@
 //! The sandbox from outside: plain HTTP requests and what comes back.
-#![cfg(test)]
 
 #[cfg(test)]
 mod behaviour;
@@ -7,5 +6,7 @@ mod behaviour;
 mod captured;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod support;
