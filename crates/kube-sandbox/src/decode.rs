@@ -127,7 +127,6 @@ impl Decoding {
             map.retain(|_, value| !value.is_null());
         }
         let embedded = schema.resolved().embedded;
-        let meta = object_meta();
         let (mut unknown, mut nulls) = (Vec::new(), Vec::new());
         for (name, child) in map.iter_mut() {
             let at = joined(path, name);
@@ -137,7 +136,7 @@ impl Decoding {
                 }
                 Some(field) => self.walk(field, child, &at, depth + 1),
                 None if embedded && matches!(name.as_str(), "apiVersion" | "kind") => {}
-                None if embedded && name == "metadata" => self.walk(&meta, child, &at, depth + 1),
+                None if embedded && name == "metadata" => self.walk(&object_meta(), child, &at, depth + 1),
                 None if schema.is_open() => self.walk(anything(), child, &at, depth + 1),
                 None => unknown.push(name.clone()),
             }

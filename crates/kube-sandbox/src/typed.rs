@@ -145,14 +145,11 @@ impl Comparison {
     }
 
     fn map(&mut self, schema: &Schema, before: Option<&Value>, after: Option<&Value>, path: &mut Vec<Step>) {
-        let names =
-            |value: Option<&Value>| value.and_then(Value::as_object).into_iter().flatten().map(|(k, _)| k.clone()).collect::<Vec<_>>();
-        let all: BTreeSet<String> = names(before).into_iter().chain(names(after)).collect();
-        for name in all {
-            let child = |value: Option<&'_ Value>| value.and_then(|value| value.get(&name)).cloned();
-            let (left, right) = (child(before), child(after));
-            path.push(Step::field(&name));
-            self.walk(member_or_any(schema, &name), left.as_ref(), right.as_ref(), path);
+        let (before, after) = (entries_of(before), entries_of(after));
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for name in names {
+            path.push(Step::field(name));
+            self.walk(member_or_any(schema, name), before.get(name), after.get(name), path);
             path.pop();
         }
     }
@@ -161,11 +158,11 @@ impl Comparison {
         let (left, right) = (grouped(schema, before), grouped(schema, after));
         let steps: BTreeSet<&Step> = left.keys().chain(right.keys()).collect();
         for step in steps {
-            let items = |side: &BTreeMap<Step, Vec<Value>>| side.get(step).cloned().unwrap_or_default();
-            let (old, new) = (items(&left), items(&right));
+            let old = left.get(step).map_or(&[][..], Vec::as_slice);
+            let new = right.get(step).map_or(&[][..], Vec::as_slice);
             path.push(step.clone());
             match (old.len(), new.len()) {
-                (0 | 1, 0 | 1) => self.walk(schema.item(), old.first(), new.first(), path),
+                (0 | 1, 0 | 1) => self.walk(schema.item(), old.first().copied(), new.first().copied(), path),
                 (2.., 2..) if old != new => self.modified.insert(path),
                 (2.., 2..) => {}
                 (2.., _) => {
@@ -190,11 +187,16 @@ fn items_of(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn grouped(schema: &Schema, list: Option<&Value>) -> BTreeMap<Step, Vec<Value>> {
-    let mut groups: BTreeMap<Step, Vec<Value>> = BTreeMap::new();
+fn entries_of(value: Option<&Value>) -> &Map<String, Value> {
+    static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    value.and_then(Value::as_object).unwrap_or(&EMPTY)
+}
+
+fn grouped<'a>(schema: &Schema, list: Option<&'a Value>) -> BTreeMap<Step, Vec<&'a Value>> {
+    let mut groups: BTreeMap<Step, Vec<&Value>> = BTreeMap::new();
     for item in items_of(list) {
         if let Some(step) = Step::to_item(schema, item) {
-            groups.entry(step).or_default().push(item.clone());
+            groups.entry(step).or_default().push(item);
         }
     }
     groups
@@ -277,9 +279,7 @@ pub(crate) fn merge(schema: &Schema, live: Option<&Value>, config: Option<&Value
 }
 
 fn merge_maps(schema: &Schema, live: Option<&Value>, config: Option<&Value>) -> Value {
-    let empty = Map::new();
-    let of = |value: Option<&'_ Value>| value.and_then(Value::as_object).cloned().unwrap_or_else(|| empty.clone());
-    let (live, config) = (of(live), of(config));
+    let (live, config) = (entries_of(live), entries_of(config));
     let names: BTreeSet<&String> = live.keys().chain(config.keys()).collect();
     let merged = names.into_iter().filter_map(|name| {
         let child = merge(member_or_any(schema, name), live.get(name), config.get(name))?;
