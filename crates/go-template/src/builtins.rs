@@ -218,7 +218,12 @@ fn is_nil(value: &Value) -> bool {
 }
 
 fn equal(a: &Value, b: &Value) -> Result<bool, Fault> {
-    let text = |value: &Value| String::from_utf8_lossy(&fmt::text_of(value)).into_owned();
+    // Go prints the value itself with %s here, whatever it holds.
+    let shown = |value: &Value, format: &[u8]| {
+        let text = fmt::sprintf(format, std::slice::from_ref(value)).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let text = |value: &Value| shown(value, b"%s");
     Ok(match (a, b) {
         (Value::Int(a, _), Value::Uint(b, _)) => u64::try_from(*a) == Ok(*b),
         (Value::Uint(a, _), Value::Int(b, _)) => u64::try_from(*b) == Ok(*a),
@@ -235,7 +240,7 @@ fn equal(a: &Value, b: &Value) -> Result<bool, Fault> {
         }
         _ if !a.is_nil() && !b.is_nil() && a.kind() != b.kind() => {
             let (a_type, b_type) = (a.type_name(), b.type_name());
-            return Err(Fault::Text(format!("non-comparable types {}: {a_type}, {b_type}: {}", text(a), text(b))));
+            return Err(Fault::Text(format!("non-comparable types {}: {a_type}, {b_type}: {}", text(a), shown(b, b"%v"))));
         }
         _ if is_nil(a) || is_nil(b) => is_nil(a) == is_nil(b),
         (_, Value::Native(b)) if !matches!(b.kind(), Kind::Slice | Kind::Map) => match a {

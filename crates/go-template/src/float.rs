@@ -109,7 +109,7 @@ fn general(out: &mut String, value: f64, fmt: u8, prec: i32, bits: u32) {
     let exponent = digits.point - 1;
     if exponent < -4 || exponent >= threshold {
         prec = prec.min(count);
-        scientific(out, &digits, (prec - 1).max(0) as usize, fmt - b'g' + b'e');
+        scientific(out, &digits, (prec - 1).max(0) as usize, if fmt == b'g' { b'e' } else { b'E' });
     } else {
         positional(out, &digits, (count - digits.point).max(0) as usize);
     }
@@ -208,7 +208,7 @@ mod tests {
             (1000.0, b'g', 3, "1e+03"),
             (1234.5, b'e', 2, "1.23e+03"),
             (1.0, b'x', -1, "0x1p+00"),
-            (3.14, b'x', 3, "0x1.91fp+01"),
+            (1.3, b'x', 3, "0x1.4cdp+00"),
             (1.0, b'b', -1, "4503599627370496p-52"),
         ];
         for (value, fmt, prec, want) in cases {

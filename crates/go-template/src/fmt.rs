@@ -180,7 +180,7 @@ impl Printer {
             if arg.is_nil() {
                 self.str("<nil>");
             } else {
-                self.str(&arg.type_name().to_owned());
+                self.str(arg.type_name());
                 self.out.push(b'=');
                 self.value_verb(arg, 'v');
             }
@@ -242,9 +242,8 @@ impl Printer {
         if format.get(*i) == Some(&b'*') {
             *i += 1;
             match int_arg(args, arg) {
-                Some(precision) if precision < 0 => self.flags.precision = None,
-                Some(precision) => self.flags.precision = Some(precision as usize),
-                None => {
+                Some(precision) if precision >= 0 => self.flags.precision = Some(precision as usize),
+                _ => {
                     self.flags.precision = None;
                     self.str("%!(BADPREC)");
                 }
@@ -325,7 +324,7 @@ impl Printer {
         if value.is_nil() {
             self.str("<nil>");
         } else {
-            self.str(&value.type_name().to_owned());
+            self.str(value.type_name());
             self.out.push(b'=');
             let flags = std::mem::take(&mut self.flags);
             // Go keeps width and flags here except where they change the verb itself.
@@ -370,7 +369,7 @@ impl Printer {
 
     fn bad_native(&mut self, verb: char, value: &Value, text: &[u8]) {
         self.bad(verb, "(");
-        self.str(&value.type_name().to_owned());
+        self.str(value.type_name());
         self.out.push(b'=');
         self.out.extend_from_slice(text);
         self.out.push(b')');
@@ -639,8 +638,6 @@ impl Printer {
             let zero = std::mem::replace(&mut self.flags.zero, false);
             if text[1..].starts_with('N') && !self.flags.space && !self.flags.plus {
                 text.remove(0);
-            } else if text.starts_with('+') && !self.flags.plus && !text.ends_with("Inf") {
-                text.remove(0);
             }
             self.pad(text.as_bytes());
             self.flags.zero = zero;
@@ -671,8 +668,7 @@ impl Printer {
             _ => 0,
         };
         let (mut head, mut tail, mut saw_dot, mut saw_digit) = (String::from(&text[..1]), String::new(), false, false);
-        let mut bytes = text[1..].char_indices();
-        while let Some((i, c)) = bytes.next() {
+        for (i, c) in text[1..].char_indices() {
             let hexadecimal = matches!(format, b'x' | b'X');
             match c {
                 '.' => {

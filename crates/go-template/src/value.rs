@@ -454,7 +454,55 @@ impl FromIterator<(Str, Value)> for Map {
     }
 }
 
+impl Drop for List {
+    fn drop(&mut self) {
+        release(self.take().into_iter().collect());
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        release(self.take().into_iter().collect());
+    }
+}
+
+impl List {
+    /// Takes the elements that nobody else holds, if any of them is itself a container.
+    fn take(&mut self) -> Option<Vec<Value>> {
+        let items = Rc::into_inner(self.items.take()?)?;
+        items.iter().any(Value::is_container).then_some(items)
+    }
+}
+
+impl Map {
+    fn take(&mut self) -> Option<Vec<Value>> {
+        let entries = Rc::into_inner(self.entries.take()?)?.into_inner();
+        entries.values().any(Value::is_container).then(|| entries.into_values().collect())
+    }
+}
+
+impl Value {
+    fn is_container(&self) -> bool {
+        matches!(self, Value::List(_) | Value::Map(_))
+    }
+}
+
+/// Frees nested containers in a loop: a template can nest them deeper than the stack is.
+fn release(mut pending: Vec<Vec<Value>>) {
+    while let Some(values) = pending.pop() {
+        for mut value in values {
+            let inner = match &mut value {
+                Value::List(list) => list.take(),
+                Value::Map(map) => map.take(),
+                _ => None,
+            };
+            pending.extend(inner);
+        }
+    }
+}
+
 /// Is an object that only the embedder knows: a struct, a pointer, or a named type with methods.
+#[expect(clippy::len_without_is_empty, reason = "most natives have no length at all")]
 pub trait Native: 'static {
     /// Returns the name that `%T` prints, e.g. `*common.Capabilities`.
     fn type_name(&self) -> &str;
