@@ -33,8 +33,11 @@ pub(crate) fn integer(bytes: &[u8]) -> Vec<u8> {
     element(INTEGER, &[sign, bytes])
 }
 
-/// Reads one element: its tag, its content, all its bytes, and what follows.
-pub(crate) fn read(bytes: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
+/// Is an element: its tag, its content, all its bytes, and what follows it.
+type Element<'a> = (u8, &'a [u8], &'a [u8], &'a [u8]);
+
+/// Reads one element.
+pub(crate) fn read(bytes: &[u8]) -> Option<Element<'_>> {
     let (tag, first) = (*bytes.first()?, *bytes.get(1)?);
     let (len, header) = if first < 0x80 {
         (usize::from(first), 2)

@@ -7,7 +7,7 @@ use crate::args::{bytes, fail, func, is_empty, list, map, strings, strval};
 use Type::{Any, Map as Dict, String as Text};
 
 pub(crate) const FUNCS: &[Func] = &[
-    func("deepCopy", fixed(&[Any]), |call, a| deep_copy_of(call, a, "deepCopy error: ")),
+    func("deepCopy", fixed(&[Any]), deep_copy_of),
     func("dict", variadic(&[], Any), dict),
     func("dig", variadic(&[], Any), dig),
     func("get", fixed(&[Dict, Text]), |_, a| Ok(map(a, 0).get(bytes(a, 1)).unwrap_or_else(|| Value::str("")))),
@@ -15,7 +15,7 @@ pub(crate) const FUNCS: &[Func] = &[
     func("keys", variadic(&[], Dict), keys),
     func("merge", variadic(&[Dict], Dict), |call, a| merge_all(call, a, false)),
     func("mergeOverwrite", variadic(&[Dict], Dict), |call, a| merge_all(call, a, true)),
-    func("mustDeepCopy", fixed(&[Any]), |call, a| deep_copy_of(call, a, "")),
+    func("mustDeepCopy", fixed(&[Any]), deep_copy_of),
     func("mustMerge", variadic(&[Dict], Dict), |call, a| merge_all(call, a, false)),
     func("mustMergeOverwrite", variadic(&[Dict], Dict), |call, a| merge_all(call, a, true)),
     func("omit", variadic(&[Dict], Text), omit),
@@ -158,9 +158,9 @@ fn merge(call: &mut Call<'_>, target: &Map, source: &Map, overwrite: bool, depth
     Ok(())
 }
 
-fn deep_copy_of(call: &mut Call<'_>, args: &[Value], prefix: &str) -> Outcome {
+fn deep_copy_of(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     if args[0].is_nil() {
-        return fail(format!("{prefix}reflect: call of reflect.Value.Type on zero Value"));
+        return fail("reflect: call of reflect.Value.Type on zero Value");
     }
     deep_copy(call, &args[0], 0)
 }

@@ -162,7 +162,7 @@ pub(crate) fn base64_bytes(input: &[u8]) -> Result<Vec<u8>, String> {
                     if count == 2 {
                         match clean.get(i + 1) {
                             Some((_, b'=')) => i += 1,
-                            Some((at, _)) => return corrupt(*at),
+                            Some(_) => return corrupt(at),
                             None => return corrupt(input.len()),
                         }
                     }

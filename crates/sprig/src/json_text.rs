@@ -41,7 +41,20 @@ fn describe(text: &str, error: &serde_json::Error) -> String {
     } else {
         "looking for beginning of value"
     };
+    if let Some(literal) = in_literal(line, column) {
+        return format!("invalid character {c} {literal}");
+    }
     format!("invalid character {c} {context}")
+}
+
+/// Describes a misspelt `null`, `true` or `false`.
+fn in_literal(line: &str, column: usize) -> Option<String> {
+    let before = line.get(..column)?;
+    let start = before.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |i| i + 1);
+    let written = &before[start..];
+    let literal = ["null", "true", "false"].into_iter().find(|literal| !written.is_empty() && literal.starts_with(written))?;
+    let expected = literal.chars().nth(written.len())?;
+    Some(format!("in literal {literal} (expecting '{expected}')"))
 }
 
 /// Converts for an encoder that sees Go's own values: a float stays a float even if it is integral.

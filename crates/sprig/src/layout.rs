@@ -143,7 +143,7 @@ fn known(out: &mut String, time: &Time, name: &str) {
 fn zone_name(time: &Time) -> String {
     match &time.zone {
         Zone::Utc => "UTC".to_owned(),
-        Zone::Fixed { offset: o, name } if name.is_empty() => offset(i64::from(*o), if o % 3_600 == 0 { "-07" } else { "-0700" }),
+        Zone::Fixed { offset: seconds, name } if name.is_empty() => offset(i64::from(*seconds), "-0700"),
         Zone::Fixed { name, .. } => name.clone(),
     }
 }

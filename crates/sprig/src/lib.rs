@@ -1,6 +1,6 @@
 //! The template functions of sprig 3.3.0 and Helm.
 //!
-//! Every function that a chart can reach in Helm 4.2.4, except the five that need a chart or a cluster (`include`, `tpl`,
+//! Every function that a chart can reach in Helm 4.2.4, except `fromToml` and the five that need a chart or a cluster (`include`, `tpl`,
 //! `required`, `fail`, `lookup`), which the `helm` crate binds. Pure: time and randomness come from the [`Environment`] of the
 //! render. Where Go iterates maps in random order (`keys`, `values`), the order here is sorted.
 
@@ -22,6 +22,7 @@ mod regexes;
 mod secrets;
 pub mod semver;
 mod strings;
+mod toml;
 mod versions;
 mod words;
 
@@ -45,6 +46,7 @@ pub static FUNCS: LazyLock<Vec<Func>> = LazyLock::new(|| {
         regexes::FUNCS,
         secrets::FUNCS,
         strings::FUNCS,
+        toml::FUNCS,
         versions::FUNCS,
     ];
     let mut all = modules.concat();

@@ -81,7 +81,7 @@ fn explain(expression: &str) -> Option<(&'static str, String)> {
         E::ClassUnclosed => ("missing closing ]", tail),
         E::GroupUnclosed => ("missing closing )", expression.to_owned()),
         E::GroupUnopened => ("unexpected )", expression.to_owned()),
-        E::RepetitionMissing => ("missing argument to repetition operator", part),
+        E::RepetitionMissing => ("missing argument to repetition operator", operator(&tail)),
         E::RepetitionCountInvalid => ("invalid repeat count", part),
         E::ClassRangeInvalid => ("invalid character class range", part),
         E::EscapeUnexpectedEof => ("trailing backslash at end of expression", String::new()),
@@ -92,6 +92,12 @@ fn explain(expression: &str) -> Option<(&'static str, String)> {
         E::GroupNameInvalid | E::GroupNameEmpty | E::GroupNameUnexpectedEof => ("invalid named capture", tail),
         _ => return None,
     })
+}
+
+/// Returns the repetition operator at the start.
+fn operator(text: &str) -> String {
+    let end = if text.starts_with('{') { text.find('}').map_or(text.len(), |end| end + 1) } else { text.len().min(1) };
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// Returns the opening of the group that Go points at: `(?` and the character after it.

@@ -101,7 +101,11 @@ pub(crate) fn pascal_case(text: &[char]) -> String {
     let mut out = String::new();
     let start = text.iter().position(|c| !is_connector(*c)).unwrap_or(text.len());
     out.extend(&text[..start]);
-    let Some(first) = text.get(start) else { return out };
+    let Some(first) = text.get(start) else {
+        // The library writes the last connector twice when there is nothing else.
+        out.extend(text.last());
+        return out;
+    };
     let mut first_upper = is_upper(*first);
     let mut current = to_upper(*first);
     for c in &text[start + 1..] {
