@@ -3,7 +3,7 @@
 use aes::Aes256;
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, STANDARD};
 use go_template::{Call, Func, Outcome, Type, Value, fixed};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -88,10 +88,13 @@ fn bcrypt(call: &mut Call<'_>, password: &[u8]) -> Result<String, go_template::F
     }
     let mut salt = [0; 16];
     with_entropy(call, |entropy| entropy.fill(&mut salt));
-    Ok(match bcrypt::hash_with_salt(password, 10, salt) {
-        Ok(hash) => hash.format_for_version(bcrypt::Version::TwoA),
-        Err(error) => format!("failed to encrypt string with bcrypt: {error}"),
-    })
+    // The key is a C string of at most 72 bytes.
+    let mut key = password.to_vec();
+    key.push(0);
+    key.truncate(72);
+    let hash = bcrypt::bcrypt(10, salt, &key);
+    let alphabet = GeneralPurpose::new(&base64::alphabet::BCRYPT, NO_PAD);
+    Ok(format!("$2a$10${}{}", alphabet.encode(salt), alphabet.encode(&hash[..23])))
 }
 
 fn htpasswd(call: &mut Call<'_>, args: &[Value]) -> Outcome {

@@ -78,6 +78,12 @@ fn equal_seeds_make_equal_secrets() {
 }
 
 #[test]
+fn password_hashes_have_the_shape_of_bcrypt() {
+    let hash = render("{{ bcrypt \"x\" }}", &serde_json::json!({})).expect("hashes");
+    assert!(hash.starts_with("$2a$10$") && hash.len() == 60, "{hash}");
+}
+
+#[test]
 fn deep_values_are_freed_without_a_stack() {
     let text = "{{ $x := list }}{{ range 200000 }}{{ $x = list $x }}{{ end }}{{ len $x }}";
     assert_eq!(render(text, &serde_json::json!({})), Ok("1".to_owned()));
