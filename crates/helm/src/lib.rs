@@ -1,1 +1,23 @@
 //! Charts, values, rendering and release records as Helm makes them.
+//!
+//! [`Chart`] reads archives and folders, [`values`] merges what the user gives, [`render`] gives the documents, hooks and notes, and
+//! [`release`] the record that Helm stores in the cluster. Which Helm is meant is a [`HelmCompat`]. Nothing here touches a file
+//! system, a network, a clock or a source of randomness: those come in with the request.
+
+pub mod capabilities;
+pub mod chart;
+mod compat;
+mod engine;
+pub mod manifest;
+pub mod release;
+mod render;
+mod schema;
+pub mod values;
+
+pub use capabilities::{Capabilities, KubeVersion};
+pub use chart::{Chart, ChartError};
+pub use compat::{HelmCompat, Splitting};
+pub use engine::{Limits, Lookup, Parsed};
+pub use manifest::{Document, Hook};
+pub use render::{NotesScope, RenderError, RenderRequest, Rendered, TemplateOutput, render, render_parsed};
+pub use values::ValuesError;

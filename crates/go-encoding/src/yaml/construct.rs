@@ -439,6 +439,43 @@ mod tests {
     }
 
     #[test]
+    fn ends_block_scalars_without_a_line_break() {
+        check("a: |\n  x", json!({"a": "x"}));
+        check("a: |\n  x\n", json!({"a": "x\n"}));
+        check("a: |\n  x\n  ", json!({"a": "x\n"}));
+        check("a: |+\n  x\n\n", json!({"a": "x\n\n"}));
+        check("a: >-\n  x\n  w", json!({"a": "x w"}));
+        check("a: |", json!({"a": ""}));
+        check("a: |-", json!({"a": ""}));
+        check("a: |\n", json!({"a": ""}));
+    }
+
+    #[test]
+    fn survives_malformed_tags() {
+        for text in [
+            "!<",
+            "!<%",
+            "! !",
+            "!%ff x",
+            "!<tag:%c0%80> x",
+            "%TAG ! x\n---\n",
+            "%",
+            "%YAML",
+            "!e!",
+            "&",
+            "*",
+            "? |",
+            ">",
+            "\"\\xZZ\"",
+            "\"\\ud800\"",
+            "'",
+            "- |9",
+        ] {
+            let _ = parse(text);
+        }
+    }
+
+    #[test]
     fn makes_keys_strings() {
         check("1: a\n0x10: b\n1.5: c\ny: d\n123456789.5: e\n", json!({"1": "a", "16": "b", "1.5": "c", "true": "d", "1.2345679e+08": "e"}));
         check("a: 1\na: 2\n", json!({"a": 2}));

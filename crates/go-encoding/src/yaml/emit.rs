@@ -158,7 +158,7 @@ impl Emitter {
         }
         self.out.push_str(mark);
         self.column += mark.len();
-        self.whitespace = indention;
+        self.whitespace = false;
         self.indention = self.indention && indention;
     }
 

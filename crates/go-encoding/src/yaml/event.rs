@@ -1,5 +1,7 @@
 //! The event stream that the readers work on: the scanner and parser of libyaml, with go-yaml's error texts.
 
+use std::io::Read;
+
 use libyaml_safer::{EventData, Parser, ScalarStyle};
 
 use super::Error;
@@ -50,8 +52,10 @@ pub(crate) enum Event {
 }
 
 pub(crate) struct Events<'a> {
-    parser: Parser<&'a [u8]>,
+    parser: Parser<std::io::Chain<&'a [u8], &'static [u8]>>,
     slashes: bool,
+    /// Whether a final line break was added: the scanner cannot take a block scalar that ends without one.
+    completed: bool,
     text: &'a str,
 }
 
@@ -59,14 +63,15 @@ impl<'a> Events<'a> {
     pub(crate) fn of(text: &'a str) -> Events<'a> {
         let mut parser = Parser::new();
         parser.set_encoding(libyaml_safer::Encoding::Utf8);
-        parser.set_input(text.as_bytes());
-        Events { parser, slashes: text.contains("\\/"), text }
+        let completed = !text.is_empty() && !text.ends_with('\n');
+        parser.set_input(text.as_bytes().chain(if completed { &b"\n"[..] } else { &[] }));
+        Events { parser, slashes: text.contains("\\/"), completed, text }
     }
 
     /// Returns the next event and where it starts.
     pub(crate) fn next(&mut self) -> Result<(Event, Mark), Error> {
         loop {
-            let event = self.parser.parse().map_err(|error| syntax(&error))?;
+            let event = self.parse()?;
             let mark = Mark { line: event.start_mark.line as usize + 1, column: event.start_mark.column as usize + 1 };
             let event = match event.data {
                 EventData::StreamStart { .. } => continue,
@@ -83,8 +88,12 @@ impl<'a> Events<'a> {
                 }
                 EventData::DocumentEnd { .. } => Event::DocumentEnd,
                 EventData::Alias { anchor } => Event::Alias(anchor),
-                EventData::Scalar { anchor, tag, value, plain_implicit, style, .. } => {
+                EventData::Scalar { anchor, tag, mut value, plain_implicit, style, .. } => {
                     let style = scalar_style(style);
+                    if self.completed && matches!(style, Style::Literal | Style::Folded) && event.end_mark.index as usize >= self.text.len()
+                    {
+                        self.uncomplete(&mut value, event.start_mark.index as usize);
+                    }
                     if self.slashes && style == Style::DoubleQuoted {
                         self.refuse_slash(event.start_mark.index as usize, event.end_mark.index as usize, mark)?;
                     }
@@ -96,6 +105,25 @@ impl<'a> Events<'a> {
                 EventData::MappingEnd => Event::MappingEnd,
             };
             return Ok((event, mark));
+        }
+    }
+
+    /// The scanner panics where it meets some malformed tags; such text is no YAML either way.
+    fn parse(&mut self) -> Result<libyaml_safer::Event, Error> {
+        let parser = std::panic::AssertUnwindSafe(&mut self.parser);
+        match std::panic::catch_unwind(move || { parser }.parse()) {
+            Ok(parsed) => parsed.map_err(|error| syntax(&error)),
+            Err(_) => Err(Error::plain("unknown problem parsing YAML content")),
+        }
+    }
+
+    /// Takes the added line break out of the last block scalar again.
+    fn uncomplete(&self, value: &mut String, start: usize) {
+        let blank_end = self.text.lines().next_back().is_some_and(|line| line.trim_matches(' ').is_empty());
+        let header = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let keeps = header.split(' ').next().is_some_and(|header| header.contains('+'));
+        if (!blank_end || keeps) && value.ends_with('\n') {
+            value.pop();
         }
     }
 

@@ -1,0 +1,172 @@
+//! Chart archives: gzip, tar, and the paths that Helm refuses (`pkg/chart/loader/archive/archive.go`).
+
+use std::io::Read;
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+
+use super::{ChartError, File};
+
+/// How large a whole chart may be when unpacked.
+const MAX_CHART: u64 = 100 * 1024 * 1024;
+
+/// How large one file may be.
+pub(super) const MAX_FILE: u64 = 5 * 1024 * 1024;
+
+/// Looks at the first bytes, because reading YAML as gzip gives no useful message.
+pub(super) fn check_type(name: &str, bytes: &[u8]) -> Result<(), ChartError> {
+    if bytes.starts_with(&[0x1f, 0x8b, 0x08]) {
+        return Ok(());
+    }
+    if name.ends_with(".yml") || name.ends_with(".yaml") {
+        return Err(ChartError(format!("file '{name}' seems to be a YAML file, but expected a gzipped archive")));
+    }
+    let head = &bytes[..bytes.len().min(512)];
+    let binary = head.iter().any(|byte| matches!(byte, 0..=8 | 0xb | 0xe..=0x1a | 0x1c..=0x1f));
+    let kind = if binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
+    Err(ChartError(format!("file '{name}' does not appear to be a gzipped archive; got '{kind}'")))
+}
+
+/// Unpacks the regular files of an archive, the first path component dropped, in archive order.
+pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(bytes).take(MAX_CHART * 2));
+    let mut files = Vec::new();
+    let mut remaining = MAX_CHART;
+    for entry in archive.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
+            continue;
+        }
+        let original = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if kind == tar::EntryType::Regular && original.ends_with('/') {
+            continue;
+        }
+        let name = inner_path(&original)?;
+        let size = entry.header().size().map_err(broken)?;
+        if size > remaining {
+            return Err(too_large());
+        }
+        if size > MAX_FILE {
+            return Err(ChartError(format!("decompressed chart file {original:?} is larger than the maximum file size {MAX_FILE}")));
+        }
+        let mut data = Vec::with_capacity(size as usize);
+        entry.by_ref().take(remaining.min(MAX_FILE)).read_to_end(&mut data).map_err(broken)?;
+        remaining -= data.len() as u64;
+        if remaining == 0 {
+            return Err(too_large());
+        }
+        files.push(File { name, data: without_mark(data), modified: modified(&mut entry) });
+    }
+    if files.is_empty() {
+        return Err(ChartError::new("no files in chart archive"));
+    }
+    Ok(files)
+}
+
+fn modified<R: Read>(entry: &mut tar::Entry<R>) -> Option<(i64, u32)> {
+    let from_header = entry.header().mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).map(|seconds| (seconds, 0));
+    let Ok(Some(extensions)) = entry.pax_extensions() else {
+        return from_header;
+    };
+    for extension in extensions.flatten() {
+        if extension.key() == Ok("mtime")
+            && let Ok(text) = extension.value()
+        {
+            let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+            let nanos = format!("{fraction:0<9}").get(..9).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+            return seconds.parse().ok().map(|seconds| (seconds, nanos)).or(from_header);
+        }
+    }
+    from_header
+}
+
+fn too_large() -> ChartError {
+    ChartError(format!("decompressed chart is larger than the maximum size {MAX_CHART}"))
+}
+
+fn broken(error: std::io::Error) -> ChartError {
+    ChartError(match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
+        _ => format!("chart archive cannot be unpacked: {error}"),
+    })
+}
+
+/// Returns the path below the chart's folder, cleaned, or why Helm refuses it.
+fn inner_path(original: &str) -> Result<String, ChartError> {
+    let delimiter = if original.contains('\\') { '\\' } else { '/' };
+    let rest = original.split_once(delimiter).map_or("", |(_, rest)| rest).replace(delimiter, "/");
+    if rest.starts_with('/') {
+        return Err(ChartError::new("chart illegally contains absolute paths"));
+    }
+    let name = clean(&rest);
+    let first = original.split(delimiter).next().unwrap_or_default();
+    if name == "." {
+        return Err(ChartError(format!("chart illegally contains content outside the base directory: {original:?}")));
+    }
+    if name.starts_with("..") {
+        return Err(ChartError::new("chart illegally references parent directory"));
+    }
+    let bytes = name.as_bytes();
+    if bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && bytes[2] == b'/' {
+        return Err(ChartError::new("chart contains illegally named files"));
+    }
+    if first == "Chart.yaml" {
+        return Err(ChartError::new("chart yaml not in base directory"));
+    }
+    Ok(name)
+}
+
+/// Go's `path.Clean` for relative paths.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
+pub(super) fn without_mark(data: Vec<u8>) -> Arc<[u8]> {
+    match data.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => Arc::from(rest),
+        None => Arc::from(data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_the_first_component() {
+        assert_eq!(inner_path("c/Chart.yaml"), Ok("Chart.yaml".to_owned()));
+        assert_eq!(inner_path("c\\templates\\a.yaml"), Ok("templates/a.yaml".to_owned()));
+        assert_eq!(inner_path("c/./a//b"), Ok("a/b".to_owned()));
+    }
+
+    #[test]
+    fn refuses_odd_paths() {
+        let check = |path: &str, expect: &str| assert_eq!(inner_path(path).map_err(|error| error.to_string()), Err(expect.to_owned()));
+        check("c//etc/passwd", "chart illegally contains absolute paths");
+        check("c/../../x", "chart illegally references parent directory");
+        check("c/a/..", "chart illegally contains content outside the base directory: \"c/a/..\"");
+        check("Chart.yaml", "chart illegally contains content outside the base directory: \"Chart.yaml\"");
+        check("Chart.yaml/x", "chart yaml not in base directory");
+        check("c/c:/x", "chart contains illegally named files");
+    }
+
+    #[test]
+    fn names_what_is_no_archive() {
+        assert!(check_type("x.yaml", b"a: 1").is_err_and(|error| error.0.contains("seems to be a YAML file")));
+        assert!(check_type("x", b"a: 1").is_err_and(|error| error.0.ends_with("got 'text/plain; charset=utf-8'")));
+        assert_eq!(Chart::from_archive("x.tgz", &[0x1f, 0x8b, 0x08]).map_err(|error| error.0), Err("unexpected EOF".to_owned()));
+    }
+
+    use super::super::Chart;
+}

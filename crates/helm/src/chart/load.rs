@@ -1,0 +1,252 @@
+//! Sorts files into a chart (`pkg/chart/v2/loader/load.go`).
+
+use std::collections::BTreeMap;
+
+use go_encoding::yaml;
+use serde_json::{Map, Value};
+
+use super::archive::{self, MAX_FILE};
+use super::{Chart, ChartError, File, IgnoreRules, Metadata};
+
+/// Returns the files of a folder that belong to the chart, in the order of a lexical walk.
+pub(super) fn directory(mut files: Vec<(String, Vec<u8>)>) -> Result<Vec<File>, ChartError> {
+    let rules = files.iter().find(|(name, _)| name == ".helmignore").map(|(_, data)| String::from_utf8_lossy(data).into_owned());
+    let rules = IgnoreRules::parse(&rules.unwrap_or_default())?;
+    files.retain(|(name, _)| !rules.ignores_file(name));
+    files.sort_by(|(left, _), (right, _)| left.split('/').cmp(right.split('/')));
+    files
+        .into_iter()
+        .map(|(name, data)| {
+            if data.len() as u64 > MAX_FILE {
+                return Err(ChartError(format!("chart file {name:?} is larger than the maximum file size {MAX_FILE}")));
+            }
+            Ok(File { name, data: archive::without_mark(data), modified: None })
+        })
+        .collect()
+}
+
+/// Loads a chart that is nobody's subchart: its generation must be known.
+pub(super) fn top(files: Vec<File>) -> Result<Chart, ChartError> {
+    let chart = chart(files)?;
+    match chart.metadata.api_version.as_str() {
+        "v1" | "v2" => Ok(chart),
+        _ => Err(ChartError::new("unsupported chart version")),
+    }
+}
+
+fn text(file: &File) -> String {
+    String::from_utf8_lossy(&file.data).into_owned()
+}
+
+fn chart(files: Vec<File>) -> Result<Chart, ChartError> {
+    let mut metadata = None;
+    let mut modified = None;
+    for file in files.iter().filter(|file| file.name == "Chart.yaml") {
+        metadata = Some(Metadata::parse(&text(file)).map_err(|error| ChartError(format!("cannot load Chart.yaml: {error}")))?);
+        modified = file.modified;
+    }
+    let has_metadata = metadata.is_some();
+    let mut chart = Chart {
+        metadata: metadata.unwrap_or_default(),
+        lock: None,
+        templates: Vec::new(),
+        schema: None,
+        files: Vec::new(),
+        dependencies: Vec::new(),
+        modified,
+        schema_modified: None,
+        values: Vec::new(),
+    };
+    let mut buckets: BTreeMap<String, Vec<File>> = BTreeMap::new();
+    for file in files {
+        sort_in(&mut chart, file, &mut buckets)?;
+    }
+    if !has_metadata {
+        return Err(ChartError::new("Chart.yaml file is missing"));
+    }
+    chart.metadata.validate()?;
+    for (name, files) in buckets {
+        if let Some(dependency) = subchart(&name, files).map_err(|error| {
+            ChartError(match error.0.strip_prefix('!') {
+                Some(whole) => whole.to_owned(),
+                None => format!("error unpacking subchart {name} in {}: {error}", chart.metadata.name),
+            })
+        })? {
+            chart.dependencies.push(dependency);
+        }
+    }
+    Ok(chart)
+}
+
+fn sort_in(chart: &mut Chart, file: File, buckets: &mut BTreeMap<String, Vec<File>>) -> Result<(), ChartError> {
+    let wrap = |what: &'static str| move |error: ChartError| ChartError(format!("cannot load {what}: {error}"));
+    let is_v1 = chart.metadata.api_version == "v1";
+    match file.name.as_str() {
+        "Chart.yaml" => {}
+        "Chart.lock" => chart.lock = lock(&text(&file)).map_err(wrap("Chart.lock"))?,
+        "values.yaml" => chart.values = values(&text(&file)).map_err(wrap("values.yaml"))?,
+        "values.schema.json" => {
+            chart.schema = Some(file.data);
+            chart.schema_modified = file.modified;
+        }
+        "requirements.yaml" => {
+            chart.metadata.merge_requirements(&text(&file)).map_err(wrap("requirements.yaml"))?;
+            if is_v1 {
+                chart.files.push(file);
+            }
+        }
+        "requirements.lock" => {
+            chart.lock = lock(&text(&file)).map_err(wrap("requirements.lock"))?;
+            if is_v1 {
+                chart.files.push(file);
+            }
+        }
+        name if name.starts_with("templates/") => chart.templates.push(file),
+        name if name.starts_with("charts/") => {
+            if name.ends_with(".prov") {
+                chart.files.push(file);
+                return Ok(());
+            }
+            let inner = name["charts/".len()..].to_owned();
+            let bucket = inner.split('/').next().unwrap_or_default().to_owned();
+            buckets.entry(bucket).or_default().push(File { name: inner, ..file });
+        }
+        _ => chart.files.push(file),
+    }
+    Ok(())
+}
+
+/// A message that starts with `!` is not to be wrapped again.
+fn subchart(name: &str, files: Vec<File>) -> Result<Option<Chart>, ChartError> {
+    if name.starts_with(['_', '.']) {
+        return Ok(None);
+    }
+    if name.ends_with(".tgz") {
+        let Some(file) = files.first() else { return Ok(None) };
+        if file.name != name {
+            return Err(ChartError(format!("!error unpacking subchart tar in {name}: expected {name}, got {}", file.name)));
+        }
+        return chart(archive::unpack(&file.data)?).map(Some);
+    }
+    let inner = files
+        .into_iter()
+        .filter_map(|file| {
+            let (_, rest) = file.name.split_once('/')?;
+            Some(File { name: rest.to_owned(), ..file })
+        })
+        .collect();
+    chart(inner).map(Some)
+}
+
+/// Reads a lock as far as the release record prints it: `generated`, `digest`, `dependencies`.
+fn lock(text: &str) -> Result<Option<Value>, ChartError> {
+    let value = yaml::parse(text).map_err(|error| ChartError(format!("error converting YAML to JSON: {error}")))?;
+    Ok(value.is_object().then_some(value))
+}
+
+/// Reads `values.yaml`, document by document, as apimachinery's reader splits it; every number is a float from here on.
+pub(crate) fn values(text: &str) -> Result<Vec<Map<String, Value>>, ChartError> {
+    let mut documents = Vec::new();
+    for document in split(text)? {
+        let value = yaml::parse(&document)
+            .map_err(|error| ChartError(format!("cannot unmarshal yaml document: error converting YAML to JSON: {error}")))?;
+        match crate::values::as_floats(value) {
+            Value::Object(map) => documents.push(map),
+            Value::Null => documents.push(Map::new()),
+            other => {
+                let found = match other {
+                    Value::Bool(_) => "bool",
+                    Value::Number(_) => "number",
+                    Value::String(_) => "string",
+                    _ => "array",
+                };
+                return Err(ChartError(format!(
+                    "cannot unmarshal yaml document: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+                )));
+            }
+        }
+    }
+    Ok(documents)
+}
+
+/// A line that starts with `---` ends a document; nothing but a comment may follow it.
+fn split(text: &str) -> Result<Vec<String>, ChartError> {
+    let mut documents = Vec::new();
+    let mut document = String::new();
+    for line in text.split_inclusive('\n') {
+        let Some(rest) = line.strip_prefix("---") else {
+            document.push_str(line);
+            continue;
+        };
+        let rest = rest.trim();
+        if !rest.is_empty() && !rest.starts_with('#') {
+            return Err(ChartError(format!("error reading yaml document: invalid Yaml document separator: {rest}")));
+        }
+        if !document.is_empty() {
+            documents.push(std::mem::take(&mut document));
+        }
+    }
+    if !document.is_empty() {
+        documents.push(document);
+    }
+    Ok(documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compat::HelmCompat;
+    use serde_json::json;
+
+    fn load(files: &[(&str, &str)]) -> Result<Chart, String> {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+        Chart::from_files(files).map_err(|error| error.0)
+    }
+
+    const META: (&str, &str) = ("Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}");
+
+    #[test]
+    fn sorts_files() {
+        let chart = load(&[
+            META,
+            ("values.yaml", "a: 1\n"),
+            ("README.md", "hi"),
+            ("crds/x.yaml", "kind: X"),
+            ("templates/a.yaml", "x"),
+            ("templates/.b.yaml", "x"),
+            ("charts/s/Chart.yaml", "{apiVersion: v2, name: s, version: 1.0.0}"),
+            ("charts/_t/Chart.yaml", "nonsense"),
+        ])
+        .expect("loads");
+        let names = |files: &[File]| files.iter().map(|file| file.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&chart.templates), ["templates/a.yaml"]);
+        assert_eq!(names(&chart.files), ["README.md", "crds/x.yaml"]);
+        assert_eq!(chart.dependencies.len(), 1);
+        assert_eq!(chart.crds()[0].path, "c/crds/x.yaml");
+    }
+
+    #[test]
+    fn merges_documents_of_values() {
+        let chart = load(&[META, ("values.yaml", "a: {b: 1, c: 2}\n--- # more\na: {b: null, d: 3}")]).expect("loads");
+        assert_eq!(Value::Object(chart.values(&HelmCompat::newest())), json!({"a": {"b": null, "c": 2.0, "d": 3.0}}));
+        assert_eq!(Value::Object(chart.values(&HelmCompat::of("v3.19.2"))), json!({"a": {"b": 1.0, "c": 2.0}}));
+        let wrong = load(&[META, ("values.yaml", "a: 1\n--- {b: 2}\n")]);
+        assert_eq!(
+            wrong.err().as_deref(),
+            Some("cannot load values.yaml: error reading yaml document: invalid Yaml document separator: {b: 2}")
+        );
+    }
+
+    #[test]
+    fn refuses_broken_charts() {
+        assert_eq!(load(&[("a", "")]).err().as_deref(), Some("Chart.yaml file is missing"));
+        assert_eq!(
+            load(&[META, ("charts/README.md", "hi")]).err().as_deref(),
+            Some("error unpacking subchart README.md in c: Chart.yaml file is missing")
+        );
+        assert_eq!(
+            load(&[("Chart.yaml", "{apiVersion: v9, name: c, version: 1.0.0}")]).err().as_deref(),
+            Some("unsupported chart version")
+        );
+    }
+}

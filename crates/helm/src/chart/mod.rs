@@ -1,0 +1,137 @@
+//! Charts: what is in an archive or a folder, sorted into metadata, templates, values, schema, subcharts and other files.
+//!
+//! Mirrors Helm's `pkg/chart/v2` and its loader (4.2). Nothing here reads a file system: archives come as bytes, folders as lists of
+//! paths and bytes. Rendering does not change a chart; what dependencies and values do to it happens on a copy.
+
+mod archive;
+mod ignore;
+mod load;
+mod metadata;
+mod version;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub use ignore::IgnoreRules;
+pub(crate) use ignore::glob;
+pub(crate) use load::values as values_documents;
+pub use metadata::{Dependency, Maintainer, Metadata};
+pub(crate) use version::is_compatible;
+
+use crate::compat::HelmCompat;
+
+/// Why a chart could not be read; it prints what Helm prints.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ChartError(pub(crate) String);
+
+impl ChartError {
+    pub(crate) fn new(text: impl Into<String>) -> ChartError {
+        ChartError(text.into())
+    }
+}
+
+/// One file of a chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its path in the chart, with forward slashes.
+    pub name: String,
+    /// Its bytes, without a byte order mark.
+    pub data: Arc<[u8]>,
+    /// When it was changed last, as the archive says: seconds and nanoseconds of Unix time.
+    pub modified: Option<(i64, u32)>,
+}
+
+/// A chart with its subcharts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// What `Chart.yaml` (and `requirements.yaml`) says.
+    pub metadata: Metadata,
+    /// `Chart.lock` or `requirements.lock`, as far as the release record holds it.
+    pub lock: Option<Value>,
+    /// Everything under `templates/`, in the order of the archive.
+    pub templates: Vec<File>,
+    /// `values.schema.json`, if there is one.
+    pub schema: Option<Arc<[u8]>>,
+    /// All other files that templates can read.
+    pub files: Vec<File>,
+    /// The charts under `charts/`, sorted by folder or archive name, which is one of the orders Helm's map iteration may give.
+    pub dependencies: Vec<Chart>,
+    /// When `Chart.yaml` and `values.schema.json` were changed last.
+    pub modified: Option<(i64, u32)>,
+    /// See [`Chart::modified`].
+    pub schema_modified: Option<(i64, u32)>,
+    values: Vec<Map<String, Value>>,
+}
+
+impl Chart {
+    /// Reads a chart archive (`.tgz`); `name` is what Helm calls the file in messages.
+    pub fn from_archive(name: &str, bytes: &[u8]) -> Result<Chart, ChartError> {
+        archive::check_type(name, bytes)?;
+        load::top(archive::unpack(bytes)?)
+    }
+
+    /// Reads a chart from the files of a folder, with paths relative to it; the rules of its `.helmignore` are applied.
+    pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Chart, ChartError> {
+        load::top(load::directory(files.into_iter().collect())?)
+    }
+
+    /// Returns the name, which is the alias where a parent chart gave one.
+    pub fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    /// Returns the default values as this generation of Helm reads `values.yaml`: all documents merged, or only the first (v3).
+    pub fn values(&self, compat: &HelmCompat) -> Map<String, Value> {
+        let mut documents = self.values.iter();
+        let mut values = documents.next().cloned().unwrap_or_default();
+        if compat.merges_values_documents() {
+            for document in documents {
+                crate::values::merge_maps(&mut values, document.clone());
+            }
+        }
+        values
+    }
+
+    /// Replaces the default values.
+    pub fn set_values(&mut self, values: Map<String, Value>) {
+        self.values = vec![values];
+    }
+
+    /// Returns the files under `crds/` that hold custom resource definitions, own ones first, then those of the subcharts.
+    pub fn crds(&self) -> Vec<Crd> {
+        let mut found = Vec::new();
+        self.collect_crds(self.name(), &mut found);
+        found
+    }
+
+    fn collect_crds(&self, path: &str, found: &mut Vec<Crd>) {
+        for file in &self.files {
+            let extension = file.name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+            let is_manifest = matches!(extension.as_deref(), Some("yaml" | "yml" | "json"));
+            if file.name.starts_with("crds/") && is_manifest {
+                found.push(Crd { path: format!("{path}/{}", file.name), chart: self.name().to_owned(), data: file.data.clone() });
+            }
+        }
+        for dependency in &self.dependencies {
+            dependency.collect_crds(&format!("{path}/charts/{}", dependency.name()), found);
+        }
+    }
+
+    /// Tells whether the chart is a library, which renders nothing of its own.
+    pub fn is_library(&self) -> bool {
+        self.metadata.kind.eq_ignore_ascii_case("library")
+    }
+}
+
+/// A file under `crds/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crd {
+    /// Its path below the root chart's name, e.g. `app/charts/sub/crds/x.yaml`.
+    pub path: String,
+    /// The chart that owns it.
+    pub chart: String,
+    /// Its bytes; never a template.
+    pub data: Arc<[u8]>,
+}

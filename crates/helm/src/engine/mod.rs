@@ -1,0 +1,146 @@
+//! Executes the templates of a chart and its subcharts (`pkg/engine/engine.go`).
+//!
+//! Parsing is separate from executing: [`Parsed`] holds the templates of one set of enabled charts and can be executed again with
+//! other values.
+
+mod context;
+mod errors;
+mod files;
+mod functions;
+mod natives;
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use go_template::{Fault, Functions, Map, MapKind, MissingKey, Render, TemplateSet, Value};
+
+pub use go_template::Limits;
+
+use crate::capabilities::Capabilities;
+use crate::chart::Chart;
+use crate::compat::HelmCompat;
+
+/// Looks objects up in a cluster for the template function `lookup`.
+pub trait Lookup: Send + Sync {
+    /// Returns an object, or a list of all objects where `name` is empty, as JSON; nothing where there is none.
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Option<serde_json::Value>, String>;
+}
+
+/// Everything that an execution needs beside the templates.
+pub(crate) struct Job<'a> {
+    pub compat: &'a HelmCompat,
+    pub capabilities: &'a Capabilities,
+    pub release: Map,
+    pub values: serde_json::Map<String, serde_json::Value>,
+    pub lookup: Option<Arc<dyn Lookup>>,
+    pub limits: Limits,
+}
+
+/// What happened to stop a render, already worded.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Template(String),
+    Budget(String),
+}
+
+/// The parsed templates of a chart, for one choice of enabled subcharts.
+#[derive(Default)]
+pub struct Parsed {
+    names: Vec<String>,
+    set: Option<Rc<TemplateSet>>,
+    version: String,
+}
+
+/// One template file with the context it is executed in.
+struct Item {
+    text: Arc<[u8]>,
+    context: Map,
+    base_path: String,
+}
+
+/// Executes every template and returns the output by path; partials are left out.
+pub(crate) fn execute(
+    chart: &Chart,
+    job: &Job<'_>,
+    parsed: &mut Parsed,
+    build: impl Fn(Render) -> Render,
+) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let mut items = HashMap::new();
+    context::collect(chart, job, &mut items);
+    let order = order(&items);
+    let set = parsed.set(&order, &items, job.compat)?;
+    let session = functions::Session::new(job.lookup.clone(), job.compat);
+    let mut render = build(Render::new().missing_key(MissingKey::Zero).limits(job.limits)).with_state(session);
+    let mut rendered = BTreeMap::new();
+    let values_kind = natives::values_kind(job.compat);
+    for name in order {
+        if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
+            continue;
+        }
+        let Some(item) = items.get(&name) else { continue };
+        let template = Map::of(values_kind, Default::default());
+        template.set("Name", Value::str(name.as_str()));
+        template.set("BasePath", Value::str(item.base_path.as_str()));
+        item.context.set("Template", Value::Map(template));
+        let data = Value::Map(item.context.with_kind(values_kind));
+        let output = render.execute(&set, &name, &data).map_err(|fault| failure(&fault, job.compat))?;
+        rendered.insert(name, functions::without_no_value(output));
+    }
+    for item in items.values() {
+        // Contexts hold their own subcharts' contexts and templates can put a map into itself: break such cycles.
+        for (key, _) in item.context.snapshot() {
+            item.context.remove(&key);
+        }
+    }
+    Ok(rendered)
+}
+
+fn failure(fault: &Fault, compat: &HelmCompat) -> Failure {
+    match fault {
+        Fault::Budget { .. } => Failure::Budget(fault.to_string()),
+        fault => Failure::Template(errors::execution(fault, compat)),
+    }
+}
+
+/// Deepest files first, then by name backwards.
+fn order(items: &HashMap<String, Item>) -> Vec<String> {
+    let mut names: Vec<String> = items.keys().cloned().collect();
+    let depth = |name: &str| name.matches('/').count();
+    names.sort_by(|left, right| depth(right).cmp(&depth(left)).then_with(|| right.cmp(left)));
+    names
+}
+
+impl Parsed {
+    /// Returns the set for these templates: the one at hand where it fits, a new one otherwise.
+    fn set(&mut self, order: &[String], items: &HashMap<String, Item>, compat: &HelmCompat) -> Result<Rc<TemplateSet>, Failure> {
+        if let Some(set) = &self.set
+            && self.names == order
+            && self.version == compat.version()
+        {
+            return Ok(set.clone());
+        }
+        let mut set = TemplateSet::new("gotpl", Rc::new(function_table(compat)));
+        for name in order {
+            let Some(item) = items.get(name) else { continue };
+            set.parse(name, &item.text[..]).map_err(|error| Failure::Template(errors::parse(name, &error.to_string())))?;
+        }
+        let set = Rc::new(set);
+        *self = Parsed { names: order.to_vec(), set: Some(set.clone()), version: compat.version().to_owned() };
+        Ok(set)
+    }
+}
+
+fn function_table(compat: &HelmCompat) -> Functions {
+    let mut table = Functions::new();
+    table.add(&sprig::FUNCS).add(functions::FUNCS);
+    if !compat.has_must_to_yaml() {
+        table.remove("mustToYaml").remove("mustToToml");
+    }
+    table
+}
+
+/// Returns a map of the Go type that `.Values` has.
+fn as_values(map: &Map, kind: MapKind) -> Value {
+    Value::Map(map.with_kind(kind))
+}

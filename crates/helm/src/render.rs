@@ -1,0 +1,302 @@
+//! Renders a chart as `helm install` and `helm template` do: dependencies, values, schema, templates, documents, notes
+//! (`pkg/action/install.go`, `pkg/action/action.go`, `pkg/cmd/template.go`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use go_template::{Map as TemplateMap, Value as TemplateValue};
+use serde_json::{Map, Value};
+
+use crate::capabilities::Capabilities;
+use crate::chart::{Chart, Crd, is_compatible};
+use crate::compat::HelmCompat;
+use crate::engine::{self, Failure, Job, Limits, Lookup, Parsed};
+use crate::manifest::{self, Document, Hook};
+use crate::{schema, values};
+
+/// What to render a chart for.
+#[derive(Clone)]
+pub struct RenderRequest {
+    /// The name of the release.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its revision.
+    pub revision: i64,
+    /// Whether this is an upgrade instead of an install.
+    pub is_upgrade: bool,
+    /// The user's values, merged. Numbers are floats, as [`values::from_yaml`] reads them, unless they come from `--set`; use
+    /// [`values::as_floats`] on data that did not pass through it.
+    pub values: Map<String, Value>,
+    /// What the cluster can do.
+    pub capabilities: Capabilities,
+    /// Which Helm to be.
+    pub compat: HelmCompat,
+    /// Whether `values.schema.json` is ignored.
+    pub skip_schema_validation: bool,
+    /// Whose notes to take.
+    pub notes: NotesScope,
+    /// The cluster behind the function `lookup`; without one it finds nothing.
+    pub lookup: Option<Arc<dyn Lookup>>,
+    /// Time and randomness; without one it is 1970 and nothing is secret.
+    pub environment: Option<sprig::Environment>,
+    /// Called now and then while templates execute; returning true stops the render.
+    pub interrupt: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    /// Bounds on the work.
+    pub limits: Limits,
+}
+
+/// Whose NOTES.txt become the notes of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NotesScope {
+    /// The root chart's.
+    #[default]
+    Root,
+    /// Those of all charts, one after the other.
+    All,
+}
+
+impl RenderRequest {
+    /// Returns a request for a first install without a cluster, as the newest Helm.
+    pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> RenderRequest {
+        let compat = HelmCompat::newest();
+        RenderRequest {
+            name: name.into(),
+            namespace: namespace.into(),
+            revision: 1,
+            is_upgrade: false,
+            values: Map::new(),
+            capabilities: Capabilities::offline(&compat),
+            compat,
+            skip_schema_validation: false,
+            notes: NotesScope::Root,
+            lookup: None,
+            environment: None,
+            interrupt: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why a chart does not render; it prints what Helm prints after `Error: `.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// Charts of this type are not rendered on their own.
+    #[error("{kind} charts are not installable")]
+    NotInstallable {
+        /// The chart's type.
+        kind: String,
+    },
+    /// Declared dependencies are not in the chart.
+    #[error(
+        "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: {names}"
+    )]
+    MissingDependencies {
+        /// Their names.
+        names: String,
+    },
+    /// The values do not fit the chart's structure.
+    #[error("{0}")]
+    Values(String),
+    /// The values do not fit a schema.
+    #[error("values don't meet the specifications of the schema(s) in the following chart(s):\n{0}")]
+    Schema(String),
+    /// The chart does not support the cluster's version.
+    #[error("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {found}")]
+    KubeVersion {
+        /// The chart's constraint.
+        wanted: String,
+        /// The cluster's version.
+        found: String,
+    },
+    /// A template does not parse or fails.
+    #[error("{0}")]
+    Template(String),
+    /// A template asks for more work or output than allowed, or the render was interrupted.
+    #[error("{0}")]
+    Budget(String),
+    /// A rendered document is not YAML.
+    #[error("{0}")]
+    Document(String),
+    /// A template was asked for that gave no document.
+    #[error("could not find template {0} in chart")]
+    NoTemplate(String),
+}
+
+/// What a chart renders to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// The chart as rendered: dependencies chosen and named, values imported.
+    pub chart: Chart,
+    /// The values the templates saw.
+    pub values: Map<String, Value>,
+    /// Every file with its text before splitting, by path.
+    pub files: BTreeMap<String, String>,
+    /// The documents of the manifest, in install order.
+    pub documents: Vec<Document>,
+    /// The hooks, in install order; weights are for who runs them.
+    pub hooks: Vec<Hook>,
+    /// The files under `crds/` of the enabled charts.
+    pub crds: Vec<Crd>,
+    /// The notes; empty where the chart has none.
+    pub notes: String,
+    compat: HelmCompat,
+}
+
+/// What `helm template` prints beside the manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TemplateOutput {
+    /// Whether CRDs come first.
+    pub include_crds: bool,
+    /// Whether hooks are left out.
+    pub no_hooks: bool,
+    /// Whether test hooks are left out.
+    pub skip_tests: bool,
+    /// The templates to print, relative to the chart; all if empty.
+    pub show_only: Vec<String>,
+}
+
+/// Renders a chart.
+pub fn render(chart: &Chart, request: &RenderRequest) -> Result<Rendered, RenderError> {
+    render_parsed(chart, request, &mut Parsed::default())
+}
+
+/// Renders a chart with templates that an earlier render of the same chart has left in `parsed`; only values, name and cluster may
+/// differ.
+pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed) -> Result<Rendered, RenderError> {
+    let compat = &request.compat;
+    check_installable(chart)?;
+    let mut chart = chart.clone();
+    values::process_dependencies(&mut chart, &request.values, compat)
+        .map_err(|error| RenderError::Values(format!("chart dependencies processing failed: {error}")))?;
+    let values = values::coalesce_values(&chart, &request.values, compat).map_err(|error| RenderError::Values(error.0))?;
+    if !request.skip_schema_validation {
+        schema::validate(&chart, &values).map_err(RenderError::Schema)?;
+    }
+    check_kube_version(&chart, &request.capabilities)?;
+    let job = Job {
+        compat,
+        capabilities: &request.capabilities,
+        release: release(request),
+        values: values.clone(),
+        lookup: request.lookup.clone(),
+        limits: request.limits,
+    };
+    let output = engine::execute(&chart, &job, parsed, |render| prepare(render, request)).map_err(|failure| match failure {
+        Failure::Template(text) => RenderError::Template(text),
+        Failure::Budget(text) => RenderError::Budget(text),
+    })?;
+    let mut files: BTreeMap<String, String> = output.into_iter().map(|(path, bytes)| (path, text(bytes))).collect();
+    let notes = take_notes(&chart, &mut files, request.notes);
+    let sorted = manifest::sort(&files, compat).map_err(RenderError::Document)?;
+    let crds = chart.crds();
+    Ok(Rendered { chart, values, files, documents: sorted.documents, hooks: sorted.hooks, crds, notes, compat: compat.clone() })
+}
+
+fn prepare(mut render: go_template::Render, request: &RenderRequest) -> go_template::Render {
+    if let Some(environment) = request.environment.clone() {
+        render = render.with_state(environment);
+    }
+    if let Some(interrupt) = request.interrupt.clone() {
+        render = render.interrupt(move || interrupt());
+    }
+    render
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn check_installable(chart: &Chart) -> Result<(), RenderError> {
+    let metadata = &chart.metadata;
+    if !matches!(metadata.kind.as_str(), "" | "application") {
+        return Err(RenderError::NotInstallable { kind: metadata.kind.clone() });
+    }
+    let declared = metadata.dependencies.iter().flatten();
+    let missing = declared.filter(|wanted| !chart.dependencies.iter().any(|found| found.name() == wanted.name));
+    let names = missing.map(|wanted| wanted.name.as_str()).collect::<Vec<_>>().join(", ");
+    if names.is_empty() { Ok(()) } else { Err(RenderError::MissingDependencies { names }) }
+}
+
+fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), RenderError> {
+    let wanted = &chart.metadata.kube_version;
+    if wanted.is_empty() || is_compatible(wanted, capabilities.kube_version.text()) {
+        return Ok(());
+    }
+    Err(RenderError::KubeVersion { wanted: wanted.clone(), found: capabilities.kube_version.version.clone() })
+}
+
+fn release(request: &RenderRequest) -> TemplateMap {
+    let release = TemplateMap::new();
+    release.set("Name", TemplateValue::str(request.name.as_str()));
+    release.set("Namespace", TemplateValue::str(request.namespace.as_str()));
+    release.set("IsUpgrade", TemplateValue::Bool(request.is_upgrade));
+    release.set("IsInstall", TemplateValue::Bool(!request.is_upgrade));
+    release.set("Revision", TemplateValue::int(request.revision));
+    release.set("Service", TemplateValue::str("Helm"));
+    release
+}
+
+/// Takes every NOTES.txt out of the files, and returns the ones that count.
+fn take_notes(chart: &Chart, files: &mut BTreeMap<String, String>, scope: NotesScope) -> String {
+    let own = format!("{}/templates/NOTES.txt", chart.name());
+    let mut notes = String::new();
+    files.retain(|path, text| {
+        if !path.ends_with("NOTES.txt") {
+            return true;
+        }
+        if scope == NotesScope::All || *path == own {
+            if !notes.is_empty() {
+                notes.push('\n');
+            }
+            notes.push_str(text);
+        }
+        false
+    });
+    notes
+}
+
+impl Rendered {
+    /// Returns the manifest of the release, as the release record holds it.
+    pub fn manifest(&self) -> String {
+        manifest::assemble(self.documents.iter().map(|document| (document.path.as_str(), document.text.as_str())))
+    }
+
+    /// Returns the bytes that `helm template` prints.
+    pub fn template_output(&self, options: &TemplateOutput) -> Result<String, RenderError> {
+        let mut manifest = String::new();
+        if options.include_crds {
+            let crds: Vec<_> = self.crds.iter().map(|crd| (crd.path.as_str(), String::from_utf8_lossy(&crd.data))).collect();
+            manifest = manifest::assemble(crds.iter().map(|(path, text)| (*path, text.as_ref())));
+        }
+        manifest.push_str(&self.manifest());
+        let mut text = format!("{}\n", manifest.trim());
+        if !options.no_hooks {
+            let hooks = self.hooks.iter().filter(|hook| !(options.skip_tests && hook.is_test()));
+            text.push_str(&manifest::assemble(hooks.map(|hook| (hook.document.path.as_str(), hook.document.text.as_str()))));
+        }
+        if options.show_only.is_empty() { Ok(text) } else { self.show_only(&text, &options.show_only) }
+    }
+
+    fn show_only(&self, text: &str, patterns: &[String]) -> Result<String, RenderError> {
+        let documents = manifest::split(text, &self.compat);
+        let path_of = |document: &str| {
+            let (_, rest) = document.split_once("# Source: ")?;
+            let line = rest.lines().next().unwrap_or_default();
+            line.split_once('/').map(|(_, path)| path.to_owned())
+        };
+        let mut shown = String::new();
+        for pattern in patterns {
+            let pattern = pattern.replace('\\', "/");
+            let found: Vec<&String> =
+                documents.iter().filter(|document| path_of(document).is_some_and(|path| crate::chart::glob(&pattern, &path))).collect();
+            if found.is_empty() {
+                return Err(RenderError::NoTemplate(pattern));
+            }
+            for document in found {
+                shown.push_str(&format!("---\n{document}\n"));
+            }
+        }
+        Ok(shown)
+    }
+}

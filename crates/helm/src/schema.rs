@@ -1,0 +1,247 @@
+//! Checks values against `values.schema.json` and words failures as Helm does (`pkg/chart/common/util/jsonschema.go`, whose library
+//! is by the author of `boon`). Schemas elsewhere are not fetched: a reference to one is an error, but for `urn:`, which Helm lets pass.
+
+use boon::{Compiler, ErrorKind, Schemas, SchemeUrlLoader, UrlLoader, ValidationError};
+use serde_json::{Map, Number, Value};
+
+use crate::chart::Chart;
+
+const LOCATION: &str = "file:///values.schema.json";
+
+/// Checks the values of a chart and of its subcharts; the error lists every chart that has complaints.
+pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>) -> Result<(), String> {
+    let mut text = String::new();
+    if let Some(schema) = &chart.schema
+        && let Err(error) = one(schema, values)
+    {
+        text.push_str(&format!("{}:\n{error}", chart.name()));
+    }
+    for dependency in &chart.dependencies {
+        match values.get(dependency.name()) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(inner)) => {
+                if let Err(error) = validate(dependency, inner) {
+                    text.push_str(&error);
+                }
+            }
+            Some(other) => {
+                let name = dependency.name();
+                text.push_str(&format!("{name}:\ninvalid type for values: expected object (map), got {}\n", go_type(other)));
+            }
+        }
+    }
+    if text.is_empty() { Ok(()) } else { Err(text) }
+}
+
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+struct Urn;
+
+impl UrlLoader for Urn {
+    fn load(&self, _url: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        Ok(Value::Bool(true))
+    }
+}
+
+struct Elsewhere;
+
+impl UrlLoader for Elsewhere {
+    fn load(&self, _url: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        Err("schemas are not fetched; skip schema validation to render this chart".into())
+    }
+}
+
+fn one(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> {
+    let schema = schema.strip_prefix(b"\xef\xbb\xbf").unwrap_or(schema);
+    let schema: Value =
+        serde_json::from_slice(schema).map_err(|error| if error.is_eof() { "unexpected EOF".to_owned() } else { error.to_string() })?;
+    let mut loader = SchemeUrlLoader::new();
+    loader.register("urn", Box::new(Urn));
+    for scheme in ["http", "https", "file"] {
+        loader.register(scheme, Box::new(Elsewhere));
+    }
+    let mut compiler = Compiler::new();
+    compiler.use_loader(Box::new(loader));
+    let mut schemas = Schemas::new();
+    compiler.add_resource(LOCATION, schema).map_err(|error| compile_error(&error))?;
+    let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error))?;
+    let values = Value::Object(values.clone());
+    schemas.validate(&values, index).map_err(|error| {
+        let mut text = String::new();
+        for cause in &error.causes {
+            push(&mut text, cause, 0);
+        }
+        text
+    })
+}
+
+fn compile_error(error: &boon::CompileError) -> String {
+    match error {
+        boon::CompileError::ValidationError { url, src } => format!("{:?} is not valid against metaschema: {src}", format!("{url}#")),
+        boon::CompileError::LoadUrlError { url, src } => format!("failing loading {url:?}: {src}"),
+        other => format!("{other:#}"),
+    }
+}
+
+/// Writes one complaint a line, its causes indented below it.
+fn push(text: &mut String, error: &ValidationError<'_, '_>, indent: usize) {
+    let skipped = error.causes.len() == 1 && matches!(error.kind, ErrorKind::Reference { .. });
+    let mut inner = indent;
+    if !skipped {
+        for _ in 0..indent {
+            text.push_str("  ");
+        }
+        text.push_str(&format!("- at {}: {}\n", quote(&error.instance_location.to_string()), message(&error.kind)));
+        inner += 1;
+    }
+    for cause in &error.causes {
+        push(text, cause, inner);
+    }
+}
+
+fn message(kind: &ErrorKind<'_, '_>) -> String {
+    let pair = |word: &str, got: &usize, want: &usize| format!("{word}: got {}, want {}", grouped(*got), grouped(*want));
+    let numbers = |word: &str, got: &Number, want: &Number| format!("{word}: got {}, want {}", number(got), number(want));
+    match kind {
+        ErrorKind::Group => "validation failed".to_owned(),
+        ErrorKind::Schema { url } | ErrorKind::Reference { url, .. } => format!("validation failed with {}", quote(url)),
+        ErrorKind::ContentSchema => "'contentSchema' failed".to_owned(),
+        ErrorKind::PropertyName { prop } => format!("invalid propertyName {}", quote(prop)),
+        ErrorKind::RefCycle { url, kw_loc1, kw_loc2 } => format!("both {kw_loc1} and {kw_loc2} resolve to {url:?} causing reference cycle"),
+        ErrorKind::FalseSchema => "false schema".to_owned(),
+        ErrorKind::Type { got, want } => {
+            format!("got {got}, want {}", want.iter().map(|kind| kind.to_string()).collect::<Vec<_>>().join(" or "))
+        }
+        ErrorKind::Enum { want } => match want.iter().map(primitive).collect::<Option<Vec<_>>>() {
+            Some(words) if words.len() == 1 => format!("value must be {}", words[0]),
+            Some(words) => format!("value must be one of {}", words.join(", ")),
+            None => "'enum' failed".to_owned(),
+        },
+        ErrorKind::Const { want } => primitive(want).map_or_else(|| "'const' failed".to_owned(), |word| format!("value must be {word}")),
+        ErrorKind::Format { got, want, err } => format!("{} is not valid {want}: {err}", primitive(got).unwrap_or_default()),
+        ErrorKind::MinProperties { got, want } => pair("minProperties", got, want),
+        ErrorKind::MaxProperties { got, want } => pair("maxProperties", got, want),
+        ErrorKind::AdditionalProperties { got } => format!("additional properties {} not allowed", quoted(got.iter().map(AsRef::as_ref))),
+        ErrorKind::Required { want } if want.len() == 1 => format!("missing property {}", quote(want[0])),
+        ErrorKind::Required { want } => format!("missing properties {}", quoted(want.iter().copied())),
+        ErrorKind::Dependency { prop, missing } | ErrorKind::DependentRequired { prop, missing } => {
+            format!("properties {} required, if {} exists", quoted(missing.iter().copied()), quote(prop))
+        }
+        ErrorKind::MinItems { got, want } => pair("minItems", got, want),
+        ErrorKind::MaxItems { got, want } => pair("maxItems", got, want),
+        ErrorKind::Contains => "no items match contains schema".to_owned(),
+        ErrorKind::MinContains { got, want } if got.is_empty() => {
+            format!("min {want} items required to match contains schema, but none matched")
+        }
+        ErrorKind::MinContains { got, want } => {
+            format!("min {want} items required to match contains schema, but matched {} items at {}", got.len(), positions(got))
+        }
+        ErrorKind::MaxContains { got, want } => {
+            format!("max {want} items required to match contains schema, but matched {} items at {}", got.len(), positions(got))
+        }
+        ErrorKind::UniqueItems { got } => format!("items at {} and {} are equal", got[0], got[1]),
+        ErrorKind::AdditionalItems { got } => format!("last {got} additionalItem(s) not allowed"),
+        ErrorKind::MinLength { got, want } => pair("minLength", got, want),
+        ErrorKind::MaxLength { got, want } => pair("maxLength", got, want),
+        ErrorKind::Pattern { got, want } => format!("{} does not match pattern {}", quote(got), quote(want)),
+        ErrorKind::ContentEncoding { want, err } => format!("value is not {} encoded: {err}", quote(want)),
+        ErrorKind::ContentMediaType { want, err, .. } => format!("value if not of mediatype {}: {err}", quote(want)),
+        ErrorKind::Minimum { got, want } => numbers("minimum", got, want),
+        ErrorKind::Maximum { got, want } => numbers("maximum", got, want),
+        ErrorKind::ExclusiveMinimum { got, want } => numbers("exclusiveMinimum", got, want),
+        ErrorKind::ExclusiveMaximum { got, want } => numbers("exclusiveMaximum", got, want),
+        ErrorKind::MultipleOf { got, want } => numbers("multipleOf", got, want),
+        ErrorKind::Not => "'not' failed".to_owned(),
+        ErrorKind::AllOf => "'allOf' failed".to_owned(),
+        ErrorKind::AnyOf => "'anyOf' failed".to_owned(),
+        ErrorKind::OneOf(None) => "'oneOf' failed, none matched".to_owned(),
+        ErrorKind::OneOf(Some((first, second))) => format!("'oneOf' failed, subschemas {first}, {second} matched"),
+    }
+}
+
+fn positions(items: &[usize]) -> String {
+    format!("[{}]", items.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
+}
+
+fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(quote).collect::<Vec<_>>().join(", ")
+}
+
+/// Single quotes around what Go's `%q` would write, with the quotes' escapes swapped.
+fn quote(text: &str) -> String {
+    let quoted = go_template::quote::quote_text(text);
+    let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+    format!("'{}'", inner.replace("\\\"", "\"").replace('\'', "\\'"))
+}
+
+fn primitive(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(quote(text)),
+        Value::Null => Some("<nil>".to_owned()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// English digit groups: the library prints numbers for people.
+fn grouped(number: usize) -> String {
+    group(&number.to_string())
+}
+
+fn number(number: &Number) -> String {
+    let value = number.as_f64().unwrap_or(f64::NAN);
+    let text = go_encoding::float::fixed(value);
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |rest| ("-", rest));
+    // Three decimal places is what English number formatting keeps.
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{sign}{}{point}{fraction}", group(whole))
+}
+
+fn group(digits: &str) -> String {
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn words_failures_as_helm_does() {
+        let schema =
+            json!({"required": ["req"], "properties": {"a": {"type": "string"}, "b": {"minimum": 70000}, "c": {"enum": ["x", "y"]}}});
+        let values = json!({"a": 1.0, "b": 2.0, "c": "z"});
+        let found = one(schema.to_string().as_bytes(), values.as_object().expect("a map")).expect_err("does not fit");
+        let mut lines: Vec<&str> = found.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(
+            lines,
+            [
+                "- at '': missing property 'req'",
+                "- at '/a': got number, want string",
+                "- at '/b': minimum: got 2, want 70,000",
+                "- at '/c': value must be one of 'x', 'y'",
+            ]
+        );
+        assert_eq!(one(b"{", &Map::new()), Err("unexpected EOF".to_owned()));
+    }
+}

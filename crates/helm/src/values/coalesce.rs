@@ -1,0 +1,227 @@
+//! How user values and the defaults of a chart and its subcharts become one tree (`pkg/chart/common/util/coalesce.go` of 4.2, with the
+//! null rules of older generations). Warnings, which Helm prints to its log, are not kept.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::ValuesError;
+use crate::chart::Chart;
+use crate::compat::HelmCompat;
+
+type Table = Map<String, Value>;
+
+const GLOBAL: &str = "global";
+
+/// Coalesces user values with the defaults of a chart and its subcharts: the user wins, and a null of the user removes a default.
+pub fn coalesce_values(chart: &Chart, values: &Table, compat: &HelmCompat) -> Result<Table, ValuesError> {
+    Rules { compat, merge: false }.whole(chart, values)
+}
+
+/// Does the same, but keeps nulls for a later coalescing.
+pub fn merge_values(chart: &Chart, values: &Table, compat: &HelmCompat) -> Result<Table, ValuesError> {
+    Rules { compat, merge: true }.whole(chart, values)
+}
+
+/// Fills `into` from `from`, which is overridden; nulls are kept.
+pub fn merge_tables(into: &mut Table, from: Table, compat: &HelmCompat) {
+    Rules { compat, merge: true }.tables(into, from);
+}
+
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    compat: &'a HelmCompat,
+    merge: bool,
+}
+
+impl Rules<'_> {
+    fn whole(self, chart: &Chart, values: &Table) -> Result<Table, ValuesError> {
+        let mut values = values.clone();
+        self.chart(chart, &mut values)?;
+        Ok(values)
+    }
+
+    fn chart(self, chart: &Chart, values: &mut Table) -> Result<(), ValuesError> {
+        self.defaults(chart, values);
+        self.dependencies(chart, values)
+    }
+
+    fn dependencies(self, chart: &Chart, values: &mut Table) -> Result<(), ValuesError> {
+        for dependency in &chart.dependencies {
+            let name = dependency.name();
+            let mut inner = match values.remove(name) {
+                None => Table::new(),
+                Some(Value::Object(inner)) => inner,
+                Some(other) => return Err(ValuesError(format!("type mismatch on {name}: {}", as_bool_verb(&other)))),
+            };
+            globals(self, &mut inner, values);
+            let result = self.chart(dependency, &mut inner);
+            values.insert(name.to_owned(), Value::Object(inner));
+            result?;
+        }
+        Ok(())
+    }
+
+    fn defaults(self, chart: &Chart, values: &mut Table) {
+        let cleans = self.compat.cleans_default_nulls();
+        for (key, mut default) in chart.values(self.compat) {
+            match values.get_mut(&key) {
+                Some(Value::Null) if !self.merge => {
+                    values.remove(&key);
+                }
+                Some(Value::Object(wanted)) => {
+                    if let Value::Object(mut default) = default {
+                        // What is meant for a subchart keeps its nulls: the subchart's own coalescing needs them.
+                        let merge = self.merge || chart.dependencies.iter().any(|dependency| dependency.name() == key);
+                        if !merge && cleans {
+                            remove_nulls(&mut default);
+                        }
+                        Rules { merge, ..self }.tables(wanted, default);
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    if !self.merge && cleans {
+                        match &mut default {
+                            Value::Null => continue,
+                            Value::Object(table) => remove_nulls(table),
+                            _ => {}
+                        }
+                    }
+                    values.insert(key, default);
+                }
+            }
+        }
+    }
+
+    fn tables(self, into: &mut Table, mut from: Table) {
+        let had_value: BTreeSet<String> = from.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.clone()).collect();
+        for (key, value) in into.iter() {
+            if value.is_null() {
+                from.insert(key.clone(), Value::Null);
+            }
+        }
+        for (key, value) in from {
+            match into.get_mut(&key) {
+                Some(Value::Null) if !self.merge && (had_value.contains(&key) || !self.compat.keeps_foreign_nulls()) => {
+                    into.remove(&key);
+                }
+                None => {
+                    into.insert(key, value);
+                }
+                Some(Value::Object(inner)) => {
+                    if let Value::Object(value) = value {
+                        self.tables(inner, value);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Copies the globals of a parent into a subchart's values; here the parent wins.
+fn globals(rules: Rules, subchart: &mut Table, parent: &Table) {
+    let empty = Table::new();
+    let from = match parent.get(GLOBAL) {
+        None => &empty,
+        Some(Value::Object(table)) => table,
+        Some(_) => return,
+    };
+    let into = subchart.entry(GLOBAL).or_insert_with(|| Value::Object(Table::new()));
+    let Value::Object(into) = into else { return };
+    for (key, value) in from {
+        match (value, into.get_mut(key)) {
+            (Value::Object(table), Some(Value::Object(old))) => {
+                let mut merged = table.clone();
+                Rules { merge: true, ..rules }.tables(&mut merged, std::mem::take(old));
+                *old = merged;
+            }
+            (Value::Object(_), Some(_)) | (_, Some(Value::Object(_))) => {}
+            (value, _) => {
+                into.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn remove_nulls(table: &mut Table) {
+    table.retain(|_, value| !value.is_null());
+    for value in table.values_mut() {
+        if let Value::Object(inner) = value {
+            remove_nulls(inner);
+        }
+    }
+}
+
+/// Prints a value with Go's `%t`, which only fits bools.
+fn as_bool_verb(value: &Value) -> String {
+    match value {
+        Value::Bool(flag) => flag.to_string(),
+        Value::Null => "%!t(<nil>)".to_owned(),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => format!("%!t(int64={integer})"),
+            None => format!("%!t(float64={})", go_encoding::float::general(number.as_f64().unwrap_or(f64::NAN))),
+        },
+        Value::String(text) => format!("%!t(string={text})"),
+        Value::Array(items) => format!("[{}]", items.iter().map(as_bool_verb).collect::<Vec<_>>().join(" ")),
+        Value::Object(_) => "map[]".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn chart(defaults: &str, subchart: Option<&str>) -> Chart {
+        let mut files = vec![
+            ("Chart.yaml".to_owned(), b"{apiVersion: v2, name: c, version: 1.0.0}".to_vec()),
+            ("values.yaml".to_owned(), defaults.as_bytes().to_vec()),
+        ];
+        if let Some(defaults) = subchart {
+            files.push(("charts/s/Chart.yaml".to_owned(), b"{apiVersion: v2, name: s, version: 1.0.0}".to_vec()));
+            files.push(("charts/s/values.yaml".to_owned(), defaults.as_bytes().to_vec()));
+        }
+        Chart::from_files(files).expect("a chart")
+    }
+
+    fn check(chart: &Chart, version: &str, values: Value, expect: Value) {
+        let values = values.as_object().expect("a map").clone();
+        let found = coalesce_values(chart, &values, &HelmCompat::of(version)).map(Value::Object).map_err(|error| error.0);
+        assert_eq!(found, Ok(expect), "{version}: {values:?}");
+    }
+
+    #[test]
+    fn user_values_win() {
+        let c = chart("a: {b: x, c: v}\nl: [p]\nm: z\n", None);
+        check(&c, "4.2.4", json!({"a": {"b": "q"}, "l": ["r"]}), json!({"a": {"b": "q", "c": "v"}, "l": ["r"], "m": "z"}));
+        check(&c, "4.2.4", json!({"a": 1.0}), json!({"a": 1.0, "l": ["p"], "m": "z"}));
+        check(&c, "4.2.4", json!({"m": {"k": "o"}}), json!({"a": {"b": "x", "c": "v"}, "l": ["p"], "m": {"k": "o"}}));
+    }
+
+    #[test]
+    fn nulls_remove_defaults() {
+        let c = chart("a: {b: x, c: v}\nd: {e: null, f: {g: null}}\nh: null\n", None);
+        check(&c, "4.2.4", json!({"a": {"b": null}, "z": null}), json!({"a": {"c": "v"}, "d": {"f": {}}, "z": null}));
+        check(&c, "4.1.1", json!({"a": null, "z": null}), json!({"d": {"e": null, "f": {"g": null}}, "h": null, "z": null}));
+        check(&c, "4.2.4", json!({"a": {"q": null}}), json!({"a": {"b": "x", "c": "v", "q": null}, "d": {"f": {}}}));
+        check(&c, "3.19", json!({"a": {"q": null}}), json!({"a": {"b": "x", "c": "v"}, "d": {"e": null, "f": {"g": null}}, "h": null}));
+    }
+
+    #[test]
+    fn parents_and_subcharts() {
+        let c = chart(
+            "s: {num: null, a: parent}\nglobal: {g: {x: 1, w: 2}, h: up}\n",
+            Some("num: 1\na: child\nb: child\nglobal: {g: {x: 9, z: 3}, h: down}\n"),
+        );
+        let globals = json!({"g": {"x": 1.0, "w": 2.0, "z": 3.0}, "h": "up"});
+        let top = json!({"g": {"x": 1.0, "w": 2.0}, "h": "up"});
+        // The parent's null for the subchart is cleaned away first from 4.2 on, unless the user gives that subchart anything.
+        check(&c, "4.2.4", json!({}), json!({"global": top, "s": {"num": 1.0, "a": "parent", "b": "child", "global": globals}}));
+        check(&c, "4.2.4", json!({"s": {"b": "user"}}), json!({"global": top, "s": {"a": "parent", "b": "user", "global": globals}}));
+        check(&c, "4.1.1", json!({}), json!({"global": top, "s": {"a": "parent", "b": "child", "global": globals}}));
+        let wrong = coalesce_values(&c, json!({"s": 5.0}).as_object().expect("a map"), &HelmCompat::newest());
+        assert_eq!(wrong.map_err(|error| error.0), Err("type mismatch on s: %!t(float64=5)".to_owned()));
+    }
+}

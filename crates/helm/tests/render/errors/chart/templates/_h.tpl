@@ -1,0 +1,6 @@
+{{ define "deep" }}
+{{- include "deeper" . }}{{ end }}
+{{ define "deeper" }}
+  {{ .Values.zz.yy }}{{ end }}
+{{ define "needs" }}{{ required "need it: now" .Values.nope }}{{ end }}
+

@@ -1,0 +1,1 @@
+{{ define "app.shared" }}from the subchart{{ end }}
