@@ -93,9 +93,13 @@ impl Cluster {
         let found = match kubeconfig {
             Some(path) => {
                 let file = kube::config::Kubeconfig::read_from(path).map_err(|error| config(format!("{}: {error}", path.display())))?;
-                kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|error| config(format!("{}: {error}", path.display())))?
+                kube::Config::from_custom_kubeconfig(file, &options)
+                    .await
+                    .map_err(|error| config(format!("{}: {error}", path.display())))?
             }
-            None if context.is_some() => kube::Config::from_kubeconfig(&options).await.map_err(|error| config(format!("kubeconfig: {error}")))?,
+            None if context.is_some() => {
+                kube::Config::from_kubeconfig(&options).await.map_err(|error| config(format!("kubeconfig: {error}")))?
+            }
             None => kube::Config::infer().await.map_err(|error| {
                 config(format!("there is no way to the cluster: {error}; give --kubeconfig FILE, or --sandbox to run without a cluster"))
             })?,
@@ -280,40 +284,31 @@ impl Cluster {
 
     /// Applies an object on the server's side, with strict field validation.
     ///
-    /// The action tells created, configured and unchanged apart by the resourceVersion before and after.
+    /// An object that exists is applied as a dry run first: where that changes neither content nor ownership, nothing is written.
     pub async fn apply(&self, object: &Value, options: &Apply<'_>) -> Result<Change, Error> {
         let (reference, resource) = self.target(object, options.default_namespace).await?;
-        let before = self.get(&reference).await?;
-        let mut query = vec![
-            ("fieldManager", options.manager.to_owned()),
-            ("force", options.force.to_string()),
-            ("fieldValidation", "Strict".to_owned()),
-        ];
-        if options.dry_run {
-            query.push(("dryRun", "All".into()));
-        }
         let mut body = object.clone();
         if let (true, Some(namespace)) = (resource.namespaced, &reference.namespace) {
             body["metadata"]["namespace"] = namespace.as_str().into();
         }
-        let call = Call {
-            what: reference.to_string(),
-            method: Method::PATCH,
-            path: format!("{}/{}", resource.collection(reference.namespace.as_deref()), reference.name),
-            query,
-            content_type: "application/apply-patch+yaml",
-            accept: JSON,
-            body: body.to_string().into_bytes(),
-        };
-        let (status, after) = self.send(call).await?;
+        let body = body.to_string().into_bytes();
+        let before = self.get(&reference).await?;
+        if let Some(before) = &before {
+            let (_, after) = self.send(apply_call(&reference, &resource, options, body.clone(), true)).await?;
+            if options.dry_run || essence(before) == essence(&after) {
+                let action = if essence(before) == essence(&after) { Action::Unchanged } else { Action::Configured };
+                return Ok(Change { object: reference, action });
+            }
+        }
+        let (_, after) = self.send(apply_call(&reference, &resource, options, body, options.dry_run)).await?;
         self.note_write(&reference);
-        let action = if status == StatusCode::CREATED { Action::Created } else { action(before.as_ref(), &after) };
-        Ok(Change { object: reference, action })
+        Ok(Change { object: reference, action: action(before.as_ref(), &after) })
     }
 
     /// Returns the name and kind of an object to be written; its namespace is defaulted for namespaced kinds and dropped for others.
     pub(crate) async fn target(&self, object: &Value, default_namespace: Option<&str>) -> Result<(ObjectRef, Resource), Error> {
-        let mut reference = ObjectRef::of(object).ok_or_else(|| Error::Invalid("an object needs apiVersion, kind and metadata.name".into()))?;
+        let mut reference =
+            ObjectRef::of(object).ok_or_else(|| Error::Invalid("an object needs apiVersion, kind and metadata.name".into()))?;
         let resource = self.must_have(&reference).await?;
         match (resource.namespaced, &reference.namespace) {
             (true, None) => reference.namespace = Some(default_namespace.unwrap_or("default").to_owned()),
@@ -374,7 +369,8 @@ impl Cluster {
 
     async fn send(&self, call: Call<'_>) -> Result<(StatusCode, Value), Error> {
         let uri = if call.query.is_empty() { call.path } else { format!("{}?{}", call.path, encode(&call.query)) };
-        let request = Request::builder().method(call.method).uri(uri).header("accept", call.accept).header("content-type", call.content_type);
+        let request =
+            Request::builder().method(call.method).uri(uri).header("accept", call.accept).header("content-type", call.content_type);
         let request = request.body(Body::from(call.body)).map_err(|error| Error::Invalid(format!("{}: {error}", call.what)))?;
         let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Unreachable { what: call.what.clone(), source };
         let response = self.client.send(request).await.map_err(|error| unreachable(Box::new(error)))?;
@@ -382,11 +378,48 @@ impl Cluster {
         let body = http_body_util::BodyExt::collect(response.into_body()).await.map_err(|error| unreachable(Box::new(error)))?.to_bytes();
         let value: Value = match serde_json::from_slice(&body) {
             Ok(value) => value,
-            Err(_) if !status.is_success() => serde_json::json!({ "message": String::from_utf8_lossy(&body).trim(), "reason": status.as_str() }),
+            Err(_) if !status.is_success() => {
+                serde_json::json!({ "message": String::from_utf8_lossy(&body).trim(), "reason": status.as_str() })
+            }
             Err(error) => return Err(Error::Strange { what: call.what, message: error.to_string() }),
         };
-        if status.is_success() { Ok((status, value)) } else { Err(Error::Refused { what: call.what, code: status.as_u16(), status: Box::new(value) }) }
+        if status.is_success() {
+            Ok((status, value))
+        } else {
+            Err(Error::Refused { what: call.what, code: status.as_u16(), status: Box::new(value) })
+        }
     }
+}
+
+fn apply_call<'a>(reference: &ObjectRef, resource: &Resource, options: &Apply<'_>, body: Vec<u8>, dry_run: bool) -> Call<'a> {
+    let mut query =
+        vec![("fieldManager", options.manager.to_owned()), ("force", options.force.to_string()), ("fieldValidation", "Strict".to_owned())];
+    if dry_run {
+        query.push(("dryRun", "All".into()));
+    }
+    Call {
+        what: reference.to_string(),
+        method: Method::PATCH,
+        path: format!("{}/{}", resource.collection(reference.namespace.as_deref()), reference.name),
+        query,
+        content_type: "application/apply-patch+yaml",
+        accept: JSON,
+        body,
+    }
+}
+
+/// Returns an object without what every write changes: its version, and when its fields were written.
+fn essence(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+        for entry in metadata.get_mut("managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(entry) = entry.as_object_mut() {
+                entry.remove("time");
+            }
+        }
+    }
+    object
 }
 
 fn refused(what: &str, error: kube::Error) -> Error {

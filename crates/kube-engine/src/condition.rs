@@ -30,7 +30,10 @@ enum Step {
     Index(usize),
     Each,
     /// `[?(@.field=="value")]`
-    Where { field: Vec<String>, value: String },
+    Where {
+        field: Vec<String>,
+        value: String,
+    },
 }
 
 /// Whether a condition holds.
@@ -62,14 +65,23 @@ impl FromStr for Condition {
                 Kind::Condition { name: name.into(), status: status.into() }
             }
             Some(("jsonpath", rest)) => {
-                let end = rest.find('}').filter(|_| rest.starts_with('{')).ok_or_else(|| format!("{text}: the path must stand in braces, as in jsonpath={{.status.phase}}"))?;
+                let end = rest
+                    .find('}')
+                    .filter(|_| rest.starts_with('{'))
+                    .ok_or_else(|| format!("{text}: the path must stand in braces, as in jsonpath={{.status.phase}}"))?;
                 let value = match &rest[end + 1..] {
                     "" => None,
-                    value => Some(value.strip_prefix('=').ok_or_else(|| format!("{text}: after the path comes =VALUE or nothing"))?.to_owned()),
+                    value => {
+                        Some(value.strip_prefix('=').ok_or_else(|| format!("{text}: after the path comes =VALUE or nothing"))?.to_owned())
+                    }
                 };
                 Kind::Path { steps: path(&rest[1..end]).map_err(|message| format!("{text}: {message}"))?, value }
             }
-            _ => return Err(format!("{text} is no condition: use exists, absent, ready, condition=TYPE[=STATUS] or jsonpath={{.path}}[=VALUE]")),
+            _ => {
+                return Err(format!(
+                    "{text} is no condition: use exists, absent, ready, condition=TYPE[=STATUS] or jsonpath={{.path}}[=VALUE]"
+                ));
+            }
         };
         Ok(Condition { text: text.into(), kind })
     }
@@ -126,7 +138,8 @@ impl Step {
             Step::Index(index) => each.filter_map(|value| value.get(index)).collect(),
             Step::Each => each.flat_map(|value| value.as_array().into_iter().flatten()).collect(),
             Step::Where { field, value } => {
-                let wanted = |item: &&Value| field.iter().try_fold(*item, |item, name| item.get(name)).is_some_and(|found| plain(found) == *value);
+                let wanted =
+                    |item: &&Value| field.iter().try_fold(*item, |item, name| item.get(name)).is_some_and(|found| plain(found) == *value);
                 each.flat_map(|list| list.as_array().into_iter().flatten()).filter(wanted).collect()
             }
         }
@@ -232,7 +245,18 @@ mod tests {
 
     #[test]
     fn mistakes_are_said_before_waiting() {
-        for text in ["", "redy", "condition=", "jsonpath=.a", "jsonpath={}", "jsonpath={.a[}", "jsonpath={.a[x]}", "jsonpath={a}", "jsonpath={.a}b", "jsonpath={.}"] {
+        for text in [
+            "",
+            "redy",
+            "condition=",
+            "jsonpath=.a",
+            "jsonpath={}",
+            "jsonpath={.a[}",
+            "jsonpath={.a[x]}",
+            "jsonpath={a}",
+            "jsonpath={.a}b",
+            "jsonpath={.}",
+        ] {
             check(text, None, "error:");
         }
     }

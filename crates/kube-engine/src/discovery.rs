@@ -78,7 +78,8 @@ impl Discovery {
 
     /// Returns `group/version` and `group/version/Kind` of everything (Helm `pkg/action/action.go`, GetVersionSet).
     pub(crate) fn api_versions(&self) -> Vec<String> {
-        let mut versions: Vec<String> = self.kinds.keys().flat_map(|(version, kind)| [version.clone(), format!("{version}/{kind}")]).collect();
+        let mut versions: Vec<String> =
+            self.kinds.keys().flat_map(|(version, kind)| [version.clone(), format!("{version}/{kind}")]).collect();
         versions.sort();
         versions.dedup();
         versions

@@ -44,6 +44,8 @@ impl Error {
                 (409, _) => "conflict",
                 (400 | 413 | 415 | 422, _) => "invalid",
                 (401 | 403, _) => "forbidden",
+                // What a real server says of an apply with a field that the schema lacks.
+                (500, _) if message(status).starts_with("failed to create typed patch object") => "invalid",
                 (429 | 500..=599, _) => "unavailable",
                 _ => "internal",
             },

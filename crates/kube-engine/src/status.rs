@@ -123,7 +123,9 @@ fn deployment(object: &Value) -> Status {
     if count("replicas") > wanted {
         return progress(format!("{} old replicas to go", count("replicas") - wanted));
     }
-    if let Some(missing) = short(count("availableReplicas"), count("updatedReplicas"), "available").or_else(|| short(count("readyReplicas"), wanted, "ready")) {
+    if let Some(missing) =
+        short(count("availableReplicas"), count("updatedReplicas"), "available").or_else(|| short(count("readyReplicas"), wanted, "ready"))
+    {
         return missing;
     }
     let rolled_out = progressing.as_ref().is_some_and(|found| found.status == "True" && found.reason == "NewReplicaSetAvailable");
@@ -204,7 +206,9 @@ fn pod(object: &Value) -> Status {
         },
         phase => match condition(object, "PodScheduled").filter(|found| found.status == "False") {
             Some(found) => progress(found.text("PodScheduled")),
-            None => progress(format!("is {}{}", or(phase, "Pending"), reason.first().map(|reason| format!(" ({reason})")).unwrap_or_default())),
+            None => {
+                progress(format!("is {}{}", or(phase, "Pending"), reason.first().map(|reason| format!(" ({reason})")).unwrap_or_default()))
+            }
         },
     }
 }
@@ -280,21 +284,33 @@ mod tests {
 
     #[test]
     fn generations_come_first() {
-        check(json!({ "kind": "Any", "apiVersion": "a/v1", "metadata": { "generation": 3 }, "status": { "observedGeneration": 2 } }),
-            "in progress: its latest generation is not observed yet");
+        check(
+            json!({ "kind": "Any", "apiVersion": "a/v1", "metadata": { "generation": 3 }, "status": { "observedGeneration": 2 } }),
+            "in progress: its latest generation is not observed yet",
+        );
         check(json!({ "kind": "Any", "apiVersion": "a/v1", "metadata": { "deletionTimestamp": "x" } }), "terminating");
     }
 
     #[test]
     fn other_kinds() {
         check(json!({ "apiVersion": "a/v1", "kind": "Thing" }), "current");
-        check(json!({ "apiVersion": "a/v1", "kind": "Thing", "status": { "conditions": conditions(&[("Ready", "False", "SyncFailed")]) } }),
-            "in progress: condition Ready is False: SyncFailed");
-        check(json!({ "apiVersion": "batch/v1", "kind": "Job", "status": { "conditions": conditions(&[("Failed", "True", "BackoffLimitExceeded")]) } }),
-            "failed: condition Failed is True: BackoffLimitExceeded");
+        check(
+            json!({ "apiVersion": "a/v1", "kind": "Thing", "status": { "conditions": conditions(&[("Ready", "False", "SyncFailed")]) } }),
+            "in progress: condition Ready is False: SyncFailed",
+        );
+        check(
+            json!({ "apiVersion": "batch/v1", "kind": "Job", "status": { "conditions": conditions(&[("Failed", "True", "BackoffLimitExceeded")]) } }),
+            "failed: condition Failed is True: BackoffLimitExceeded",
+        );
         check(json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim" }), "in progress: is Pending, not Bound");
-        check(json!({ "apiVersion": "v1", "kind": "Service", "spec": { "type": "LoadBalancer" } }), "in progress: has no cluster address yet");
-        check(json!({ "apiVersion": "apps/v1", "kind": "DaemonSet", "status": { "observedGeneration": 0, "desiredNumberScheduled": 3,
-            "currentNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2, "numberReady": 2 } }), "in progress: 2 of 3 replicas available");
+        check(
+            json!({ "apiVersion": "v1", "kind": "Service", "spec": { "type": "LoadBalancer" } }),
+            "in progress: has no cluster address yet",
+        );
+        check(
+            json!({ "apiVersion": "apps/v1", "kind": "DaemonSet", "status": { "observedGeneration": 0, "desiredNumberScheduled": 3,
+            "currentNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2, "numberReady": 2 } }),
+            "in progress: 2 of 3 replicas available",
+        );
     }
 }

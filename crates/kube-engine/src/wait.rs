@@ -139,7 +139,9 @@ fn judge(wanted: &[(ObjectRef, Condition)], of: &[usize], known: &[Group]) -> Re
         let line = |reason: String| Pending { object: object.clone(), condition: condition.to_string(), reason };
         match condition.judge(found) {
             Verdict::Holds => seen.push(found.cloned().unwrap_or_default()),
-            Verdict::Not(_) if objects.is_none() => pending.push(line(format!("the cluster has no kind {} in {} yet", object.kind, object.api_version))),
+            Verdict::Not(_) if objects.is_none() => {
+                pending.push(line(format!("the cluster has no kind {} in {} yet", object.kind, object.api_version)))
+            }
             Verdict::Not(reason) => pending.push(line(reason)),
             Verdict::Never(reason) => failed.push(line(reason)),
         }
@@ -206,7 +208,13 @@ async fn follow(cluster: Cluster, group: usize, selection: Selection, news: mpsc
 }
 
 /// Passes events on until the watch ends, for whatever reason: the caller lists anew.
-async fn watch(cluster: &Cluster, group: usize, selection: &Selection, mut version: String, news: &mpsc::Sender<News>) -> Result<(), Error> {
+async fn watch(
+    cluster: &Cluster,
+    group: usize,
+    selection: &Selection,
+    mut version: String,
+    news: &mpsc::Sender<News>,
+) -> Result<(), Error> {
     loop {
         let stream = match cluster.watch(selection, &version).await {
             Ok(stream) => stream,
@@ -240,11 +248,8 @@ async fn watch(cluster: &Cluster, group: usize, selection: &Selection, mut versi
 
 /// Returns when the cluster may serve a kind that it does not serve now: some CRD changed.
 async fn served(cluster: &Cluster, selection: &Selection) -> Result<(), Error> {
-    let definitions = Selection {
-        api_version: "apiextensions.k8s.io/v1".into(),
-        kind: "CustomResourceDefinition".into(),
-        ..Selection::default()
-    };
+    let definitions =
+        Selection { api_version: "apiextensions.k8s.io/v1".into(), kind: "CustomResourceDefinition".into(), ..Selection::default() };
     let Some((_, version)) = cluster.list_at(&definitions).await? else { return Ok(()) };
     // Between the look-up and this list it may have come.
     if cluster.resource(&selection.api_version, &selection.kind).await?.is_some() {

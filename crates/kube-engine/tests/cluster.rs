@@ -57,7 +57,8 @@ async fn conflicts_are_told_and_can_be_forced() {
 async fn lists_patches_and_deletes() {
     let cluster = cluster();
     cluster.create(&json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "namespace": "default", "labels": { "x": "y" } } }), "t").await.unwrap();
-    let selection = Selection { api_version: "v1".into(), kind: "ConfigMap".into(), label_selector: Some("x=y".into()), ..Selection::default() };
+    let selection =
+        Selection { api_version: "v1".into(), kind: "ConfigMap".into(), label_selector: Some("x=y".into()), ..Selection::default() };
     let found = cluster.list(&selection).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["kind"], "ConfigMap");
@@ -94,9 +95,14 @@ async fn a_time_out_says_what_was_missing() {
     let cluster = cluster();
     let wanted = [
         (reference("v1", "Namespace", None, "default"), "ready".parse().unwrap()),
-        (reference("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "things.example.com"), "condition=Established".parse().unwrap()),
+        (
+            reference("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "things.example.com"),
+            "condition=Established".parse().unwrap(),
+        ),
     ];
-    let Err(WaitError::Timeout { pending, .. }) = wait::until(&cluster, &wanted, Duration::from_millis(100), &|_| {}).await else { panic!() };
+    let Err(WaitError::Timeout { pending, .. }) = wait::until(&cluster, &wanted, Duration::from_millis(100), &|_| {}).await else {
+        panic!()
+    };
     assert_eq!(pending.len(), 1);
     assert_eq!((pending[0].object.name.as_str(), pending[0].reason.as_str()), ("things.example.com", "does not exist"));
 }

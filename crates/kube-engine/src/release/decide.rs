@@ -1,0 +1,64 @@
+//! Compares what is stored with what is wanted, as helm-controller does (`internal/reconcile/state.go`). Reads nothing, writes nothing.
+
+use go_encoding::yaml;
+use helm::release::Release;
+use serde_json::Value;
+
+use super::Wanted;
+
+/// How a release stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReleaseState {
+    Absent,
+    InSync {
+        revision: u64,
+    },
+    OutOfSync {
+        revision: u64,
+        reason: String,
+    },
+    /// Somebody began and did not finish.
+    Pending {
+        revision: u64,
+        status: String,
+        since: String,
+    },
+}
+
+/// Decides from the newest stored revision. Manifests are not compared: charts may render differently each time.
+pub fn decide(stored: Option<&Release>, wanted: &Wanted) -> ReleaseState {
+    let Some(stored) = stored else { return ReleaseState::Absent };
+    let revision = u64::try_from(stored.version).unwrap_or(0);
+    let status = stored.info.as_ref().map(|info| info.status.as_str()).unwrap_or_default();
+    let out_of_sync = |reason: String| ReleaseState::OutOfSync { revision, reason };
+    match status {
+        "uninstalled" => return ReleaseState::Absent,
+        "deployed" => {}
+        pending if pending.starts_with("pending-") => {
+            let since = stored.info.as_ref().and_then(|info| info.last_deployed.clone()).unwrap_or_default();
+            return ReleaseState::Pending { revision, status: pending.into(), since };
+        }
+        other => return out_of_sync(format!("the last revision is {}", if other.is_empty() { "of unknown status" } else { other })),
+    }
+    let metadata = stored.chart.as_ref().and_then(|chart| chart.metadata.as_ref());
+    let found = metadata.map(|metadata| format!("{} {}", metadata.name, metadata.version)).unwrap_or_default();
+    let chart = format!("{} {}", wanted.chart.metadata.name, wanted.chart.metadata.version);
+    if found != chart {
+        return out_of_sync(format!("the chart was {found} and is to be {chart}"));
+    }
+    if same_values(&stored.config.0.clone().map(Value::Object).unwrap_or_default(), &wanted.values) {
+        ReleaseState::InSync { revision }
+    } else {
+        out_of_sync("the values changed".into())
+    }
+}
+
+/// Values are the same when they are written the same: the digest that helm-controller compares is taken of this text.
+fn same_values(stored: &Value, wanted: &Value) -> bool {
+    let text = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::Object(map) if map.is_empty() => String::new(),
+        value => yaml::to_string(value),
+    };
+    text(stored) == text(wanted)
+}

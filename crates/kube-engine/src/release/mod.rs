@@ -1,0 +1,152 @@
+//! Releases: decided as helm-controller decides, installed and upgraded in Helm's order, and recorded as Helm records them
+//! (`helm/helm` 4.2 `pkg/action/{install,upgrade,hooks}.go`, `pkg/kube/client.go`).
+//!
+//! Objects are applied on the server's side as field manager `helm-controller`, so that the controller that takes over finds its own fields.
+
+mod decide;
+mod documents;
+mod hooks;
+mod render;
+mod run;
+mod storage;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use helm::HelmCompat;
+use helm::release::RecordError;
+use serde_json::Value;
+
+use crate::cluster::{Apply, Cluster};
+use crate::error::Error;
+use crate::object::{Change, ObjectRef};
+use crate::wait::{Pending, WaitError};
+
+pub use decide::{ReleaseState, decide};
+pub use render::render;
+pub use run::{crds, ensure, objects, state, wait_ready};
+
+/// Who owns the fields of a release's objects (helm-controller `main.go`, ManagedFieldsManager).
+pub const MANAGER: &str = "helm-controller";
+
+const APPLY: Apply<'static> = Apply { manager: MANAGER, force: true, default_namespace: None, dry_run: false };
+
+/// A release as it should be.
+#[derive(Clone)]
+pub struct Wanted {
+    pub name: String,
+    /// Where its objects go.
+    pub namespace: String,
+    /// Where its records go.
+    pub storage_namespace: String,
+    pub chart: Arc<helm::Chart>,
+    /// The user's values, merged, without the chart's defaults.
+    pub values: Value,
+    pub compat: HelmCompat,
+    /// What to do with the files under `crds/` at an install, and at an upgrade.
+    pub crds: CrdPolicy,
+    pub crds_upgrade: CrdPolicy,
+    pub disable_hooks: bool,
+    pub skip_schema_validation: bool,
+    /// Revisions that are kept.
+    pub max_history: usize,
+    pub timeout: Duration,
+}
+
+/// What to do with the files under `crds/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrdPolicy {
+    Skip,
+    /// Under server-side apply this patches existing ones too, as helm-controller does.
+    Create,
+    CreateReplace,
+}
+
+/// Everything a release needs beside itself.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub cluster: &'a Cluster,
+    pub now: &'a (dyn Fn() -> jiff::Timestamp + Send + Sync),
+    /// Where all randomness of the templates comes from.
+    pub seed: [u8; 32],
+    pub progress: &'a (dyn Fn(Progress<'_>) + Send + Sync),
+}
+
+/// What is going on.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    Doing(&'a str),
+    Changed(&'a Change),
+    Waiting(&'a [Pending]),
+}
+
+/// What [`ensure`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub action: ReleaseAction,
+    pub revision: u64,
+    pub changes: Vec<Change>,
+}
+
+/// What became of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseAction {
+    Installed,
+    Upgraded,
+    Unchanged,
+}
+
+impl ReleaseAction {
+    /// Returns the word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReleaseAction::Installed => "installed",
+            ReleaseAction::Upgraded => "upgraded",
+            ReleaseAction::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// Why a release is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// The chart does not render with these values; the text is Helm's.
+    #[error("{0}")]
+    Render(String),
+    /// A rendered document is no Kubernetes object.
+    #[error("{path}: {message}")]
+    Document { path: String, message: String },
+    #[error("{object} belongs to release {owner}: it is not taken over")]
+    Ownership { object: ObjectRef, owner: String },
+    #[error("{event} hook {object} failed: {reason}")]
+    Hook { event: String, object: ObjectRef, reason: String },
+    #[error("stored release {secret}")]
+    Record { secret: String, source: RecordError },
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    #[error(transparent)]
+    Cluster(#[from] Error),
+}
+
+impl ReleaseError {
+    /// Returns the code of the contract with modules.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ReleaseError::Render(_) | ReleaseError::Document { .. } => "invalid",
+            ReleaseError::Ownership { .. } => "conflict",
+            ReleaseError::Hook { .. } | ReleaseError::Wait(WaitError::Failed { .. }) => "failed",
+            ReleaseError::Record { .. } => "internal",
+            ReleaseError::Wait(WaitError::Timeout { .. }) => "timeout",
+            ReleaseError::Wait(WaitError::Cluster(error)) | ReleaseError::Cluster(error) => error.code(),
+        }
+    }
+
+    /// Tells whether the same call may succeed later.
+    pub fn retryable(&self) -> bool {
+        match self {
+            ReleaseError::Cluster(error) => error.retryable(),
+            ReleaseError::Wait(WaitError::Timeout { .. }) => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Rendering for a cluster: its version and kinds are the capabilities, its objects answer `lookup`.
+
+use std::sync::Arc;
+
+use helm::{Capabilities, KubeVersion, Lookup, RenderRequest, Rendered};
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+
+use super::{Context, ReleaseError, Wanted};
+use crate::cluster::Cluster;
+use crate::object::{ObjectRef, Selection};
+
+/// Renders a release for a first install.
+pub async fn render(context: &Context<'_>, wanted: &Wanted) -> Result<Rendered, ReleaseError> {
+    Ok(render_revision(context, wanted, 1, false).await?.1)
+}
+
+/// Renders a revision and returns the request with it, which the record needs.
+pub(super) async fn render_revision(
+    context: &Context<'_>,
+    wanted: &Wanted,
+    revision: i64,
+    is_upgrade: bool,
+) -> Result<(RenderRequest, Rendered), ReleaseError> {
+    let now = (context.now)();
+    let mut request = RenderRequest::new(wanted.name.as_str(), wanted.namespace.as_str());
+    request.revision = revision;
+    request.is_upgrade = is_upgrade;
+    request.values = values(wanted);
+    request.capabilities = capabilities(context.cluster, wanted).await?;
+    request.compat = wanted.compat.clone();
+    request.skip_schema_validation = wanted.skip_schema_validation;
+    request.lookup = Some(Arc::new(ClusterLookup { cluster: context.cluster.clone(), handle: Handle::current() }));
+    request.environment = Some(sprig::Environment {
+        seconds: now.as_second(),
+        nanoseconds: u32::try_from(now.subsec_nanosecond()).unwrap_or(0),
+        entropy: sprig::Entropy::from_seed(context.seed),
+    });
+    let chart = wanted.chart.clone();
+    // Templates compute, and `lookup` blocks: neither belongs on the threads that serve requests.
+    let rendered = tokio::task::spawn_blocking(move || helm::render(&chart, &request).map(|rendered| (request, rendered))).await;
+    match rendered {
+        Ok(rendered) => rendered.map_err(|error| ReleaseError::Render(error.to_string())),
+        Err(error) => Err(ReleaseError::Render(format!("the render stopped: {error}"))),
+    }
+}
+
+/// Returns the values as templates get them: every number a float.
+pub(super) fn values(wanted: &Wanted) -> Map<String, Value> {
+    match helm::values::as_floats(wanted.values.clone()) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+async fn capabilities(cluster: &Cluster, wanted: &Wanted) -> Result<Capabilities, ReleaseError> {
+    let version = cluster.version().await?;
+    let mut capabilities =
+        Capabilities::offline(&wanted.compat).with_kube_version(KubeVersion::live(&version.git_version, &version.major, &version.minor));
+    capabilities.api_versions = cluster.api_versions().await?;
+    Ok(capabilities)
+}
+
+struct ClusterLookup {
+    cluster: Cluster,
+    handle: Handle,
+}
+
+impl Lookup for ClusterLookup {
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Option<Value>, String> {
+        let namespace = (!namespace.is_empty()).then(|| namespace.to_owned());
+        let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
+        if !name.is_empty() {
+            let object = ObjectRef { api_version, kind, namespace, name: name.into() };
+            return self.handle.block_on(self.cluster.get(&object)).map_err(|error| error.to_string());
+        }
+        let list_kind = format!("{kind}List");
+        let selection = Selection { api_version: api_version.clone(), kind, namespace, ..Selection::default() };
+        let items = self.handle.block_on(self.cluster.list(&selection)).map_err(|error| error.to_string())?;
+        Ok(Some(serde_json::json!({ "apiVersion": api_version, "kind": list_kind, "metadata": {}, "items": items })))
+    }
+}

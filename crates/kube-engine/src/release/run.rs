@@ -1,0 +1,286 @@
+//! Install, upgrade or nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use helm::release::{Info, Release, rfc3339};
+use serde_json::Value;
+
+use super::render::{render_revision, values};
+use super::{
+    APPLY, Context, CrdPolicy, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wanted, decide, documents, hooks, storage,
+};
+use crate::cluster::{Apply, Propagation};
+use crate::object::{Action, Change, ObjectRef};
+use crate::wait::{self, Pending};
+
+/// Requests for objects of one kind that are under way at once.
+const OVERLAP: usize = 8;
+/// How long CRDs of a chart may take to be established (`pkg/action/install.go`).
+const ESTABLISHED: Duration = Duration::from_secs(60);
+
+/// Returns how the release stands. Only reads.
+pub async fn state(context: &Context<'_>, wanted: &Wanted) -> Result<ReleaseState, ReleaseError> {
+    let history = storage::history(context, wanted).await?;
+    Ok(decide(history.last(), wanted))
+}
+
+/// Makes the release what it should be. Writes nothing when it is.
+pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, ReleaseError> {
+    let mut history = storage::history(context, wanted).await?;
+    match decide(history.last(), wanted) {
+        ReleaseState::InSync { revision } => return Ok(Outcome { action: ReleaseAction::Unchanged, revision, changes: Vec::new() }),
+        ReleaseState::Pending { status, .. } => {
+            if let Some(stale) = history.last_mut() {
+                unlock(context, wanted, stale, &status).await?;
+            }
+        }
+        ReleaseState::Absent | ReleaseState::OutOfSync { .. } => {}
+    }
+    let current = current(&history);
+    let revision = history.last().map_or(0, |release| release.version) + 1;
+    let mut run = Run { context, wanted, changes: Vec::new() };
+    let action = if current.is_some() { ReleaseAction::Upgraded } else { ReleaseAction::Installed };
+    run.go(current, revision).await?;
+    Ok(Outcome { action, revision: u64::try_from(revision).unwrap_or(0), changes: run.changes })
+}
+
+/// Returns the revision that an upgrade starts from: the deployed one, else a failed or superseded last one (`pkg/action/upgrade.go`).
+fn current(history: &[Release]) -> Option<&Release> {
+    let deployed = history.iter().rev().find(|release| storage::status(release) == "deployed");
+    deployed.or_else(|| history.last().filter(|release| matches!(storage::status(release), "failed" | "superseded")))
+}
+
+/// A run that died leaves its revision pending: it is taken over, in helm-controller's words.
+async fn unlock(context: &Context<'_>, wanted: &Wanted, stale: &mut Release, status: &str) -> Result<(), ReleaseError> {
+    let info = stale.info.get_or_insert_default();
+    info.description = format!("Release unlocked from stale '{status}' state");
+    info.status = "failed".into();
+    storage::update(context, wanted, stale).await
+}
+
+/// One install or upgrade.
+struct Run<'a> {
+    context: &'a Context<'a>,
+    wanted: &'a Wanted,
+    changes: Vec<Change>,
+}
+
+impl Run<'_> {
+    async fn go(&mut self, current: Option<&Release>, revision: i64) -> Result<(), ReleaseError> {
+        let (context, wanted) = (self.context, self.wanted);
+        let is_upgrade = current.is_some();
+        self.crds(if is_upgrade { wanted.crds_upgrade } else { wanted.crds }).await?;
+        (context.progress)(Progress::Doing("rendering"));
+        let (request, rendered) = render_revision(context, wanted, revision, is_upgrade).await?;
+        let targets = self.targets(documents::of_documents(&rendered.documents)?).await?;
+        let verb = if is_upgrade { "upgrade" } else { "install" };
+        let now = stamp_time(context);
+        let first = current.and_then(|release| release.info.as_ref()?.first_deployed.clone()).unwrap_or_else(|| now.clone());
+        let description = if is_upgrade { "Preparing upgrade" } else { "Initial install underway" };
+        let info = Info {
+            first_deployed: Some(first),
+            last_deployed: Some(now),
+            description: description.into(),
+            status: format!("pending-{verb}"),
+            ..Info::default()
+        };
+        let mut release = Release::new(&request, &rendered, info, "ssa");
+        storage::create(context, wanted, &release).await?;
+        match self.carry_out(&mut release, &targets, current, verb).await {
+            Ok(()) => {
+                self.supersede(current).await?;
+                self.finish(&mut release, "deployed", if is_upgrade { "Upgrade complete" } else { "Install complete" }.into()).await
+            }
+            Err(error) => {
+                let what =
+                    if is_upgrade { format!("Upgrade \"{}\" failed", wanted.name) } else { format!("Release \"{}\" failed", wanted.name) };
+                self.finish(&mut release, "failed", format!("{what}: {error}")).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the objects stamped, with the names they will have, after a look at who owns what is there already.
+    async fn targets(&self, objects: Vec<Value>) -> Result<Vec<(ObjectRef, Value)>, ReleaseError> {
+        let mut targets = Vec::with_capacity(objects.len());
+        for mut object in objects {
+            documents::stamp(&mut object, self.wanted);
+            let (reference, _) = self.context.cluster.target(&object, Some(&self.wanted.namespace)).await?;
+            targets.push((reference, object));
+        }
+        let owners = futures::stream::iter(targets.iter().map(|(reference, _)| async move {
+            let live = self.context.cluster.get(reference).await?;
+            match live.and_then(|live| documents::foreign_owner(&live, self.wanted)) {
+                Some(owner) => Err(ReleaseError::Ownership { object: reference.clone(), owner }),
+                None => Ok(()),
+            }
+        }));
+        owners.buffer_unordered(OVERLAP).try_collect::<Vec<()>>().await?;
+        Ok(targets)
+    }
+
+    async fn carry_out(
+        &mut self,
+        release: &mut Release,
+        targets: &[(ObjectRef, Value)],
+        current: Option<&Release>,
+        verb: &str,
+    ) -> Result<(), ReleaseError> {
+        let (context, wanted) = (self.context, self.wanted);
+        hooks::run(context, wanted, release, &format!("pre-{verb}")).await?;
+        (context.progress)(Progress::Doing("applying"));
+        for batch in targets.chunk_by(|(a, _), (b, _)| a.kind == b.kind) {
+            self.apply(batch).await?;
+        }
+        if let Some(current) = current {
+            self.remove(current, targets).await?;
+        }
+        let references: Vec<ObjectRef> = targets.iter().map(|(reference, _)| reference.clone()).collect();
+        (context.progress)(Progress::Doing("waiting until its objects are ready"));
+        ready(context, references, wanted.timeout).await?;
+        hooks::run(context, wanted, release, &format!("post-{verb}")).await
+    }
+
+    /// Applies objects of one kind at once (`pkg/kube/client.go`, batchPerform).
+    async fn apply(&mut self, batch: &[(ObjectRef, Value)]) -> Result<(), ReleaseError> {
+        let options = Apply { default_namespace: Some(&self.wanted.namespace), ..APPLY };
+        let cluster = self.context.cluster;
+        let mut applied = futures::stream::iter(batch.iter().map(|(_, object)| cluster.apply(object, &options))).buffered(OVERLAP);
+        let mut failed = None;
+        while let Some(change) = applied.next().await {
+            match change {
+                Ok(change) => {
+                    (self.context.progress)(Progress::Changed(&change));
+                    self.changes.push(change);
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Deletes what the release no longer has.
+    async fn remove(&mut self, current: &Release, targets: &[(ObjectRef, Value)]) -> Result<(), ReleaseError> {
+        let wanted: BTreeSet<&ObjectRef> = targets.iter().map(|(reference, _)| reference).collect();
+        for object in documents::of_manifest(&current.manifest)? {
+            let reference = documents::reference(self.context.cluster, &object, &self.wanted.namespace).await?;
+            if wanted.contains(&reference) {
+                continue;
+            }
+            let Some(live) = self.context.cluster.get(&reference).await? else { continue };
+            if documents::is_kept(&live) {
+                continue;
+            }
+            let change = self.context.cluster.delete(&reference, Propagation::Background).await?;
+            (self.context.progress)(Progress::Changed(&change));
+            self.changes.push(change);
+        }
+        Ok(())
+    }
+
+    /// Applies the files under `crds/` and waits until they are established.
+    async fn crds(&mut self, policy: CrdPolicy) -> Result<(), ReleaseError> {
+        if policy == CrdPolicy::Skip {
+            return Ok(());
+        }
+        let definitions = chart_crds(self.wanted)?;
+        if definitions.is_empty() {
+            return Ok(());
+        }
+        (self.context.progress)(Progress::Doing("applying CRDs"));
+        let mut wait_for = Vec::new();
+        for definition in &definitions {
+            let change = self.context.cluster.apply(definition, &APPLY).await?;
+            (self.context.progress)(Progress::Changed(&change));
+            wait_for.push(change.object.clone());
+            self.changes.push(change);
+        }
+        ready(self.context, wait_for, ESTABLISHED).await
+    }
+
+    async fn supersede(&self, current: Option<&Release>) -> Result<(), ReleaseError> {
+        let Some(current) = current.filter(|current| storage::status(current) == "deployed") else { return Ok(()) };
+        let mut old = current.clone();
+        old.info.get_or_insert_default().status = "superseded".into();
+        storage::update(self.context, self.wanted, &old).await
+    }
+
+    async fn finish(&self, release: &mut Release, status: &str, description: String) -> Result<(), ReleaseError> {
+        let info = release.info.get_or_insert_default();
+        info.status = status.into();
+        info.description = description;
+        storage::update(self.context, self.wanted, release).await
+    }
+}
+
+/// Returns the CRDs under `crds/` of the chart and its enabled dependencies, as objects. What else lies there is left out, as
+/// helm-controller does.
+fn chart_crds(wanted: &Wanted) -> Result<Vec<Value>, ReleaseError> {
+    let mut chart = (*wanted.chart).clone();
+    helm::values::process_dependencies(&mut chart, &values(wanted), &wanted.compat)
+        .map_err(|error| ReleaseError::Render(error.to_string()))?;
+    let files = chart.crds();
+    let texts: Vec<(String, String)> =
+        files.iter().map(|file| (file.path.clone(), String::from_utf8_lossy(&file.data).into_owned())).collect();
+    let objects = documents::parse(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())))?;
+    Ok(objects.into_iter().filter(is_crd).collect())
+}
+
+fn is_crd(object: &Value) -> bool {
+    object.get("kind").and_then(Value::as_str) == Some("CustomResourceDefinition")
+}
+
+/// Returns the CRDs of the chart: those under `crds/`, then those among its templates.
+pub async fn crds(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<Value>, ReleaseError> {
+    let mut found = chart_crds(wanted)?;
+    let rendered = super::render(context, wanted).await?;
+    let crds = rendered.documents.into_iter().filter(|document| document.kind == "CustomResourceDefinition").collect::<Vec<_>>();
+    found.extend(documents::of_documents(&crds)?);
+    Ok(found)
+}
+
+/// Returns the objects of the release in install order: of the deployed revision, or of a render where nothing is deployed.
+pub async fn objects(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<ObjectRef>, ReleaseError> {
+    let history = storage::history(context, wanted).await?;
+    let objects = match history.iter().rev().find(|release| storage::status(release) == "deployed") {
+        Some(deployed) => documents::of_manifest(&deployed.manifest)?,
+        None => documents::of_documents(&super::render(context, wanted).await?.documents)?,
+    };
+    let mut references = Vec::with_capacity(objects.len());
+    for object in &objects {
+        references.push(documents::reference(context.cluster, object, &wanted.namespace).await?);
+    }
+    Ok(references)
+}
+
+/// Waits until every object of the release is ready.
+pub async fn wait_ready(context: &Context<'_>, wanted: &Wanted, timeout: Duration) -> Result<(), ReleaseError> {
+    let references = objects(context, wanted).await?;
+    ready(context, references, timeout).await
+}
+
+async fn ready(context: &Context<'_>, references: Vec<ObjectRef>, timeout: Duration) -> Result<(), ReleaseError> {
+    if references.is_empty() {
+        return Ok(());
+    }
+    let condition: wait::Condition = "ready".parse().map_err(|message| ReleaseError::Document { path: String::new(), message })?;
+    let wanted: Vec<_> = references.into_iter().map(|reference| (reference, condition.clone())).collect();
+    let progress = |pending: &[Pending]| (context.progress)(Progress::Waiting(pending));
+    wait::until(context.cluster, &wanted, timeout, &progress).await?;
+    Ok(())
+}
+
+/// Returns the time as Helm stores it.
+pub(super) fn stamp_time(context: &Context<'_>) -> String {
+    let now = (context.now)();
+    rfc3339(now.as_second(), u32::try_from(now.subsec_nanosecond()).unwrap_or(0))
+}
+
+impl Outcome {
+    /// Returns how many objects a change of this kind happened to.
+    pub fn count(&self, action: Action) -> usize {
+        self.changes.iter().filter(|change| change.action == action).count()
+    }
+}

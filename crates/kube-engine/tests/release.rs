@@ -1,0 +1,219 @@
+//! Releases against the API server in this process.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use helm::release::Release;
+use helm::{Chart, HelmCompat};
+use kube_engine::release::{self, Context, CrdPolicy, Progress, ReleaseAction, ReleaseState, Wanted};
+use kube_engine::{Action, Apply, Cluster, ObjectRef, Selection};
+use kube_sandbox::Sandbox;
+use serde_json::{Value, json};
+
+const CONFIG: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-config\ndata:\n  color: {{ .Values.color | quote }}\n";
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {{ .Release.Name }}\nspec:\n  selector: { matchLabels: { app: web } }\n  template:\n    metadata: { labels: { app: web } }\n    spec:\n      containers: [{ name: web, image: 'example.com/web:1' }]\n";
+const EXTRA: &str = "{{ if .Values.extra }}\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\n  annotations: { helm.sh/resource-policy: {{ .Values.policy | quote }} }\n{{ end }}\n";
+const HOOK: &str = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: prepare\n  annotations:\n    helm.sh/hook: pre-install,pre-upgrade\n    helm.sh/hook-delete-policy: hook-succeeded\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      containers: [{ name: prepare, image: 'example.com/prepare:1' }]\n";
+const CRD: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: { name: widgets.example.com }\nspec:\n  group: example.com\n  scope: Namespaced\n  names: { kind: Widget, listKind: WidgetList, plural: widgets, singular: widget }\n  versions:\n    - name: v1\n      served: true\n      storage: true\n      schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }\n";
+
+fn chart(version: &str, files: &[(&str, &str)]) -> Arc<Chart> {
+    let mut all = vec![
+        ("Chart.yaml".to_owned(), format!("apiVersion: v2\nname: web\nversion: {version}\n").into_bytes()),
+        ("values.yaml".to_owned(), b"color: red\nextra: false\npolicy: ''\n".to_vec()),
+    ];
+    all.extend(files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())));
+    Arc::new(Chart::from_files(all).unwrap())
+}
+
+fn wanted(chart: Arc<Chart>, values: Value) -> Wanted {
+    Wanted {
+        name: "web".into(),
+        namespace: "default".into(),
+        storage_namespace: "default".into(),
+        chart,
+        values,
+        compat: HelmCompat::newest(),
+        crds: CrdPolicy::Create,
+        crds_upgrade: CrdPolicy::Create,
+        disable_hooks: false,
+        skip_schema_validation: false,
+        max_history: 5,
+        timeout: Duration::from_secs(20),
+    }
+}
+
+struct World {
+    sandbox: Sandbox,
+    cluster: Cluster,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let sandbox = Sandbox::default();
+        World { cluster: Cluster::over(sandbox.clone()), sandbox, seen: Arc::default() }
+    }
+
+    async fn ensure(&self, wanted: &Wanted) -> Result<release::Outcome, release::ReleaseError> {
+        let seen = self.seen.clone();
+        let progress = move |progress: Progress<'_>| {
+            if let Progress::Changed(change) = progress {
+                seen.lock().unwrap().push(format!("{} {}", change.object.kind, change.action.as_str()));
+            }
+        };
+        let context = Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: [1; 32], progress: &progress };
+        release::ensure(&context, wanted).await
+    }
+
+    async fn state(&self, wanted: &Wanted) -> ReleaseState {
+        let context = Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: [1; 32], progress: &|_| {} };
+        release::state(&context, wanted).await.unwrap()
+    }
+
+    async fn get(&self, kind: &str, name: &str) -> Option<Value> {
+        let api_version = if kind == "Deployment" {
+            "apps/v1"
+        } else if kind == "Job" {
+            "batch/v1"
+        } else {
+            "v1"
+        };
+        let object = ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace: Some("default".into()), name: name.into() };
+        self.cluster.get(&object).await.unwrap()
+    }
+
+    async fn record(&self, revision: u64) -> Release {
+        use base64::Engine as _;
+        let secret = self.get("Secret", &format!("sh.helm.release.v1.web.v{revision}")).await.unwrap();
+        let data = base64::engine::general_purpose::STANDARD.decode(secret["data"]["release"].as_str().unwrap()).unwrap();
+        Release::decode(&data).unwrap()
+    }
+
+    fn writes(&self) -> usize {
+        self.sandbox.writes().len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn install_then_nothing() {
+    let world = World::new();
+    let wanted =
+        wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG), ("templates/deployment.yaml", DEPLOYMENT)]), json!({ "color": "blue" }));
+    assert_eq!(world.state(&wanted).await, ReleaseState::Absent);
+    let outcome = world.ensure(&wanted).await.unwrap();
+    assert_eq!((outcome.action, outcome.revision, outcome.count(Action::Created)), (ReleaseAction::Installed, 1, 2));
+    let config = world.get("ConfigMap", "web-config").await.unwrap();
+    assert_eq!(config["data"]["color"], "blue");
+    assert_eq!(config["metadata"]["labels"]["app.kubernetes.io/managed-by"], "Helm");
+    assert_eq!(config["metadata"]["annotations"]["meta.helm.sh/release-name"], "web");
+    assert_eq!(config["metadata"]["managedFields"][0]["manager"], "helm-controller");
+    assert_eq!(config["metadata"]["managedFields"][0]["operation"], "Apply");
+    let record = world.record(1).await;
+    let info = record.info.unwrap();
+    assert_eq!((info.status.as_str(), info.description.as_str(), record.apply_method.as_str()), ("deployed", "Install complete", "ssa"));
+    assert!(!record.manifest.contains("managed-by"), "the stored manifest has no stamps");
+
+    let before = world.writes();
+    let outcome = world.ensure(&wanted).await.unwrap();
+    assert_eq!((outcome.action, outcome.revision), (ReleaseAction::Unchanged, 1));
+    assert_eq!(world.writes(), before, "a release in sync is not written to");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upgrade_removes_what_is_gone_and_keeps_what_is_to_be_kept() {
+    for (policy, kept) in [("", false), ("keep", true)] {
+        let world = World::new();
+        let files = [("templates/config.yaml", CONFIG), ("templates/extra.yaml", EXTRA)];
+        world.ensure(&wanted(chart("1.0.0", &files), json!({ "extra": true, "policy": policy }))).await.unwrap();
+        let outcome = world.ensure(&wanted(chart("1.1.0", &files), json!({ "color": "green" }))).await.unwrap();
+        assert_eq!((outcome.action, outcome.revision), (ReleaseAction::Upgraded, 2));
+        assert_eq!(world.get("ConfigMap", "extra").await.is_some(), kept);
+        assert_eq!(world.get("ConfigMap", "web-config").await.unwrap()["data"]["color"], "green");
+        assert_eq!(world.record(1).await.info.unwrap().status, "superseded");
+        assert_eq!(world.record(2).await.info.unwrap().status, "deployed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crds_come_first_and_hooks_are_run_and_removed() {
+    let world = World::new();
+    let widget = "apiVersion: example.com/v1\nkind: Widget\nmetadata: { name: w }\n";
+    let wanted =
+        wanted(chart("1.0.0", &[("crds/widget.yaml", CRD), ("templates/widget.yaml", widget), ("templates/job.yaml", HOOK)]), json!({}));
+    world.ensure(&wanted).await.unwrap();
+    assert_eq!(*world.seen.lock().unwrap(), ["CustomResourceDefinition created", "Job created", "Widget created"]);
+    assert!(world.get("Job", "prepare").await.is_none(), "a hook that succeeded goes");
+    assert_eq!(world.record(1).await.hooks[0].last_run.phase, "Succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_install_is_recorded_and_the_next_run_mends_it() {
+    let world = World::new();
+    world.sandbox.hold("Deployment", "default", "web");
+    let mut first = wanted(chart("1.0.0", &[("templates/deployment.yaml", DEPLOYMENT)]), json!({}));
+    first.timeout = Duration::from_millis(200);
+    let error = world.ensure(&first).await.unwrap_err();
+    assert_eq!(error.code(), "timeout");
+    assert!(error.to_string().contains("Deployment default/web"), "{error}");
+    let info = world.record(1).await.info.unwrap();
+    assert_eq!(info.status, "failed");
+    assert!(info.description.starts_with("Release \"web\" failed: "), "{}", info.description);
+    let mended = wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({}));
+    let outcome = world.ensure(&mended).await.unwrap();
+    assert_eq!((outcome.action, outcome.revision), (ReleaseAction::Upgraded, 2));
+    assert!(world.get("Deployment", "web").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_pending_release_is_taken_over() {
+    let world = World::new();
+    let wanted = wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({}));
+    world.ensure(&wanted).await.unwrap();
+    let mut stale = world.record(1).await;
+    stale.info.as_mut().unwrap().status = "pending-install".into();
+    use base64::Engine as _;
+    let data = base64::engine::general_purpose::STANDARD.encode(stale.encode());
+    let object = json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "data": { "release": data },
+        "metadata": { "name": "sh.helm.release.v1.web.v1", "namespace": "default",
+            "labels": { "name": "web", "owner": "helm", "status": "pending-install", "version": "1" } } });
+    world.cluster.replace(&object, "test").await.unwrap();
+    assert!(matches!(world.state(&wanted).await, ReleaseState::Pending { revision: 1, .. }));
+    let outcome = world.ensure(&wanted).await.unwrap();
+    assert_eq!(outcome.revision, 2);
+    assert_eq!(world.record(1).await.info.unwrap().description, "Release unlocked from stale 'pending-install' state");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_another_release_are_not_taken() {
+    let world = World::new();
+    let foreign = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "web-config", "namespace": "default",
+        "annotations": { "meta.helm.sh/release-name": "other", "meta.helm.sh/release-namespace": "default" } } });
+    world.cluster.apply(&foreign, &Apply { manager: "t", force: false, default_namespace: None, dry_run: false }).await.unwrap();
+    let error = world.ensure(&wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({}))).await.unwrap_err();
+    assert_eq!(error.to_string(), "ConfigMap default/web-config belongs to release default/other: it is not taken over");
+    let secrets =
+        Selection { api_version: "v1".into(), kind: "Secret".into(), label_selector: Some("owner=helm".into()), ..Selection::default() };
+    assert!(world.cluster.list(&secrets).await.unwrap().is_empty(), "nothing was begun");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_limited() {
+    let world = World::new();
+    for color in ["a", "b", "c", "d"] {
+        let mut wanted = wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({ "color": color }));
+        wanted.max_history = 2;
+        world.ensure(&wanted).await.unwrap();
+    }
+    assert!(world.get("Secret", "sh.helm.release.v1.web.v2").await.is_none());
+    assert!(world.get("Secret", "sh.helm.release.v1.web.v3").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_fails_says_what_helm_says_and_writes_nothing() {
+    let world = World::new();
+    let error = world.ensure(&wanted(chart("1.0.0", &[("templates/bad.yaml", "{{ .Values.a.b }}")]), json!({}))).await.unwrap_err();
+    assert_eq!(error.code(), "invalid");
+    assert!(error.to_string().contains("web/templates/bad.yaml:1:"), "{error}");
+    assert_eq!(world.writes(), 0);
+}
