@@ -5,7 +5,7 @@
 pub fn general(f: f64) -> String {
     match special(f) {
         Some(text) => text.to_owned(),
-        None => general_of(&Digits::of(format!("{f:e}"))),
+        None => general_of(&Digits::of(shortest(f))),
     }
 }
 
@@ -22,7 +22,7 @@ pub fn general_32(f: f64) -> String {
 pub fn exponent(f: f64) -> String {
     match special(f) {
         Some(text) => text.to_owned(),
-        None => exponent_of(&Digits::of(format!("{f:e}"))),
+        None => exponent_of(&Digits::of(shortest(f))),
     }
 }
 
@@ -30,7 +30,7 @@ pub fn exponent(f: f64) -> String {
 pub fn fixed(f: f64) -> String {
     match special(f) {
         Some(text) => text.to_owned(),
-        None => format!("{f}"),
+        None => fixed_of(&Digits::of(shortest(f))),
     }
 }
 
@@ -49,6 +49,19 @@ pub fn json(f: f64) -> Option<String> {
         });
     }
     Some(fixed(f))
+}
+
+/// Returns the shortest digits that read back as `f`. Where two of them are equally near, Go takes the even one and Rust the upper.
+fn shortest(f: f64) -> String {
+    let text = format!("{f:e}");
+    let places = text.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    if places >= 15 {
+        let even = format!("{f:.*e}", places - 1);
+        if even != text && even.parse() == Ok(f) {
+            return even;
+        }
+    }
+    text
 }
 
 fn special(f: f64) -> Option<&'static str> {
@@ -93,6 +106,10 @@ fn general_of(number: &Digits) -> String {
     if number.exponent < -4 || number.exponent >= GENERAL_LIMIT {
         return exponent_of(number);
     }
+    fixed_of(number)
+}
+
+fn fixed_of(number: &Digits) -> String {
     let mut text = String::from(number.sign());
     if number.exponent < 0 {
         text.push_str("0.");
@@ -144,6 +161,9 @@ mod tests {
         check(-0.0, "-0", "-0");
         check(1.5e300, "1.5e+300", "1.5e+300");
         check(0.0, "0", "0");
+        check(803_780_319_887_624.25, "8.037803198876242e+14", "803780319887624.2");
+        check(0.25, "0.25", "0.25");
+        check(123.0, "123", "123");
     }
 
     #[test]

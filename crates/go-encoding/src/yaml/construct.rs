@@ -94,7 +94,11 @@ impl Builder {
     }
 
     fn fail(&mut self, fault: Error) {
-        self.fault.get_or_insert(fault);
+        // What cannot become JSON is only noticed once all of the YAML is decoded.
+        let is_late = |fault: &Error| !matches!(fault, Error::Syntax { .. });
+        if self.fault.as_ref().is_none_or(|first| is_late(first) && !is_late(&fault)) {
+            self.fault = Some(fault);
+        }
     }
 
     fn step(&mut self) {
@@ -385,8 +389,21 @@ pub(crate) fn value_key(key: &Value) -> Result<String, Error> {
             (None, None) => number.to_string(),
         }),
         Value::Null => Err(Error::Key { kind: "%!s(<nil>)", key: "<nil>".to_owned(), value: String::new() }),
-        Value::Array(_) => Err(Error::plain("invalid map key: []interface {}")),
-        Value::Object(_) => Err(Error::plain("invalid map key: map[interface {}]interface {}")),
+        Value::Array(_) | Value::Object(_) => Err(Error::plain(format!("invalid map key: {}", go_syntax(key)))),
+    }
+}
+
+/// Prints a value roughly as `%#v` does.
+fn go_syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(items) => format!("[]interface {{}}{{{}}}", items.iter().map(go_syntax).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| format!("{key:?}:{}", go_syntax(value)));
+            format!("map[interface {{}}]interface {{}}{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
     }
 }
 
@@ -405,11 +422,7 @@ impl Error {
     pub(crate) fn with_value(self, value: &Value) -> Error {
         match self {
             Error::Key { kind, key, .. } => {
-                let value = match value {
-                    Value::Null => "interface {}(nil)".to_owned(),
-                    Value::String(text) => format!("{text:?}"),
-                    other => crate::json::to_string(other),
-                };
+                let value = go_syntax(value);
                 Error::Key { kind, key, value }
             }
             other => other,
@@ -513,7 +526,7 @@ mod tests {
         fails("&a [*a]", "yaml: anchor 'a' value contains itself");
         fails("a: .inf", "json: unsupported value: +Inf");
         fails("%YAML 1.2\n---\na: 1\n", "yaml: found incompatible YAML document");
-        fails("\"\\/\"", "yaml: line 1: found unknown escape character");
+        fails("\"\\/\"", "yaml: found unknown escape character");
     }
 
     #[test]

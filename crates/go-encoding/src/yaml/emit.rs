@@ -264,9 +264,6 @@ impl Emitter {
             }
             first = false;
         }
-        if breaks && self.dialect == Dialect::V3 {
-            self.write_indent();
-        }
         self.indicator("'", false, false);
         self.whitespace = false;
         self.indention = false;

@@ -112,9 +112,18 @@ impl<'a> Events<'a> {
     fn parse(&mut self) -> Result<libyaml_safer::Event, Error> {
         let parser = std::panic::AssertUnwindSafe(&mut self.parser);
         match std::panic::catch_unwind(move || { parser }.parse()) {
-            Ok(parsed) => parsed.map_err(|error| syntax(&error)),
+            Ok(parsed) => parsed.map_err(|error| self.syntax(&error)),
             Err(_) => Err(Error::plain("unknown problem parsing YAML content")),
         }
+    }
+
+    /// Words an error as go-yaml does, as if no final line break had been added.
+    fn syntax(&self, error: &libyaml_safer::Error) -> Error {
+        let last = self.text.matches('\n').count();
+        // The end of the stream starts a line of its own, but for what is still open inside a quoted scalar.
+        let inside = self.completed && error.problem() == "found unexpected end of stream";
+        let limit = |line: u64| if inside { (line as usize).min(last) } else { line as usize };
+        syntax(error, limit)
     }
 
     /// Takes the added line break out of the last block scalar again.
@@ -134,7 +143,7 @@ impl<'a> Events<'a> {
         while let Some(byte) = rest.next() {
             if byte == b'\\' && rest.next() == Some(b'/') {
                 return Err(Error::Syntax {
-                    line: Some(mark.line),
+                    line: (mark.line > 1).then_some(mark.line),
                     at: Some((mark.line, mark.column)),
                     message: "found unknown escape character".to_owned(),
                 });
@@ -155,13 +164,13 @@ fn scalar_style(style: ScalarStyle) -> Style {
 }
 
 /// Words the error as go-yaml's `parser.fail` does, with its way of counting lines.
-fn syntax(error: &libyaml_safer::Error) -> Error {
+fn syntax(error: &libyaml_safer::Error, line_of: impl Fn(u64) -> usize) -> Error {
     let problem = error.problem_mark();
     let scanner = matches!(error.kind(), libyaml_safer::ErrorKind::Scanner);
     let line = match (problem, error.context_mark()) {
-        (Some(mark), _) if mark.line != 0 => Some(mark.line as usize + usize::from(scanner)),
+        (Some(mark), _) if line_of(mark.line) != 0 => Some(line_of(mark.line) + usize::from(scanner)),
         (_, Some(mark)) if mark.line != 0 => Some(mark.line as usize),
         _ => None,
     };
-    Error::Syntax { line, at: problem.map(|mark| (mark.line as usize + 1, mark.column as usize + 1)), message: error.problem().to_owned() }
+    Error::Syntax { line, at: problem.map(|mark| (line_of(mark.line) + 1, mark.column as usize + 1)), message: error.problem().to_owned() }
 }
