@@ -11,6 +11,7 @@ mod engine;
 pub mod manifest;
 pub mod release;
 mod render;
+#[cfg_attr(target_arch = "wasm32", path = "schema_unchecked.rs")]
 mod schema;
 pub mod values;
 
