@@ -1,0 +1,259 @@
+//! Walks from folder to folder and runs generators and transformers in the order of kustomize's `api/internal/target/kusttarget.go`.
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::kustomization::{FILE_NAMES, Kustomization, Overlay, Place, Placed};
+use crate::resource::{Resource, object};
+use crate::{Absent, Build, Files, Object, generate, patches, path, read, references, transform};
+use serde_json::Value;
+
+/// How many folders may lie inside each other by reference.
+const MAX_DEPTH: usize = 64;
+/// How many folders one build may visit; references without cycles can still double at every level.
+const MAX_FOLDERS: usize = 20_000;
+/// How many objects one build may hold.
+const MAX_OBJECTS: usize = 100_000;
+
+pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Result<Build, Error> {
+    let mut builder = Builder { files, absent: Vec::new(), stack: Vec::new(), folders: 0 };
+    let folder = path::join("", folder).ok_or_else(|| Error::path(folder, "the path leaves the repository"))?;
+    let mut state = builder.root(&folder, overlay)?;
+    generate::add_hashes(&mut state.resources);
+    references::fix(&mut state.resources, &state.config);
+    state.resources.retain(|resource| !resource.strings("annotations").any(|(key, _)| key == "config.kubernetes.io/local-config"));
+    let objects = state.resources.into_iter().map(|Resource { value, file, line, .. }| Object { value, file, line }).collect();
+    Ok(Build { objects, absent: builder.absent })
+}
+
+/// What has been gathered so far.
+#[derive(Debug, Clone, Default)]
+struct State {
+    resources: Vec<Resource>,
+    config: Config,
+}
+
+impl State {
+    fn append(&mut self, resource: Resource) -> Result<(), Error> {
+        if self.resources.len() >= MAX_OBJECTS {
+            return Err(Error::path(&resource.file, format!("the build has more than {MAX_OBJECTS} objects")));
+        }
+        let same =
+            |other: &&Resource| other.id() == resource.id() && other.group() == resource.group() && other.version() == resource.version();
+        if let Some(other) = self.resources.iter().find(same) {
+            let place = Place { file: resource.file.clone(), line: resource.line, column: 1 };
+            return Err(Error::at(&place, format!("{} is also in {}:{}", resource.title(), other.file, other.line)));
+        }
+        self.resources.push(resource);
+        Ok(())
+    }
+}
+
+struct Builder<'a> {
+    files: &'a dyn Files,
+    absent: Vec<Absent>,
+    stack: Vec<String>,
+    folders: usize,
+}
+
+impl Builder<'_> {
+    fn root(&mut self, folder: &str, overlay: &Overlay) -> Result<State, Error> {
+        let mut kustomization = match self.kustomization(folder)? {
+            Some(kustomization) => kustomization,
+            None => self.generated(folder)?,
+        };
+        kustomization.overlay(overlay);
+        if overlay.ignore_missing_components {
+            let mut there = Vec::new();
+            for component in std::mem::take(&mut kustomization.components) {
+                let at = path::join(folder, &component.value);
+                if component.place.file != overlay.file || at.is_some_and(|at| matches!(self.files.list(&at), Ok(Some(_)))) {
+                    there.push(component);
+                }
+            }
+            kustomization.components = there;
+        }
+        self.stack.push(folder.to_string());
+        self.accumulate(folder, &kustomization, State::default())
+    }
+
+    /// Reads the kustomization file of a folder.
+    fn kustomization(&self, folder: &str) -> Result<Option<Kustomization>, Error> {
+        let mut found: Option<Kustomization> = None;
+        for name in FILE_NAMES {
+            let file = path::join(folder, name).expect("a name does not leave its folder");
+            let Some(text) = read::text(self.files, &file)? else { continue };
+            if found.is_some() {
+                return Err(Error::path(folder, format!("there is more than one of {}", FILE_NAMES.join(", "))));
+            }
+            found = Some(Kustomization::parse(&file, &text)?);
+        }
+        Ok(found)
+    }
+
+    /// Lists all manifests below a folder, as `fluxcd/pkg/kustomize` does where there is no kustomization file.
+    fn generated(&self, folder: &str) -> Result<Kustomization, Error> {
+        let mut kustomization = Kustomization { file: path::join(folder, FILE_NAMES[0]).unwrap_or_default(), ..Kustomization::default() };
+        let mut open = vec![String::new()];
+        let mut paths = Vec::new();
+        while let Some(below) = open.pop() {
+            let at = path::join(folder, &below).unwrap_or_default();
+            let entries = self.files.list(&at).map_err(|message| Error::path(&at, message))?;
+            let Some(entries) = entries else { return Err(Error::path(&at, "there is no such folder")) };
+            for entry in entries.into_iter().filter(|entry| !is_left_out_of_artifacts(&entry.name)) {
+                let inner = path::join(&below, &entry.name).unwrap_or_default();
+                if !entry.directory {
+                    if inner.ends_with(".yaml") || inner.ends_with(".yml") {
+                        paths.push(inner);
+                    }
+                } else if self.has_kustomization(&path::join(folder, &inner).unwrap_or_default())? {
+                    paths.push(inner);
+                } else {
+                    open.push(inner);
+                }
+            }
+        }
+        paths.sort_by(|left, right| left.split('/').cmp(right.split('/')));
+        let place = Place::start(&kustomization.file);
+        kustomization.resources = paths.into_iter().map(|value| Placed { value, place: place.clone() }).collect();
+        Ok(kustomization)
+    }
+
+    fn has_kustomization(&self, folder: &str) -> Result<bool, Error> {
+        let entries = self.files.list(folder).map_err(|message| Error::path(folder, message))?;
+        Ok(entries.is_some_and(|entries| entries.iter().any(|entry| !entry.directory && FILE_NAMES.contains(&entry.name.as_str()))))
+    }
+
+    fn accumulate(&mut self, folder: &str, kustomization: &Kustomization, mut state: State) -> Result<State, Error> {
+        self.folders += 1;
+        if self.folders > MAX_FOLDERS || self.stack.len() > MAX_DEPTH {
+            return Err(Error::path(folder, "kustomizations refer to each other too often or too deeply"));
+        }
+        for entry in &kustomization.resources {
+            self.resource(folder, entry, &mut state)?;
+        }
+        for entry in &kustomization.components {
+            state = self.component(folder, entry, state)?;
+        }
+        for entry in &kustomization.configurations {
+            let at = self.inside(folder, entry)?;
+            let text = read::text(self.files, &at)?.ok_or_else(|| Error::at(&entry.place, format!("there is no file {at}")))?;
+            state.config.merge(Config::parse(&at, &text)?);
+        }
+        for resource in generate::all(self.files, folder, kustomization)? {
+            generate::add(&mut state.resources, resource)?;
+        }
+        patches::strategic_merge(self.files, folder, kustomization, &mut state.resources)?;
+        patches::apply(self.files, folder, &kustomization.patches, &mut state.resources)?;
+        transform::names_and_labels(kustomization, &mut state.resources, &state.config)?;
+        patches::apply(self.files, folder, &kustomization.json6902, &mut state.resources)?;
+        transform::replicas_and_images(kustomization, &mut state.resources, &state.config)?;
+        Ok(state)
+    }
+
+    fn inside(&self, folder: &str, entry: &Placed<String>) -> Result<String, Error> {
+        path::join(folder, &entry.value).ok_or_else(|| Error::at(&entry.place, format!("{} leaves the repository", entry.value)))
+    }
+
+    fn resource(&mut self, folder: &str, entry: &Placed<String>, state: &mut State) -> Result<(), Error> {
+        if is_remote(&entry.value) {
+            let message = format!("{} is fetched from a network, which is not supported; put it into the repository", entry.value);
+            return Err(Error::at(&entry.place, message));
+        }
+        let at = self.inside(folder, entry)?;
+        if let Some(text) = read::text(self.files, &at)? {
+            return load(&at, &text)?.into_iter().try_for_each(|resource| state.append(resource));
+        }
+        let Some(kustomization) = self.folder(&at, entry)? else { return Ok(()) };
+        if kustomization.is_component {
+            return Err(Error::at(&entry.place, format!("{at} is a Component; list it under components")));
+        }
+        let inner = self.accumulate(&at, &kustomization, State::default())?;
+        self.stack.pop();
+        inner.resources.into_iter().try_for_each(|resource| state.append(resource))?;
+        state.config.merge(inner.config);
+        Ok(())
+    }
+
+    fn component(&mut self, folder: &str, entry: &Placed<String>, state: State) -> Result<State, Error> {
+        if is_remote(&entry.value) {
+            return Err(Error::at(&entry.place, format!("{} is fetched from a network, which is not supported", entry.value)));
+        }
+        let at = self.inside(folder, entry)?;
+        let Some(kustomization) = self.folder(&at, entry)? else { return Ok(state) };
+        if !kustomization.is_component {
+            return Err(Error::at(&entry.place, format!("{at} is no Component; list it under resources")));
+        }
+        let state = self.accumulate(&at, &kustomization, state)?;
+        self.stack.pop();
+        Ok(state)
+    }
+
+    /// Enters a folder that an entry names; nothing if it is not there.
+    fn folder(&mut self, at: &str, entry: &Placed<String>) -> Result<Option<Kustomization>, Error> {
+        if self.stack.iter().any(|open| open == at) {
+            return Err(Error::at(&entry.place, format!("cycle: {} is being built already", if at.is_empty() { "." } else { at })));
+        }
+        if self.files.list(at).map_err(|message| Error::path(at, message))?.is_none() {
+            let Place { file, line, .. } = entry.place.clone();
+            self.absent.push(Absent { path: at.to_string(), listed_in: file, line });
+            return Ok(None);
+        }
+        let found = self.kustomization(at)?;
+        let found = found.ok_or_else(|| Error::at(&entry.place, format!("there is none of {} in {at}", FILE_NAMES.join(", "))))?;
+        self.stack.push(at.to_string());
+        Ok(Some(found))
+    }
+}
+
+/// What source-controller never puts into an artifact (`pkg/sourceignore`), as far as it could be taken for manifests.
+fn is_left_out_of_artifacts(name: &str) -> bool {
+    matches!(
+        name,
+        ".git"
+            | ".github"
+            | ".circleci"
+            | ".travis.yml"
+            | ".gitlab-ci.yml"
+            | "appveyor.yml"
+            | ".drone.yml"
+            | "cloudbuild.yaml"
+            | "codeship-services.yml"
+            | "codeship-steps.yml"
+            | ".goreleaser.yml"
+            | ".sops.yaml"
+            | ".flux.yaml"
+    )
+}
+
+fn is_remote(entry: &str) -> bool {
+    entry.contains("://") || entry.starts_with("git@") || entry.starts_with("github.com/") || entry.starts_with("git::")
+}
+
+/// Reads the objects of a file; lists are taken apart.
+pub(crate) fn load(file: &str, text: &[u8]) -> Result<Vec<Resource>, Error> {
+    let mut found = Vec::new();
+    for manifest in read::manifests(file, text)? {
+        flatten(file, manifest.line, manifest.value, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn flatten(file: &str, line: usize, mut value: Value, found: &mut Vec<Resource>) -> Result<(), Error> {
+    let fail = |message: &str| Error::at(&Place { file: file.to_string(), line, column: 1 }, message);
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or("").to_string();
+    if !value.is_object() || kind.is_empty() {
+        return Err(fail("this is no Kubernetes object: it has no kind"));
+    }
+    if kind.ends_with("List") && value.get("items").is_some_and(Value::is_array) {
+        let Some(Value::Array(items)) = object(&mut value).remove("items") else { return Ok(()) };
+        return items.into_iter().try_for_each(|item| flatten(file, line, item, found));
+    }
+    if value.get("apiVersion").and_then(Value::as_str).is_none_or(str::is_empty) {
+        return Err(fail(&format!("this {kind} has no apiVersion")));
+    }
+    if value.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str).is_none_or(str::is_empty) {
+        return Err(fail(&format!("this {kind} has no metadata.name")));
+    }
+    found.push(Resource::new(value, file, line));
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Fields named by paths such as `spec/template/spec/containers[]/image`, and which kinds have them.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::resource::Resource;
+
+/// A field of some kinds; empty group, version or kind match every one.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub(crate) struct FieldSpec {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+    pub(crate) path: String,
+    pub(crate) create: bool,
+}
+
+impl FieldSpec {
+    pub(crate) fn new(group: &str, kind: &str, path: &str, create: bool) -> FieldSpec {
+        FieldSpec { group: group.to_string(), version: String::new(), kind: kind.to_string(), path: path.to_string(), create }
+    }
+
+    pub(crate) fn selects(&self, resource: &Resource) -> bool {
+        (self.group.is_empty() || self.group == resource.group())
+            && (self.version.is_empty() || self.version == resource.version())
+            && (self.kind.is_empty() || self.kind == resource.kind())
+    }
+
+    /// Calls `act` with every value of the field, if the resource is of a kind that has it.
+    pub(crate) fn visit(&self, resource: &mut Resource, act: &mut dyn FnMut(&mut Value)) {
+        if self.selects(resource) {
+            visit(&mut resource.value, &split(&self.path), self.create, act);
+        }
+    }
+}
+
+/// Splits a path at its slashes; `\/` is a slash in a name.
+pub(crate) fn split(path: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut chars = path.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.peek() == Some(&'/') => {
+                chars.next();
+                parts.last_mut().expect("it starts with one").push('/');
+            }
+            '/' => parts.push(String::new()),
+            c => parts.last_mut().expect("it starts with one").push(c),
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// Calls `act` with every value at `path`; lists on the way are walked through. With `create`, missing mappings and the last field are
+/// made, the latter as null.
+pub(crate) fn visit(value: &mut Value, path: &[String], create: bool, act: &mut dyn FnMut(&mut Value)) {
+    let Some((first, rest)) = path.split_first() else {
+        act(value);
+        return;
+    };
+    if let Value::Array(items) = value {
+        items.iter_mut().for_each(|item| visit(item, path, create, act));
+        return;
+    }
+    let name = first.strip_suffix("[]").unwrap_or(first);
+    if value.is_null() && create {
+        *value = Value::Object(Map::new());
+    }
+    let Value::Object(map) = value else { return };
+    if create && first == name && !map.contains_key(name) {
+        map.insert(name.to_string(), Value::Null);
+    }
+    let Some(next) = map.get_mut(name) else { return };
+    match next {
+        Value::Array(items) if first != name => items.iter_mut().for_each(|item| visit(item, rest, create, act)),
+        Value::Null if !create => {}
+        next => visit(next, rest, create, act),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn walks_lists_and_creates_mappings() {
+        let mut value = json!({"spec": {"c": [{"image": "a"}, {"image": "b"}, {}]}});
+        let mut seen = Vec::new();
+        visit(&mut value, &split("spec/c[]/image"), false, &mut |image| seen.push(image.clone()));
+        assert_eq!(seen, [json!("a"), json!("b")]);
+        visit(&mut value, &split("metadata/annotations/a.b\\/c"), true, &mut |found| *found = json!("x"));
+        assert_eq!(value["metadata"], json!({"annotations": {"a.b/c": "x"}}));
+    }
+}

@@ -1,0 +1,245 @@
+//! ConfigMaps and Secrets made from literals, files and env files, and the hash of their content in their names
+//! (`api/internal/generators`, `api/hasher`).
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+use crate::kustomization::{Generator, Kustomization, Place, Placed};
+use crate::resource::{Resource, object};
+use crate::{Files, path, read};
+
+/// A generated object and what it does to one that is there already.
+pub(crate) struct Generated {
+    resource: Resource,
+    behavior: Behavior,
+    place: Place,
+}
+
+#[derive(PartialEq)]
+enum Behavior {
+    Create,
+    Merge,
+    Replace,
+}
+
+pub(crate) fn all(files: &dyn Files, folder: &str, kustomization: &Kustomization) -> Result<Vec<Generated>, Error> {
+    let maps = kustomization.config_maps.iter().map(|entry| ("ConfigMap", entry));
+    let secrets = kustomization.secrets.iter().map(|entry| ("Secret", entry));
+    maps.chain(secrets).map(|(kind, entry)| generated(files, folder, kustomization, kind, entry)).collect()
+}
+
+fn generated(
+    files: &dyn Files,
+    folder: &str,
+    kustomization: &Kustomization,
+    kind: &str,
+    entry: &Placed<Generator>,
+) -> Result<Generated, Error> {
+    let generator = &entry.value;
+    if generator.name.is_empty() {
+        return Err(Error::at(&entry.place, "a generator needs a name"));
+    }
+    let behavior = match generator.behavior.as_deref() {
+        None | Some("" | "create" | "unspecified") => Behavior::Create,
+        Some("merge") => Behavior::Merge,
+        Some("replace") => Behavior::Replace,
+        Some(other) => return Err(Error::at(&entry.place, format!("behavior is create, merge or replace, not {other}"))),
+    };
+    let mut value = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": generator.name}});
+    if let Some(namespace) = generator.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
+        value["metadata"]["namespace"] = json!(namespace);
+    }
+    put_data(&mut value, kind, pairs(files, folder, entry)?);
+    if kind == "Secret" {
+        value["type"] = json!(generator.secret_type.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("Opaque"));
+    }
+    let (global, local) = (&kustomization.generator_options, generator.options.clone().unwrap_or_default());
+    for (field, global, local) in [("labels", &global.labels, &local.labels), ("annotations", &global.annotations, &local.annotations)] {
+        let mut merged = global.clone();
+        merged.extend(local.clone());
+        if !merged.is_empty() {
+            value["metadata"][field] = json!(merged);
+        }
+    }
+    if global.immutable == Some(true) || local.immutable == Some(true) {
+        value["immutable"] = json!(true);
+    }
+    let mut resource = Resource::new(value, &entry.place.file, entry.place.line);
+    resource.needs_hash = global.disable_name_suffix_hash != Some(true) && local.disable_name_suffix_hash != Some(true);
+    Ok(Generated { resource, behavior, place: entry.place.clone() })
+}
+
+fn pairs(files: &dyn Files, folder: &str, entry: &Placed<Generator>) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let fail = |message: String| Error::at(&entry.place, message);
+    let load = |file: &str| -> Result<Vec<u8>, Error> {
+        let at = path::join(folder, file).ok_or_else(|| fail(format!("{file} leaves the repository")))?;
+        read::text(files, &at)?.ok_or_else(|| fail(format!("there is no file {at}")))
+    };
+    let mut found = Vec::new();
+    for file in entry.value.envs.iter().chain(&entry.value.env) {
+        found.extend(env_file(&load(file)?).map_err(|message| fail(format!("{file}: {message}")))?);
+    }
+    for literal in &entry.value.literals {
+        let (key, value) =
+            literal.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| fail(format!("{literal:?} is not KEY=VALUE")))?;
+        found.push((key.to_string(), unquoted(value).as_bytes().to_vec()));
+    }
+    for file in &entry.value.files {
+        let (key, file) = match file.split_once('=') {
+            Some((key, file)) if !key.is_empty() && !file.is_empty() => (key, file),
+            Some(_) => return Err(fail(format!("{file:?} is not [KEY=]FILE"))),
+            None => (path::name(file), file.as_str()),
+        };
+        found.push((key.to_string(), load(file)?));
+    }
+    let mut pairs = BTreeMap::new();
+    for (key, value) in found {
+        if !is_key(&key) {
+            return Err(fail(format!("{key:?} is no valid key: it may hold letters, digits, '-', '_' and '.' only")));
+        }
+        if pairs.insert(key.clone(), value).is_some() {
+            return Err(fail(format!("the key {key} is there twice")));
+        }
+    }
+    Ok(pairs)
+}
+
+fn is_key(key: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !key.is_empty() && key.len() <= 253 && key != "." && !key.starts_with("..") && key.chars().all(fits)
+}
+
+/// Takes one pair of quotes away.
+fn unquoted(value: &str) -> &str {
+    let inner = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(value)
+}
+
+fn env_file(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "not UTF-8 text")?;
+    let mut found = Vec::new();
+    for line in text.trim_start_matches('\u{feff}').lines().map(str::trim_start) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (key, value) =
+            line.split_once('=').ok_or_else(|| format!("{line:?} has no value, and there is no environment to take it from"))?;
+        found.push((key.to_string(), value.as_bytes().to_vec()));
+    }
+    Ok(found)
+}
+
+fn put_data(value: &mut Value, kind: &str, pairs: BTreeMap<String, Vec<u8>>) {
+    for (key, bytes) in pairs {
+        let (field, text) = match String::from_utf8(bytes) {
+            Ok(text) if kind == "ConfigMap" => ("data", text),
+            Ok(text) => ("data", base64(text.as_bytes())),
+            Err(error) if kind == "ConfigMap" => ("binaryData", base64(error.as_bytes())),
+            Err(error) => ("data", base64(error.as_bytes())),
+        };
+        object(object(value).entry(field).or_insert(Value::Null)).insert(key, Value::from(text));
+    }
+}
+
+/// kustomize breaks long base64 into lines of 70 characters.
+fn base64(bytes: &[u8]) -> String {
+    let text = STANDARD.encode(bytes);
+    if text.len() < 70 {
+        return text;
+    }
+    let lines = text.as_bytes().chunks(70).map(|line| format!("{}\n", String::from_utf8_lossy(line)));
+    lines.collect()
+}
+
+/// Adds a generated object to those that are there.
+pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result<(), Error> {
+    let Generated { resource, behavior, place } = generated;
+    let id = resource.id();
+    let present = resources.iter_mut().find(|other| other.group().is_empty() && other.ids().contains(&id));
+    let (present, mut resource) = match (present, behavior) {
+        (None, Behavior::Create) => {
+            resources.push(resource);
+            return Ok(());
+        }
+        (None, _) => return Err(Error::at(&place, format!("there is no {} to merge with or to replace", resource.title()))),
+        (Some(other), Behavior::Create) => {
+            return Err(Error::at(&place, format!("{} is also in {}:{}", resource.title(), other.file, other.line)));
+        }
+        (Some(other), Behavior::Replace) => (other, resource),
+        (Some(other), Behavior::Merge) => {
+            let mut merged = resource;
+            for field in ["data", "binaryData"] {
+                let mut pairs: Map<String, Value> = other.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
+                pairs.extend(merged.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default());
+                if !pairs.is_empty() {
+                    object(&mut merged.value).insert(field.to_string(), Value::Object(pairs));
+                }
+            }
+            (other, merged)
+        }
+    };
+    for field in ["labels", "annotations"] {
+        let mut pairs: Map<String, Value> =
+            json!(present.strings(field).collect::<BTreeMap<_, _>>()).as_object().cloned().unwrap_or_default();
+        pairs.extend(resource.value["metadata"].get(field).and_then(Value::as_object).cloned().unwrap_or_default());
+        if !pairs.is_empty() {
+            resource.value["metadata"][field] = Value::Object(pairs);
+        }
+    }
+    resource.set_name(&present.name().to_string());
+    match present.namespace().to_string().as_str() {
+        "" => {}
+        namespace => resource.set_namespace(namespace),
+    }
+    present.value = resource.value;
+    present.needs_hash |= resource.needs_hash;
+    Ok(())
+}
+
+/// Appends the hash of its content to the name of everything generated.
+pub(crate) fn add_hashes(resources: &mut [Resource]) {
+    for resource in resources.iter_mut().filter(|resource| resource.needs_hash) {
+        let name = format!("{}-{}", resource.name(), hash(resource));
+        resource.remember();
+        resource.set_name(&name);
+    }
+}
+
+fn hash(resource: &Resource) -> String {
+    let field = |key: &str| resource.value.get(key).cloned();
+    let mut content = json!({"kind": resource.kind(), "name": resource.name()});
+    content["data"] = field("data").unwrap_or_else(|| if resource.kind() == "Secret" { json!("") } else { json!("") });
+    match resource.kind() {
+        "Secret" => {
+            content["type"] = field("type").unwrap_or_else(|| json!(""));
+            if let Some(data) = field("stringData") {
+                content["stringData"] = data;
+            }
+        }
+        _ => {
+            if let Some(data) = field("binaryData") {
+                content["binaryData"] = data;
+            }
+        }
+    }
+    let sum = Sha256::digest(go_encoding::json::to_string(&content).as_bytes());
+    let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.chars().take(10).map(readable).collect()
+}
+
+/// Vowels and what looks like them are avoided in names.
+fn readable(digit: char) -> char {
+    match digit {
+        '0' => 'g',
+        '1' => 'h',
+        '3' => 'k',
+        'a' => 'm',
+        'e' => 't',
+        digit => digit,
+    }
+}

@@ -1,0 +1,318 @@
+//! The kustomization file: its fields with their places. Unknown fields are errors, as in kustomize; fields that need plugins, charts or
+//! a network are refused by name.
+
+use std::collections::BTreeMap;
+
+use go_encoding::yaml::node::{Data, Node};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::read;
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+impl Place {
+    pub(crate) fn of(file: &str, node: &Node) -> Place {
+        Place { file: file.to_string(), line: node.line, column: node.column }
+    }
+
+    pub(crate) fn start(file: &str) -> Place {
+        Place { file: file.to_string(), line: 1, column: 1 }
+    }
+}
+
+/// Something and where it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(crate) place: Place,
+}
+
+/// What a Flux Kustomization adds to the kustomization file at its path.
+#[derive(Debug, Clone, Default)]
+pub struct Overlay {
+    /// `spec.targetNamespace`, which replaces `namespace`.
+    pub namespace: Option<String>,
+    /// `spec.namePrefix`, which replaces the file's.
+    pub name_prefix: Option<String>,
+    /// `spec.nameSuffix`, which replaces the file's.
+    pub name_suffix: Option<String>,
+    /// `spec.patches`, appended.
+    pub patches: Vec<PatchEntry>,
+    /// `spec.components`, appended.
+    pub components: Vec<String>,
+    /// `spec.images`, which replace those of the same name.
+    pub images: Vec<Image>,
+    /// Whether components that are not there are passed over.
+    pub ignore_missing_components: bool,
+    /// The file in which the Flux Kustomization is written.
+    pub file: String,
+    /// The line of the Flux Kustomization.
+    pub line: usize,
+}
+
+/// One entry of `patches`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatchEntry {
+    /// The file that holds the patch.
+    pub path: Option<String>,
+    /// The patch itself.
+    pub patch: Option<String>,
+    /// What it applies to.
+    pub target: Option<Target>,
+    /// What it may change beyond the usual.
+    #[serde(default)]
+    pub options: BTreeMap<String, bool>,
+}
+
+/// Selects objects; empty fields select everything. Names are whole regular expressions.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Target {
+    /// The API group.
+    pub group: Option<String>,
+    /// The API version.
+    pub version: Option<String>,
+    /// The kind.
+    pub kind: Option<String>,
+    /// The name.
+    pub name: Option<String>,
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// A label selector.
+    pub label_selector: Option<String>,
+    /// A selector over annotations, in the syntax of labels.
+    pub annotation_selector: Option<String>,
+}
+
+/// One entry of `images`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Image {
+    /// The image as it is written.
+    #[serde(default)]
+    pub name: String,
+    /// What replaces its name.
+    pub new_name: Option<String>,
+    /// What replaces its tag.
+    pub new_tag: Option<String>,
+    /// What replaces tag or digest.
+    pub digest: Option<String>,
+    /// Appended to the present tag.
+    pub tag_suffix: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Labels {
+    #[serde(default)]
+    pub(crate) pairs: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) include_selectors: bool,
+    #[serde(default)]
+    pub(crate) include_templates: bool,
+    #[serde(default)]
+    pub(crate) fields: Vec<Value>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct GeneratorOptions {
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) disable_name_suffix_hash: Option<bool>,
+    pub(crate) immutable: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Generator {
+    #[serde(default)]
+    pub(crate) name: String,
+    pub(crate) namespace: Option<String>,
+    pub(crate) behavior: Option<String>,
+    #[serde(default)]
+    pub(crate) literals: Vec<String>,
+    #[serde(default)]
+    pub(crate) files: Vec<String>,
+    #[serde(default)]
+    pub(crate) envs: Vec<String>,
+    pub(crate) env: Option<String>,
+    pub(crate) options: Option<GeneratorOptions>,
+    #[serde(rename = "type")]
+    pub(crate) secret_type: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Replica {
+    pub(crate) name: String,
+    pub(crate) count: i64,
+}
+
+/// An entry of the old `patchesJson6902`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Json6902 {
+    target: Target,
+    path: Option<String>,
+    patch: Option<String>,
+}
+
+/// A kustomization file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kustomization {
+    pub(crate) file: String,
+    pub(crate) is_component: bool,
+    pub(crate) resources: Vec<Placed<String>>,
+    pub(crate) components: Vec<Placed<String>>,
+    pub(crate) configurations: Vec<Placed<String>>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name_prefix: Option<String>,
+    pub(crate) name_suffix: Option<String>,
+    pub(crate) labels: Vec<Placed<Labels>>,
+    pub(crate) common_labels: BTreeMap<String, String>,
+    pub(crate) common_annotations: BTreeMap<String, String>,
+    pub(crate) images: Vec<Placed<Image>>,
+    pub(crate) replicas: Vec<Placed<Replica>>,
+    pub(crate) patches: Vec<Placed<PatchEntry>>,
+    pub(crate) strategic: Vec<Placed<String>>,
+    pub(crate) json6902: Vec<Placed<PatchEntry>>,
+    pub(crate) config_maps: Vec<Placed<Generator>>,
+    pub(crate) secrets: Vec<Placed<Generator>>,
+    pub(crate) generator_options: GeneratorOptions,
+    pub(crate) replacements: Vec<Placed<Value>>,
+}
+
+/// The names a kustomization file may have.
+pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+const REFUSED: [&str; 9] =
+    ["crds", "generators", "helmChartInflationGenerator", "helmCharts", "helmGlobals", "openapi", "transformers", "validators", "vars"];
+
+impl Kustomization {
+    pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Kustomization, Error> {
+        let nodes = read::nodes(file, text)?;
+        let mut kustomization = Kustomization { file: file.to_string(), ..Kustomization::default() };
+        let mut documents = nodes.iter().filter(|node| !matches!(&node.data, Data::Scalar { value: Value::Null, .. }));
+        let Some(root) = documents.next() else {
+            return Err(Error::path(file, "kustomization file is empty"));
+        };
+        if let Some(second) = documents.next() {
+            return Err(Error::at(&Place::of(file, second), "a kustomization file holds one document only"));
+        }
+        let Data::Mapping(entries) = &root.data else {
+            return Err(Error::at(&Place::of(file, root), "a kustomization file must be a mapping"));
+        };
+        for (key, node) in entries {
+            kustomization.field(key, node)?;
+        }
+        Ok(kustomization)
+    }
+
+    fn field(&mut self, key: &Node, node: &Node) -> Result<(), Error> {
+        let file = self.file.clone();
+        let name = key.text().unwrap_or("");
+        match name {
+            "apiVersion" | "metadata" | "sortOptions" | "buildMetadata" => {}
+            "kind" => self.is_component = node.text() == Some("Component"),
+            "resources" | "bases" => self.resources.extend(items::<String>(&file, node)?),
+            "components" => self.components = items(&file, node)?,
+            "configurations" => self.configurations = items(&file, node)?,
+            "namespace" => self.namespace = text(&file, node)?,
+            "namePrefix" => self.name_prefix = text(&file, node)?,
+            "nameSuffix" => self.name_suffix = text(&file, node)?,
+            "labels" => self.labels = items(&file, node)?,
+            "commonLabels" => self.common_labels = one(&file, node)?.unwrap_or_default(),
+            "commonAnnotations" => self.common_annotations = one(&file, node)?.unwrap_or_default(),
+            "images" => self.images = items(&file, node)?,
+            "replicas" => self.replicas = items(&file, node)?,
+            "patches" => self.patches = items(&file, node)?,
+            "patchesStrategicMerge" => self.strategic = items(&file, node)?,
+            "patchesJson6902" => {
+                self.json6902 = items::<Json6902>(&file, node)?
+                    .into_iter()
+                    .map(|Placed { value, place }| {
+                        let Json6902 { target, path, patch } = value;
+                        Placed { value: PatchEntry { path, patch, target: Some(target), options: BTreeMap::new() }, place }
+                    })
+                    .collect();
+            }
+            "configMapGenerator" => self.config_maps = items(&file, node)?,
+            "secretGenerator" => self.secrets = items(&file, node)?,
+            "generatorOptions" => self.generator_options = one(&file, node)?.unwrap_or_default(),
+            "replacements" => self.replacements = items(&file, node)?,
+            name if REFUSED.contains(&name) => {
+                return if is_empty(node) {
+                    Ok(())
+                } else {
+                    Err(Error::at(
+                        &Place::of(&file, key),
+                        format!("{name} is not supported; build that part beforehand and list its output"),
+                    ))
+                };
+            }
+            name => return Err(Error::at(&Place::of(&file, key), format!("unknown field {name:?} of a kustomization"))),
+        }
+        Ok(())
+    }
+
+    /// Merges the fields of a Flux Kustomization, as `fluxcd/pkg/kustomize` `kustomize_generator.go` does.
+    pub(crate) fn overlay(&mut self, overlay: &Overlay) {
+        let place = Place { file: overlay.file.clone(), line: overlay.line.max(1), column: 1 };
+        let placed = |value: PatchEntry| Placed { value, place: place.clone() };
+        self.namespace = overlay.namespace.clone().or(self.namespace.take());
+        self.name_prefix = overlay.name_prefix.clone().or(self.name_prefix.take());
+        self.name_suffix = overlay.name_suffix.clone().or(self.name_suffix.take());
+        self.patches.extend(overlay.patches.iter().cloned().map(placed));
+        self.components.extend(overlay.components.iter().map(|path| Placed { value: path.clone(), place: place.clone() }));
+        for image in &overlay.images {
+            self.images.retain(|present| present.value.name != image.name);
+            self.images.push(Placed { value: image.clone(), place: place.clone() });
+        }
+    }
+}
+
+fn is_empty(node: &Node) -> bool {
+    match &node.data {
+        Data::Scalar { value, .. } => value.is_null(),
+        Data::Sequence(items) => items.is_empty(),
+        Data::Mapping(entries) => entries.is_empty(),
+    }
+}
+
+fn one<T: DeserializeOwned>(file: &str, node: &Node) -> Result<Option<T>, Error> {
+    if is_empty(node) {
+        return Ok(None);
+    }
+    let fail = |message: String| Error::at(&Place::of(file, node), message);
+    serde_json::from_value(read::value_of(node).map_err(fail)?).map(Some).map_err(|error| fail(error.to_string()))
+}
+
+fn text(file: &str, node: &Node) -> Result<Option<String>, Error> {
+    Ok(one::<String>(file, node)?.filter(|text| !text.is_empty()))
+}
+
+fn items<T: DeserializeOwned>(file: &str, node: &Node) -> Result<Vec<Placed<T>>, Error> {
+    let nodes = match &node.data {
+        Data::Sequence(nodes) => nodes,
+        _ if is_empty(node) => return Ok(Vec::new()),
+        _ => return Err(Error::at(&Place::of(file, node), "expected a list")),
+    };
+    let item = |node: &Node| -> Result<Placed<T>, Error> {
+        let value = one(file, node)?.ok_or_else(|| Error::at(&Place::of(file, node), "an entry is empty"))?;
+        Ok(Placed { value, place: Place::of(file, node) })
+    };
+    nodes.iter().map(item).collect()
+}

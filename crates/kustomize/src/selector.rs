@@ -1,0 +1,163 @@
+//! Which objects a patch is meant for: regular expressions over names and kinds, selectors over labels and annotations.
+
+use regex::Regex;
+
+use crate::kustomization::Target;
+use crate::resource::{Resource, effective};
+
+/// A target, compiled.
+pub(crate) struct Selector {
+    group: Option<Regex>,
+    version: Option<Regex>,
+    kind: Option<Regex>,
+    name: Option<Regex>,
+    namespace: Option<Regex>,
+    labels: Vec<Requirement>,
+    annotations: Vec<Requirement>,
+}
+
+impl Selector {
+    pub(crate) fn new(target: &Target) -> Result<Selector, String> {
+        Ok(Selector {
+            group: whole(&target.group)?,
+            version: whole(&target.version)?,
+            kind: whole(&target.kind)?,
+            name: whole(&target.name)?,
+            namespace: whole(&target.namespace)?,
+            labels: requirements(target.label_selector.as_deref().unwrap_or(""))?,
+            annotations: requirements(target.annotation_selector.as_deref().unwrap_or(""))?,
+        })
+    }
+
+    pub(crate) fn selects(&self, resource: &Resource) -> bool {
+        let fits = |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
+        let (original, current) = (resource.original(), resource.id());
+        fits(&self.group, resource.group())
+            && fits(&self.version, resource.version())
+            && fits(&self.kind, resource.kind())
+            && (fits(&self.name, &original.name) || fits(&self.name, &current.name))
+            && (fits(&self.namespace, effective(&original.namespace)) || fits(&self.namespace, effective(&current.namespace)))
+            && self.labels.iter().all(|requirement| requirement.holds(resource, "labels"))
+            && self.annotations.iter().all(|requirement| requirement.holds(resource, "annotations"))
+    }
+}
+
+fn whole(pattern: &Option<String>) -> Result<Option<Regex>, String> {
+    let Some(pattern) = pattern.as_deref().filter(|pattern| !pattern.is_empty()) else { return Ok(None) };
+    Regex::new(&format!("^(?:{pattern})$")).map(Some).map_err(|_| format!("{pattern:?} is no regular expression"))
+}
+
+#[derive(Debug, PartialEq)]
+enum Test {
+    Present,
+    Missing,
+    In(Vec<String>),
+    NotIn(Vec<String>),
+    Above(i64),
+    Below(i64),
+}
+
+/// One requirement of a selector, as `k8s.io/apimachinery/pkg/labels` reads them.
+#[derive(Debug, PartialEq)]
+struct Requirement {
+    key: String,
+    test: Test,
+}
+
+impl Requirement {
+    fn holds(&self, resource: &Resource, field: &str) -> bool {
+        let value = resource.strings(field).find(|(key, _)| *key == self.key).map(|(_, value)| value);
+        let number = || value.and_then(|value| value.parse::<i64>().ok());
+        match &self.test {
+            Test::Present => value.is_some(),
+            Test::Missing => value.is_none(),
+            Test::In(values) => value.is_some_and(|value| values.iter().any(|one| one == value)),
+            Test::NotIn(values) => value.is_none_or(|value| values.iter().all(|one| one != value)),
+            Test::Above(bound) => number().is_some_and(|number| number > *bound),
+            Test::Below(bound) => number().is_some_and(|number| number < *bound),
+        }
+    }
+}
+
+fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
+    split(text).into_iter().map(|part| requirement(part).ok_or_else(|| format!("{part:?} is no selector"))).collect()
+}
+
+/// Splits at the commas outside parentheses.
+fn split(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0usize, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+fn requirement(text: &str) -> Option<Requirement> {
+    let new = |key: &str, test: Test| {
+        let key = key.trim();
+        (!key.is_empty() && !key.contains(char::is_whitespace)).then(|| Requirement { key: key.to_string(), test })
+    };
+    let list = |text: &str| -> Option<Vec<String>> {
+        let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
+        Some(inner.split(',').map(|value| value.trim().to_string()).collect())
+    };
+    let one = |text: &str| vec![text.trim().to_string()];
+    if let Some((key, values)) = text.split_once(" notin") {
+        return new(key, Test::NotIn(list(values)?));
+    }
+    if let Some((key, values)) = text.split_once(" in").filter(|(_, values)| values.trim_start().starts_with('(')) {
+        return new(key, Test::In(list(values)?));
+    }
+    if let Some((key, value)) = text.split_once("!=") {
+        return new(key, Test::NotIn(one(value)));
+    }
+    if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        return new(key, Test::In(one(value)));
+    }
+    if let Some((key, value)) = text.split_once('>') {
+        return new(key, Test::Above(value.trim().parse().ok()?));
+    }
+    if let Some((key, value)) = text.split_once('<') {
+        return new(key, Test::Below(value.trim().parse().ok()?));
+    }
+    match text.strip_prefix('!') {
+        Some(key) => new(key, Test::Missing),
+        None => new(text, Test::Present),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn selectors_select() {
+        let object =
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"app": "web", "n": "3"}}});
+        let resource = Resource::new(object, "f", 1);
+        let check = |labels: &str, name: &str, expected: bool| {
+            let target = Target { label_selector: Some(labels.into()), name: Some(name.into()), ..Target::default() };
+            assert_eq!(Selector::new(&target).unwrap().selects(&resource), expected, "{labels} {name}");
+        };
+        check("app=web, n", "", true);
+        check("app in (web, api),!x", "we.", true);
+        check("app notin (web)", "", false);
+        check("app!=web", "", false);
+        check("x!=web,n>2,n<4", "", true);
+        check("", "we", false);
+        check("", "web|other", true);
+        assert!(Selector::new(&Target { label_selector: Some("a b".into()), ..Target::default() }).is_err());
+        assert!(Selector::new(&Target { name: Some("(".into()), ..Target::default() }).is_err());
+    }
+}
