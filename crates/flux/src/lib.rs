@@ -1,1 +1,23 @@
-//! Reads a Flux tree and says for each HelmRelease what Flux will install.
+//! Reads a Flux tree and says for each HelmRelease what Flux will install: the chart and its version, the values, the names.
+//!
+//! It follows the tree as kustomize-controller would, from the path that the FluxInstance synchronises through Kustomizations to
+//! HelmReleases, over files that the caller provides. It fetches nothing: sources in other repositories are named, not followed.
+
+mod digest;
+mod error;
+mod fields;
+mod gates;
+pub mod handoff;
+mod release;
+mod root;
+mod source;
+mod substitute;
+mod tree;
+mod values;
+
+pub use digest::{common_metadata_digest, config_digest, post_renderers_digest};
+pub use error::{Error, Place};
+pub use kustomize::Absent;
+pub use release::{CrdPolicy, ReleaseId, ReleaseSpec};
+pub use source::ChartRef;
+pub use tree::{Tree, read};

@@ -18,11 +18,6 @@ pub fn join(folder: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Returns the folder of a file.
-pub(crate) fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
 /// Returns the last name of a path.
 pub(crate) fn name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
@@ -38,6 +33,6 @@ mod tests {
         assert_eq!(join("a", "..").as_deref(), Some(""));
         assert_eq!(join("a", "../..//b"), None);
         assert_eq!(join("a", "/etc/passwd"), None);
-        assert_eq!((parent("a/b/c"), name("a/b/c"), parent("c")), ("a/b", "c", ""));
+        assert_eq!((name("a/b/c"), name("c")), ("c", "c"));
     }
 }

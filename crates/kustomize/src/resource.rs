@@ -21,9 +21,6 @@ pub(crate) struct Resource {
     pub(crate) prefixes: Vec<String>,
     pub(crate) suffixes: Vec<String>,
     pub(crate) needs_hash: bool,
-    /// Whether a patch may rename it or change its kind.
-    pub(crate) allow_name_change: bool,
-    pub(crate) allow_kind_change: bool,
 }
 
 impl Resource {
@@ -36,8 +33,6 @@ impl Resource {
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             needs_hash: false,
-            allow_name_change: false,
-            allow_kind_change: false,
         }
     }
 

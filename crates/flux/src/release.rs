@@ -1,0 +1,168 @@
+//! What helm-controller makes of a HelmRelease: names, policies and times (`api/v2/helmrelease_types.go`, `internal/release/name.go`).
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::digest::hex;
+use crate::error::Error;
+use crate::fields::{duration, flag, get, name, namespace, text};
+use crate::source::{self, ChartRef};
+use crate::tree::{Located, Tree};
+use crate::values;
+
+/// A HelmRelease of a tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReleaseId {
+    /// Its namespace, after all kustomizations.
+    pub namespace: String,
+    /// Its name, after all kustomizations.
+    pub name: String,
+    /// The file it is written in.
+    pub file: String,
+    /// The line on which it starts.
+    pub line: usize,
+}
+
+/// What happens to the definitions in a chart's `crds/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrdPolicy {
+    /// Nothing.
+    Skip,
+    /// New ones are created.
+    Create,
+    /// New ones are created, others replaced.
+    CreateReplace,
+}
+
+/// What Flux will install for a HelmRelease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReleaseSpec {
+    /// The namespace of the HelmRelease.
+    pub namespace: String,
+    /// The name of the HelmRelease.
+    pub name: String,
+    /// The name of the Helm release.
+    pub release_name: String,
+    /// The namespace the chart is installed into.
+    pub release_namespace: String,
+    /// The namespace of the release record.
+    pub storage_namespace: String,
+    /// The chart.
+    pub chart: ChartRef,
+    /// The values: `valuesFrom` in order, then `spec.values`.
+    pub values: Value,
+    /// The file of the HelmRelease.
+    pub file: String,
+    /// The line on which it starts.
+    pub line: usize,
+    /// The folder of that file.
+    pub folder: String,
+    /// Namespace and name of the Flux Kustomization that applies it.
+    pub kustomization: Option<(String, String)>,
+    /// What an installation does with definitions.
+    pub crds_install: CrdPolicy,
+    /// What an upgrade does with definitions.
+    pub crds_upgrade: CrdPolicy,
+    /// How long helm-controller waits, where it is set.
+    pub timeout: Option<Duration>,
+    /// Whether an installation runs no hooks.
+    pub disable_hooks: bool,
+    /// Whether an installation creates the namespace.
+    pub create_namespace: bool,
+    /// How many revisions are kept.
+    pub max_history: usize,
+    /// Whether an installation does not check values against the chart's schema.
+    pub skip_schema_validation: bool,
+    /// Whether the HelmRelease is suspended.
+    pub suspended: bool,
+    /// What could not be known, each named.
+    pub unknown: Vec<String>,
+    /// The HelmRelease itself, as kustomize-controller applies it but for its owner labels.
+    pub helm_release: Value,
+}
+
+/// Reads a HelmRelease.
+pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error> {
+    let value = &located.object.value;
+    let (own_name, own_namespace) = (name(value).to_string(), namespace(value).to_string());
+    let target = text(value, &["spec", "targetNamespace"]);
+    let (values, mut unknown) = values::compose(tree, located)?;
+    unknown.extend(located.unknown.iter().cloned());
+    let timeout = text(value, &["spec", "timeout"]);
+    let parsed =
+        timeout.map(|text| duration(text).ok_or_else(|| Error::at(&located.object, format!("spec.timeout {text:?} is no duration"))));
+    let history = get(value, &["spec", "maxHistory"]).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
+    Ok(ReleaseSpec {
+        release_name: release_name(value),
+        release_namespace: target.unwrap_or(&own_namespace).to_string(),
+        storage_namespace: text(value, &["spec", "storageNamespace"]).unwrap_or(&own_namespace).to_string(),
+        chart: source::chart(tree, located)?,
+        values,
+        file: located.object.file.clone(),
+        line: located.object.line,
+        folder: located.object.file.rsplit_once('/').map_or("", |(folder, _)| folder).to_string(),
+        kustomization: located.kustomization.clone(),
+        crds_install: crd_policy(located, "install")?,
+        crds_upgrade: crd_policy(located, "upgrade")?,
+        timeout: parsed.transpose()?,
+        disable_hooks: flag(value, &["spec", "install", "disableHooks"]),
+        create_namespace: flag(value, &["spec", "install", "createNamespace"]),
+        max_history: history.unwrap_or(5),
+        skip_schema_validation: flag(value, &["spec", "install", "disableSchemaValidation"]),
+        suspended: flag(value, &["spec", "suspend"]),
+        unknown,
+        helm_release: value.clone(),
+        namespace: own_namespace,
+        name: own_name,
+    })
+}
+
+/// Returns the name of the Helm release, shortened as helm-controller does.
+fn release_name(release: &Value) -> String {
+    let own = name(release);
+    let full = match (text(release, &["spec", "releaseName"]), text(release, &["spec", "targetNamespace"])) {
+        (Some(name), _) => name.to_string(),
+        (None, Some(target)) => format!("{target}-{own}"),
+        (None, None) => own.to_string(),
+    };
+    if full.len() <= 53 {
+        return full;
+    }
+    let digest = hex(&Sha256::digest(full.as_bytes()));
+    let cut = (0..=40).rev().find(|at| full.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}-{}", &full[..cut], &digest[..12])
+}
+
+/// helm-controller's code defaults to Create for both, whatever its documentation says of upgrades.
+fn crd_policy(located: &Located, action: &str) -> Result<CrdPolicy, Error> {
+    let value = &located.object.value;
+    match text(value, &["spec", action, "crds"]) {
+        Some("Skip") => Ok(CrdPolicy::Skip),
+        Some("Create") => Ok(CrdPolicy::Create),
+        Some("CreateReplace") => Ok(CrdPolicy::CreateReplace),
+        None if action == "install" && flag(value, &["spec", "install", "skipCRDs"]) => Ok(CrdPolicy::Skip),
+        None => Ok(CrdPolicy::Create),
+        Some(other) => Err(Error::at(&located.object, format!("spec.{action}.crds is Skip, Create or CreateReplace, not {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn release_names() {
+        let check = |name: &str, spec: Value, expected: &str| {
+            assert_eq!(release_name(&json!({"metadata": {"name": name}, "spec": spec})), expected);
+        };
+        check("web", json!({}), "web");
+        check("web", json!({"targetNamespace": "apps"}), "apps-web");
+        check("web", json!({"targetNamespace": "apps", "releaseName": "x"}), "x");
+        let long = "a".repeat(54);
+        let digest = hex(&Sha256::digest(long.as_bytes()));
+        check(&long, json!({}), &format!("{}-{}", "a".repeat(40), &digest[..12]));
+    }
+}

@@ -1,0 +1,79 @@
+//! Finds the folder that Flux synchronises: what a FluxInstance, the chart that makes one, or `gotk-sync.yaml` says.
+
+use kustomize::{Files, Manifest};
+use serde_json::Value;
+
+use crate::error::{Error, Place};
+use crate::fields::{group, kind, name, text};
+
+/// How many files are looked at.
+const MAX_FILES: usize = 50_000;
+
+/// Returns the folder, from the root of the repository.
+pub(crate) fn find(files: &dyn Files) -> Result<String, Error> {
+    let mut found: Vec<(String, Place)> = Vec::new();
+    for path in yaml_files(files)? {
+        let text = files.read(&path).map_err(|message| Error::Read { path: path.clone(), message })?.unwrap_or_default();
+        // Most files are none of ours, and some are no YAML: only those that may name the folder are parsed.
+        let Ok(content) = std::str::from_utf8(&text) else { continue };
+        if !content.contains("FluxInstance") && !content.contains("flux-instance") && !path.ends_with("gotk-sync.yaml") {
+            continue;
+        }
+        let Ok(manifests) = kustomize::manifests(&path, &text) else { continue };
+        for Manifest { value, line } in manifests {
+            if let Some(folder) = named_by(&value, &path).and_then(|folder| kustomize::join_path("", folder.trim_start_matches('/'))) {
+                let title = format!("{} by {} {}", if folder.is_empty() { "." } else { &folder }, kind(&value), name(&value));
+                found.push((folder, Place { title, file: path.clone(), line }));
+            }
+        }
+    }
+    let Some((first, _)) = found.first() else { return Err(Error::NoRoot) };
+    if found.iter().any(|(folder, _)| folder != first) {
+        return Err(Error::AmbiguousRoot(found.into_iter().map(|(_, place)| place).collect()));
+    }
+    Ok(first.clone())
+}
+
+fn named_by<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+    match (group(value), kind(value)) {
+        ("fluxcd.controlplane.io", "FluxInstance") => {
+            Some(text(value, &["spec", "sync", "path"]).unwrap_or("")).filter(|_| value.pointer("/spec/sync").is_some())
+        }
+        ("helm.toolkit.fluxcd.io", "HelmRelease") if makes_instance(value) => text(value, &["spec", "values", "instance", "sync", "path"]),
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") if path.ends_with("gotk-sync.yaml") => text(value, &["spec", "path"]),
+        _ => None,
+    }
+}
+
+/// Returns whether a HelmRelease is of the chart that makes a FluxInstance.
+pub(crate) fn makes_instance(release: &Value) -> bool {
+    const CHART: &str = "flux-instance";
+    text(release, &["spec", "chartRef", "name"]) == Some(CHART)
+        || text(release, &["spec", "chart", "spec", "chart"]) == Some(CHART)
+        || name(release) == CHART
+        || release.pointer("/spec/values/instance/sync").is_some()
+}
+
+/// Lists the YAML files of a repository; hidden folders are left out.
+fn yaml_files(files: &dyn Files) -> Result<Vec<String>, Error> {
+    let (mut found, mut open) = (Vec::new(), vec![String::new()]);
+    while let Some(folder) = open.pop() {
+        let entries = files.list(&folder).map_err(|message| Error::Read { path: folder.clone(), message })?;
+        for entry in entries.unwrap_or_default() {
+            let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+            if entry.directory && !entry.name.starts_with('.') {
+                open.push(path);
+            } else if !entry.directory && (path.ends_with(".yaml") || path.ends_with(".yml")) {
+                found.push(path);
+            }
+            if found.len() > MAX_FILES {
+                return Err(Error::Read {
+                    path: folder,
+                    message: format!("more than {MAX_FILES} YAML files; name the folder that Flux synchronises"),
+                });
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,456 @@
+//! Walks a Flux tree: from the root through Kustomizations, each built, patched and substituted as kustomize-controller does it
+//! (`internal/controller/kustomization_controller.go`). Other repositories are named, not followed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use kustomize::{Absent, Files, Image, Object, Overlay, PatchEntry, Target};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Place};
+use crate::fields::{flag, get, group, items, kind, name, namespace, object, text};
+use crate::release::{ReleaseId, ReleaseSpec};
+use crate::substitute::{self, Unset};
+use crate::{gates, release, root, values};
+
+const FLUX_GROUP: &str = "kustomize.toolkit.fluxcd.io";
+
+/// An object and who applies it.
+#[derive(Debug, Clone)]
+pub(crate) struct Located {
+    pub(crate) object: Object,
+    /// Namespace and name of the Flux Kustomization.
+    pub(crate) kustomization: Option<(String, String)>,
+    /// What substitution could not know.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// A Flux tree, read.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    root: String,
+    objects: Vec<Located>,
+    absent: Vec<Absent>,
+    failures: Vec<Error>,
+    elsewhere: Vec<Place>,
+    source: Option<Source>,
+}
+
+/// A source object by kind, namespace and name.
+#[derive(Debug, Clone, PartialEq)]
+struct Source {
+    kind: String,
+    namespace: String,
+    name: String,
+}
+
+/// Reads the tree below `root`, or below the folder that the FluxInstance synchronises.
+///
+/// A Kustomization that does not build is kept in [`Tree::failures`] and the others are read nonetheless; only the root must build.
+pub fn read(files: &dyn Files, root: Option<&str>) -> Result<Tree, Error> {
+    let root = match root {
+        Some(root) => kustomize::join_path("", root).ok_or_else(|| Error::NoFolder(root.to_string()))?,
+        None => root::find(files)?,
+    };
+    if files.list(&root).map_err(|message| Error::Read { path: root.clone(), message })?.is_none() {
+        return Err(Error::NoFolder(root));
+    }
+    let tree = Tree { root, objects: Vec::new(), absent: Vec::new(), failures: Vec::new(), elsewhere: Vec::new(), source: None };
+    let mut walk = Walk { files, tree, seen: BTreeSet::new(), open: VecDeque::new(), waiting: Vec::new() };
+    walk.root()?;
+    walk.run();
+    Ok(walk.tree)
+}
+
+struct Walk<'a> {
+    files: &'a dyn Files,
+    tree: Tree,
+    /// Kustomizations that are read or about to be, by namespace and name.
+    seen: BTreeSet<(String, String)>,
+    open: VecDeque<Located>,
+    /// Those whose variables or source are not there yet.
+    waiting: Vec<Located>,
+}
+
+impl Walk<'_> {
+    /// Builds the root, with what a Kustomization in it says about the root itself.
+    fn root(&mut self) -> Result<(), Error> {
+        let plain = kustomize::build(self.files, &self.tree.root)?;
+        let itself =
+            plain.objects.iter().find(|object| is_kustomization(&object.value) && path(&object.value).as_ref() == Some(&self.tree.root));
+        let Some(itself) = itself.cloned() else {
+            let instance = plain.objects.iter().find(|object| kind(&object.value) == "FluxInstance");
+            let name = instance.and_then(|object| text(&object.value, &["spec", "sync", "name"])).unwrap_or("flux-system").to_string();
+            self.add(plain, Some(("flux-system".to_string(), name)), &Value::Null, None);
+            return Ok(());
+        };
+        let id = (namespace(&itself.value).to_string(), name(&itself.value).to_string());
+        self.tree.source = source_of(&itself.value);
+        self.seen.insert(id.clone());
+        let build = kustomize::build_with(self.files, &self.tree.root, &overlay(&itself)?)?;
+        // Its variables may come from the root itself, which is then needed before it is substituted.
+        let all: Vec<Located> =
+            build.objects.iter().map(|object| Located { object: object.clone(), kustomization: None, unknown: Vec::new() }).collect();
+        let held = std::mem::replace(&mut self.tree.objects, all);
+        let variables = self.variables(&itself.value);
+        self.tree.objects = held;
+        self.add(build, Some(id), &itself.value, variables);
+        Ok(())
+    }
+
+    fn run(&mut self) {
+        loop {
+            while let Some(located) = self.open.pop_front() {
+                if self.is_ready(&located) { self.kustomization(&located) } else { self.waiting.push(located) }
+            }
+            if self.waiting.is_empty() {
+                return;
+            }
+            let ready = self.waiting.iter().position(|located| self.is_ready(located)).unwrap_or(0);
+            // Where none is ready, nothing more will turn up for the first one.
+            let located = self.waiting.remove(ready);
+            self.kustomization(&located);
+        }
+    }
+
+    fn is_ready(&self, located: &Located) -> bool {
+        let value = &located.object.value;
+        let there = |reference: &Value| {
+            let (of_kind, wanted) = (text(reference, &["kind"]).unwrap_or(""), text(reference, &["name"]).unwrap_or(""));
+            self.tree.find("", of_kind, namespace(value), wanted).is_some()
+        };
+        items(value, &["spec", "postBuild", "substituteFrom"]).iter().all(there)
+    }
+
+    fn kustomization(&mut self, located: &Located) {
+        let value = &located.object.value;
+        if let Some(source) = source_of(value).filter(|source| !self.tree.is_own_source(&source.kind, &source.namespace, &source.name)) {
+            let title =
+                format!("Kustomization {}/{} from {} {}/{}", namespace(value), name(value), source.kind, source.namespace, source.name);
+            self.tree.elsewhere.push(Place { title, file: located.object.file.clone(), line: located.object.line });
+            return;
+        }
+        if get(value, &["spec", "kubeConfig"]).is_some() {
+            let title = format!("Kustomization {}/{} for another cluster", namespace(value), name(value));
+            self.tree.elsewhere.push(Place { title, file: located.object.file.clone(), line: located.object.line });
+            return;
+        }
+        let Some(folder) = path(value) else {
+            self.tree.failures.push(Error::at(&located.object, "spec.path leaves the repository"));
+            return;
+        };
+        if !matches!(self.files.list(&folder), Ok(Some(_))) {
+            self.tree.absent.push(Absent { path: folder, listed_in: located.object.file.clone(), line: located.object.line });
+            return;
+        }
+        let build = overlay(&located.object).and_then(|overlay| Ok(kustomize::build_with(self.files, &folder, &overlay)?));
+        match build {
+            Ok(build) => {
+                let variables = self.variables(value);
+                self.add(build, Some((namespace(value).to_string(), name(value).to_string())), value, variables);
+            }
+            Err(error) => self.tree.failures.push(error),
+        }
+    }
+
+    /// Adds what a Kustomization builds, changed as its remaining fields ask, and remembers the Kustomizations in it.
+    fn add(&mut self, build: kustomize::Build, id: Option<(String, String)>, spec: &Value, variables: Option<Variables>) {
+        for absent in build.absent {
+            if !self.tree.absent.contains(&absent) {
+                self.tree.absent.push(absent);
+            }
+        }
+        for mut found in build.objects {
+            let mut unknown = Vec::new();
+            if let Some(variables) = &variables
+                && let Err(error) = variables.apply(&mut found, &mut unknown)
+            {
+                self.tree.failures.push(error);
+                continue;
+            }
+            common_metadata(&mut found.value, spec);
+            let located = Located { object: found, kustomization: id.clone(), unknown };
+            let value = &located.object.value;
+            if is_kustomization(value) && self.seen.insert((namespace(value).to_string(), name(value).to_string())) {
+                self.open.push_back(located.clone());
+            }
+            self.tree.objects.push(located);
+        }
+    }
+
+    /// Gathers the variables of a Kustomization: those of `substituteFrom` in order, then `substitute`.
+    fn variables(&self, value: &Value) -> Option<Variables> {
+        let post_build = get(value, &["spec", "postBuild"])?;
+        let mut variables = Variables::default();
+        for reference in items(post_build, &["substituteFrom"]) {
+            let (of_kind, wanted) = (text(reference, &["kind"]).unwrap_or(""), text(reference, &["name"]).unwrap_or(""));
+            let title = format!("{of_kind} {}/{wanted}", namespace(value));
+            match self.tree.find("", of_kind, namespace(value), wanted) {
+                Some(found) if found.object.value.get("sops").is_some() => {
+                    variables.unknown.push(format!("{title}, which substituteFrom names, is encrypted"));
+                }
+                Some(found) => variables.values.extend(values::entries(&found.object.value)),
+                None if flag(reference, &["optional"]) => {}
+                None => variables.unknown.push(format!("{title}, which substituteFrom names, is not in the tree")),
+            }
+        }
+        for (key, value) in get(post_build, &["substitute"]).and_then(Value::as_object).into_iter().flatten() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+            variables.values.insert(key.clone(), text);
+        }
+        variables.values.values_mut().for_each(|value| value.retain(|c| c != '\n'));
+        variables.is_strict = get(post_build, &["substituteStrategy"]).and_then(Value::as_str) == Some("Always");
+        Some(variables)
+    }
+}
+
+/// The variables of a Kustomization.
+#[derive(Debug, Default)]
+struct Variables {
+    values: BTreeMap<String, String>,
+    /// Sources that are not known.
+    unknown: Vec<String>,
+    /// Whether to substitute even without variables.
+    is_strict: bool,
+}
+
+impl Variables {
+    fn apply(&self, found: &mut Object, unknown: &mut Vec<String>) -> Result<(), Error> {
+        const DISABLED: &str = "kustomize.toolkit.fluxcd.io/substitute";
+        let marked = |field: &str| text(&found.value, &["metadata", field, DISABLED]) == Some("disabled");
+        if self.values.is_empty() && self.unknown.is_empty() && !self.is_strict || marked("labels") || marked("annotations") {
+            return Ok(());
+        }
+        let before = go_encoding::yaml::to_string(&found.value);
+        if !before.contains('$') {
+            return Ok(());
+        }
+        if let Some(bad) = self.values.keys().find(|name| !substitute::is_name(name)) {
+            return Err(Error::at(found, format!("postBuild: {bad:?} is no name of a variable")));
+        }
+        let title = format!("{} {}", kind(&found.value), name(&found.value));
+        let unset = if self.unknown.is_empty() { Unset::Refuse } else { Unset::Keep };
+        let after =
+            substitute::substitute(&before, &self.values, unset).map_err(|message| Error::at(found, format!("{title}: {message}")))?;
+        let value = go_encoding::yaml::parse(&after);
+        found.value = value.map_err(|error| Error::at(found, format!("{title} is no YAML after substitution: {error}")))?;
+        if !self.unknown.is_empty() && after.contains("${") {
+            unknown.extend(self.unknown.iter().cloned());
+        }
+        Ok(())
+    }
+}
+
+fn is_kustomization(value: &Value) -> bool {
+    group(value) == FLUX_GROUP && kind(value) == "Kustomization"
+}
+
+/// Returns the folder of a Flux Kustomization.
+fn path(value: &Value) -> Option<String> {
+    kustomize::join_path("", text(value, &["spec", "path"]).unwrap_or("").trim_start_matches('/'))
+}
+
+fn source_of(value: &Value) -> Option<Source> {
+    let reference = get(value, &["spec", "sourceRef"])?;
+    Some(Source {
+        kind: text(reference, &["kind"])?.to_string(),
+        namespace: text(reference, &["namespace"]).unwrap_or(namespace(value)).to_string(),
+        name: text(reference, &["name"])?.to_string(),
+    })
+}
+
+/// Returns what a Flux Kustomization merges into the kustomization file at its path.
+fn overlay(found: &Object) -> Result<Overlay, Error> {
+    let value = &found.value;
+    let own = |key: &str| text(value, &["spec", key]).map(str::to_string);
+    let field = |value: &Value, key: &str| text(value, &[key]).map(str::to_string);
+    let target = |value: &Value| Target {
+        group: field(value, "group"),
+        version: field(value, "version"),
+        kind: field(value, "kind"),
+        name: field(value, "name"),
+        namespace: field(value, "namespace"),
+        label_selector: field(value, "labelSelector"),
+        annotation_selector: field(value, "annotationSelector"),
+    };
+    let patch =
+        |value: &Value| PatchEntry { patch: field(value, "patch"), target: get(value, &["target"]).map(target), ..PatchEntry::default() };
+    let image = |value: &Value| Image {
+        name: field(value, "name").unwrap_or_default(),
+        new_name: field(value, "newName"),
+        new_tag: field(value, "newTag"),
+        digest: field(value, "digest"),
+        tag_suffix: None,
+    };
+    Ok(Overlay {
+        namespace: own("targetNamespace"),
+        name_prefix: own("namePrefix"),
+        name_suffix: own("nameSuffix"),
+        patches: items(value, &["spec", "patches"]).iter().map(patch).collect(),
+        components: items(value, &["spec", "components"]).iter().filter_map(Value::as_str).map(str::to_string).collect(),
+        images: items(value, &["spec", "images"]).iter().map(image).collect(),
+        ignore_missing_components: flag(value, &["spec", "ignoreMissingComponents"]),
+        file: found.file.clone(),
+        line: found.line,
+    })
+}
+
+fn common_metadata(value: &mut Value, spec: &Value) {
+    for field in ["labels", "annotations"] {
+        let Some(pairs) = get(spec, &["spec", "commonMetadata", field]).and_then(Value::as_object).filter(|pairs| !pairs.is_empty()) else {
+            continue;
+        };
+        let metadata = object(object(value).entry("metadata").or_insert(Value::Null));
+        object(metadata.entry(field).or_insert(Value::Null)).extend(pairs.clone());
+    }
+}
+
+impl Tree {
+    /// Returns the folder that Flux synchronises.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Returns resources that are listed and not in the repository.
+    pub fn absent(&self) -> &[Absent] {
+        &self.absent
+    }
+
+    /// Returns why some Kustomizations or objects of the tree could not be read.
+    pub fn failures(&self) -> &[Error] {
+        &self.failures
+    }
+
+    /// Returns Kustomizations that were not followed because they are of another repository or for another cluster.
+    pub fn elsewhere(&self) -> &[Place] {
+        &self.elsewhere
+    }
+
+    pub(crate) fn located(&self) -> impl Iterator<Item = &Located> {
+        self.objects.iter()
+    }
+
+    pub(crate) fn find(&self, in_group: &str, of_kind: &str, inside: &str, wanted: &str) -> Option<&Located> {
+        self.located().find(|located| {
+            let value = &located.object.value;
+            group(value) == in_group && kind(value) == of_kind && namespace(value) == inside && name(value) == wanted
+        })
+    }
+
+    /// Returns whether a source is the repository the tree is in: the one the root names, one with the same address, or one that is not
+    /// an object of the tree, as the FluxInstance makes it.
+    pub(crate) fn is_own_source(&self, of_kind: &str, inside: &str, wanted: &str) -> bool {
+        let this = Source { kind: of_kind.to_string(), namespace: inside.to_string(), name: wanted.to_string() };
+        if self.source.as_ref() == Some(&this) {
+            return true;
+        }
+        let url = |located: &Located| text(&located.object.value, &["spec", "url"]).map(str::to_string);
+        let Some(found) = self.find("source.toolkit.fluxcd.io", of_kind, inside, wanted) else { return true };
+        let own = self.source.as_ref().and_then(|own| self.find("source.toolkit.fluxcd.io", &own.kind, &own.namespace, &own.name));
+        let synchronised = self.instance().and_then(|instance| {
+            let value = &instance.object.value;
+            text(value, &["spec", "sync", "url"]).or(text(value, &["spec", "values", "instance", "sync", "url"])).map(str::to_string)
+        });
+        let theirs = url(found);
+        theirs.is_some() && (own.and_then(url) == theirs || synchronised == theirs)
+    }
+
+    /// Returns the FluxInstance, or the HelmRelease that makes it.
+    fn instance(&self) -> Option<&Located> {
+        let is =
+            |located: &&Located| kind(&located.object.value) == "FluxInstance" && group(&located.object.value) == "fluxcd.controlplane.io";
+        let makes = |located: &&Located| is_release(&located.object.value) && root::makes_instance(&located.object.value);
+        self.located().find(is).or_else(|| self.located().find(makes))
+    }
+
+    /// Returns the feature gates that the FluxInstance's own patches set on a controller.
+    pub fn feature_gates(&self, controller: &str) -> BTreeMap<String, bool> {
+        self.instance().map(|instance| gates::of(gates::patches(&instance.object.value), controller)).unwrap_or_default()
+    }
+
+    /// Returns every HelmRelease of the tree, sorted.
+    pub fn releases(&self) -> Vec<ReleaseId> {
+        let mut found: Vec<ReleaseId> = self.located().filter(|located| is_release(&located.object.value)).map(id).collect();
+        found.sort();
+        found
+    }
+
+    /// Reads the HelmRelease of a namespace and name, as they are after all kustomizations.
+    pub fn release(&self, namespace: &str, name: &str) -> Result<ReleaseSpec, Error> {
+        let found: Vec<&Located> = self
+            .located()
+            .filter(|located| is_release(&located.object.value))
+            .filter(|located| {
+                crate::fields::namespace(&located.object.value) == namespace && crate::fields::name(&located.object.value) == name
+            })
+            .collect();
+        match found.as_slice() {
+            [one] => release::spec(self, one),
+            [] => Err(self.no_release(namespace, name)),
+            several => Err(Error::Ambiguous {
+                namespace: namespace.to_string(),
+                name: name.to_string(),
+                definitions: several.iter().map(|located| place(&id(located))).collect(),
+            }),
+        }
+    }
+
+    fn no_release(&self, namespace: &str, name: &str) -> Error {
+        if let Some(failure) = self.failures.first() {
+            return failure.clone();
+        }
+        let all = self.releases();
+        let mut near: Vec<&ReleaseId> = all.iter().filter(|id| id.name == name).collect();
+        if near.is_empty() {
+            near = all.iter().filter(|id| id.namespace == namespace || id.name.contains(name) || name.contains(&id.name)).collect();
+        }
+        if near.is_empty() {
+            near = all.iter().collect();
+        }
+        let near = near.into_iter().take(8).map(place).collect();
+        let suspect = |absent: &&Absent| absent.path.split('/').any(|part| part == name);
+        let absent = self.absent.iter().filter(suspect).cloned().collect();
+        Error::NoRelease { namespace: namespace.to_string(), name: name.to_string(), root: self.root.clone(), near, absent }
+    }
+
+    /// Returns a Namespace of the tree as kustomize-controller applies it, with its owner labels.
+    pub fn namespace(&self, wanted: &str) -> Option<Value> {
+        let is = |located: &&Located| {
+            let value = &located.object.value;
+            group(value).is_empty() && kind(value) == "Namespace" && name(value) == wanted
+        };
+        let found = self.located().find(is)?;
+        let mut value = found.object.value.clone();
+        if let Some((namespace, name)) = &found.kustomization {
+            let metadata = object(object(&mut value).entry("metadata").or_insert(Value::Null));
+            let labels = object(metadata.entry("labels").or_insert(Value::Null));
+            labels.insert(format!("{FLUX_GROUP}/name"), json!(name));
+            labels.insert(format!("{FLUX_GROUP}/namespace"), json!(namespace));
+        }
+        Some(value)
+    }
+
+    /// Returns an object of the tree with its file and line, without owner labels. Without a namespace, any one fits.
+    pub fn object(&self, api_version: &str, of_kind: &str, namespace: Option<&str>, wanted: &str) -> Option<(&Value, &str, usize)> {
+        let found = self.located().find(|located| {
+            let value = &located.object.value;
+            text(value, &["apiVersion"]) == Some(api_version)
+                && kind(value) == of_kind
+                && name(value) == wanted
+                && namespace.is_none_or(|namespace| crate::fields::namespace(value) == namespace)
+        })?;
+        Some((&found.object.value, &found.object.file, found.object.line))
+    }
+}
+
+fn is_release(value: &Value) -> bool {
+    group(value) == "helm.toolkit.fluxcd.io" && kind(value) == "HelmRelease"
+}
+
+fn id(located: &Located) -> ReleaseId {
+    let Object { value, file, line } = &located.object;
+    ReleaseId { namespace: namespace(value).to_string(), name: name(value).to_string(), file: file.clone(), line: *line }
+}
+
+fn place(id: &ReleaseId) -> Place {
+    Place { title: format!("{}/{}", id.namespace, id.name), file: id.file.clone(), line: id.line }
+}

@@ -1,0 +1,260 @@
+//! Composes the values of a HelmRelease: `valuesFrom` in order, then `spec.values` (`fluxcd/pkg/chartutil/values.go`).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::fields::{flag, get, items, namespace, object, text};
+use crate::tree::{Located, Tree};
+
+/// Returns the composed values and what could not be known of them.
+pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Value, Vec<String>), Error> {
+    let value = &release.object.value;
+    let mut inline = get(value, &["spec", "values"]).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let mut result = Value::Object(Map::new());
+    let mut unknown = Vec::new();
+    for reference in items(value, &["spec", "valuesFrom"]) {
+        let (kind, wanted) = (text(reference, &["kind"]).unwrap_or(""), text(reference, &["name"]).unwrap_or(""));
+        let key = text(reference, &["valuesKey"]).unwrap_or("values.yaml");
+        let target = text(reference, &["targetPath"]);
+        let title = format!("{kind} {}/{wanted}", namespace(value));
+        match data(tree, kind, namespace(value), wanted, key) {
+            Data::Text(content) => match target {
+                None => {
+                    let read = go_encoding::yaml::parse(&content);
+                    let read = read.map_err(|error| Error::at(&release.object, format!("{title}, key {key}: {error}")))?;
+                    if !read.is_null() && !read.is_object() {
+                        return Err(Error::at(&release.object, format!("{title}, key {key}: values must be a mapping")));
+                    }
+                    merge(&mut result, read);
+                }
+                Some(path) => {
+                    let is_literal = flag(reference, &["literal"]);
+                    let set = set(&mut result, &mut inline, path, &content, is_literal);
+                    set.map_err(|message| Error::at(&release.object, format!("targetPath {path}: {message}")))?;
+                }
+            },
+            Data::NoKey | Data::NoObject if flag(reference, &["optional"]) => {}
+            Data::NoObject => unknown.push(format!("{title}, which valuesFrom names, is not in the tree")),
+            Data::NoKey => unknown.push(format!("{title} has no key {key}, which valuesFrom names")),
+            Data::Encrypted => unknown.push(format!("{title}, which valuesFrom names, is encrypted")),
+        }
+    }
+    merge(&mut result, inline);
+    Ok((result, unknown))
+}
+
+enum Data {
+    Text(String),
+    NoObject,
+    NoKey,
+    Encrypted,
+}
+
+fn data(tree: &Tree, kind: &str, namespace: &str, name: &str, key: &str) -> Data {
+    let Some(found) = tree.find("", kind, namespace, name) else { return Data::NoObject };
+    let value = &found.object.value;
+    if value.get("sops").is_some() {
+        return Data::Encrypted;
+    }
+    entries(value).into_iter().find(|(name, _)| name == key).map_or(Data::NoKey, |(_, text)| Data::Text(text))
+}
+
+/// Returns the entries of a ConfigMap or Secret as text; `stringData` goes before `data`.
+pub(crate) fn entries(value: &Value) -> Vec<(String, String)> {
+    let is_secret = text(value, &["kind"]) == Some("Secret");
+    let mut found = std::collections::BTreeMap::new();
+    for (key, entry) in get(value, &["data"]).and_then(Value::as_object).into_iter().flatten() {
+        let Some(text) = entry.as_str() else { continue };
+        let decoded = || String::from_utf8(STANDARD.decode(text.split_ascii_whitespace().collect::<String>()).ok()?).ok();
+        if let Some(text) = if is_secret { decoded() } else { Some(text.to_string()) } {
+            found.insert(key.clone(), text);
+        }
+    }
+    for (key, entry) in get(value, &["stringData"]).and_then(Value::as_object).into_iter().flatten().filter(|_| is_secret) {
+        if let Some(text) = entry.as_str() {
+            found.insert(key.clone(), text.to_string());
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// Merges maps; anything else, null included, replaces.
+pub(crate) fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                match into.get_mut(&key) {
+                    Some(present) if present.is_object() && value.is_object() => merge(present, value),
+                    _ => drop(into.insert(key, value)),
+                }
+            }
+        }
+        (_, Value::Null) => {}
+        (into, from) => *into = from,
+    }
+}
+
+/// How large an index in a `targetPath` may be, as in Helm's `strvals`.
+const MAX_INDEX: usize = 65_536;
+
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Sets one value by the grammar of `--set`; quoted ones and literals stay text.
+///
+/// The inline values are merged in first. Go shares maps: where a map of the result is then the very map of the inline values, the new
+/// value lands in both and so survives the last merge; elsewhere the inline values win in the end.
+fn set(into: &mut Value, inline: &mut Value, path: &str, content: &str, is_literal: bool) -> Result<(), String> {
+    let steps = steps(path)?;
+    let quoted = |quote: char| content.len() > 1 && content.starts_with(quote) && content.ends_with(quote);
+    let value = if is_literal {
+        Value::from(content)
+    } else if quoted('\'') || quoted('"') {
+        Value::from(content.trim_matches(['\'', '"']))
+    } else {
+        typed_value(content)?
+    };
+    let is_shared = is_shared(into, inline, &steps);
+    merge(into, inline.clone());
+    if is_shared {
+        put(inline, &steps, value.clone());
+    }
+    put(into, &steps, value);
+    Ok(())
+}
+
+/// Returns whether the map or list that holds the last step will be one of the inline values themselves after a merge.
+fn is_shared(into: &Value, inline: &Value, steps: &[Step]) -> bool {
+    let (mut into, mut inline) = (Some(into), inline);
+    for step in &steps[..steps.len().saturating_sub(1)] {
+        let Step::Key(key) = step else { return false };
+        let Some(next) = inline.get(key) else { return false };
+        into = into.and_then(|into| into.get(key));
+        if !(next.is_object() && into.is_some_and(Value::is_object)) {
+            return next.is_object() || next.is_array();
+        }
+        inline = next;
+    }
+    false
+}
+
+fn steps(path: &str) -> Result<Vec<Step>, String> {
+    let (mut steps, mut key, mut chars) = (Vec::new(), String::new(), path.chars().peekable());
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => key.extend(chars.next()),
+            '.' if key.is_empty() && matches!(steps.last(), Some(Step::Index(_))) => {}
+            '.' if key.is_empty() => return Err("a part is empty".to_string()),
+            '.' => steps.push(Step::Key(std::mem::take(&mut key))),
+            '[' => {
+                if !key.is_empty() {
+                    steps.push(Step::Key(std::mem::take(&mut key)));
+                }
+                let digits: String = chars.by_ref().take_while(|c| *c != ']').collect();
+                let index = digits.parse().ok().filter(|index| *index <= MAX_INDEX).ok_or(format!("{digits:?} is no index"))?;
+                steps.push(Step::Index(index));
+            }
+            '=' | ',' | '{' | '}' => return Err(format!("{c:?} must be escaped")),
+            c => key.push(c),
+        }
+    }
+    if !key.is_empty() {
+        steps.push(Step::Key(key));
+    }
+    if !matches!(steps.first(), Some(Step::Key(_))) {
+        return Err("it must start with a name".to_string());
+    }
+    Ok(steps)
+}
+
+/// Reads what follows `=`: a list in braces, or one scalar.
+fn typed_value(text: &str) -> Result<Value, String> {
+    if let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+        return Ok(Value::Array(if inner.is_empty() { Vec::new() } else { parts(inner).iter().map(|part| typed(part)).collect() }));
+    }
+    match parts(text).as_slice() {
+        [one] => Ok(typed(one)),
+        _ => Err("the value holds a comma; escape it, quote the value or set literal".to_string()),
+    }
+}
+
+fn parts(text: &str) -> Vec<String> {
+    let (mut parts, mut chars) = (vec![String::new()], text.chars());
+    while let Some(c) = chars.next() {
+        let last = parts.last_mut().expect("it starts with one");
+        match c {
+            '\\' => last.extend(chars.next()),
+            ',' => parts.push(String::new()),
+            c => last.push(c),
+        }
+    }
+    parts
+}
+
+/// Types a scalar as `strvals` does: no floats, no numbers with a leading zero.
+fn typed(text: &str) -> Value {
+    match text {
+        _ if text.eq_ignore_ascii_case("true") => Value::Bool(true),
+        _ if text.eq_ignore_ascii_case("false") => Value::Bool(false),
+        _ if text.eq_ignore_ascii_case("null") => Value::Null,
+        "0" => Value::from(0),
+        _ if text.starts_with('0') => Value::from(text),
+        _ => text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from),
+    }
+}
+
+fn put(into: &mut Value, steps: &[Step], value: Value) {
+    let Some((first, rest)) = steps.split_first() else {
+        *into = value;
+        return;
+    };
+    match first {
+        Step::Key(key) => put(object(into).entry(key.clone()).or_insert(Value::Null), rest, value),
+        Step::Index(index) => {
+            if !into.is_array() {
+                *into = Value::Array(Vec::new());
+            }
+            let Value::Array(items) = into else { return };
+            if items.len() <= *index {
+                items.resize(index + 1, Value::Null);
+            }
+            put(&mut items[*index], rest, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn target_paths() {
+        let check = |path: &str, content: &str, literal: bool, expected: Value| {
+            let mut into = json!({"a": {"k": 1}});
+            set(&mut into, &mut json!({}), path, content, literal).unwrap();
+            assert_eq!(into, expected, "{path}={content}");
+        };
+        check("a.b", "1", false, json!({"a": {"k": 1, "b": 1}}));
+        check("a.b", "'1'", false, json!({"a": {"k": 1, "b": "1"}}));
+        check("a.b", "1,2", true, json!({"a": {"k": 1, "b": "1,2"}}));
+        check("l[1].x\\.y", "true", false, json!({"a": {"k": 1}, "l": [null, {"x.y": true}]}));
+        check("l", "{a,2}", false, json!({"a": {"k": 1}, "l": ["a", 2]}));
+        check("z", "007", false, json!({"a": {"k": 1}, "z": "007"}));
+        assert!(set(&mut json!({}), &mut json!({}), "a", "x,y", false).is_err());
+        assert!(set(&mut json!({}), &mut json!({}), "a[99999999]", "x", false).is_err());
+    }
+
+    #[test]
+    fn null_replaces_and_stays() {
+        let mut into = json!({"a": {"b": 1, "c": 2}});
+        merge(&mut into, json!({"a": {"b": null, "d": [1]}, "e": {}}));
+        assert_eq!(into, json!({"a": {"b": null, "c": 2, "d": [1]}, "e": {}}));
+    }
+}
