@@ -4,20 +4,37 @@
 //! that is known. Rendering is somebody else's; so is the choice of the reference. Nothing here reads the environment, except what the
 //! HTTP and TLS libraries read themselves (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`).
 
+mod cache;
+mod credentials;
 mod error;
+#[cfg(test)]
+mod flows;
 mod local;
+mod network;
+mod oci;
 #[cfg(test)]
 mod packing;
 mod reference;
+mod repository;
+#[cfg(test)]
+mod served;
+mod transport;
 mod version;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::{Error, Report};
 pub use reference::Reference;
 
+use cache::Cache;
+use credentials::Credentials;
 use error::{Kind, Problem};
+use network::Network;
+use oci::Layer;
 use reference::Digest;
+use repository::Indexes;
+use transport::Transport;
 
 /// Where charts may come from.
 #[derive(Debug, Clone, Default)]
@@ -33,10 +50,18 @@ pub struct Options {
     pub plain_http: Vec<String>,
 }
 
-/// Fetches charts.
-#[derive(Debug)]
+/// Fetches charts. What it learns on the way (tokens, indexes of repositories) it keeps, so one should serve a whole run.
 pub struct Source {
-    options: Options,
+    directories: Vec<PathBuf>,
+    network: Network,
+    indexes: Indexes,
+}
+
+/// Prints the directories: the rest may hold tokens.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("directories", &self.directories).finish_non_exhaustive()
+    }
 }
 
 /// A chart that was fetched.
@@ -55,7 +80,9 @@ pub struct Fetched {
 impl Source {
     /// Makes a source; nothing is read or connected to yet.
     pub fn new(options: Options) -> Source {
-        Source { options }
+        let transport = Transport::new(options.plain_http);
+        let network = Network::new(transport, Credentials::new(options.docker_config), Cache::new(options.cache));
+        Source { directories: options.directories, network, indexes: Indexes::default() }
     }
 
     /// Fetches a chart: from the directories, else from where the reference points to.
@@ -66,7 +93,7 @@ impl Source {
             return found.map(|found| from_local(found, "")).map_err(|problem| problem.at(reference.to_string(), Vec::new()));
         }
         let mut tried = Vec::new();
-        for directory in &self.options.directories {
+        for directory in &self.directories {
             let (folder, wanted) = (directory.clone(), reference.clone());
             match blocking(move || local::find_in(&folder, &wanted)).await {
                 Ok(Some(found)) => return Ok(from_local(found, &stands_in(reference))),
@@ -77,14 +104,58 @@ impl Source {
                 }
             }
         }
-        Err(Problem::new(Kind::Missing, "no directory holds it").hint(put_into(reference)).at(reference.to_string(), tried))
+        self.download(reference).await.map_err(|mut problem| {
+            let way_out = put_into(reference);
+            problem.hint = Some(problem.hint.map_or_else(|| way_out.clone(), |hint| format!("{hint}; or {way_out}")));
+            problem.at(reference.to_string(), tried)
+        })
     }
 
-    /// Fetches the first layer of an OCI artifact, `oci://host/path[:tag][@digest]`.
-    pub async fn artifact(&self, reference: &str) -> Result<Vec<u8>, Error> {
-        let parsed = Reference::parse(reference, None)?;
-        Err(Problem::new(Kind::Unavailable, "registries are not connected to yet").at(parsed.to_string(), Vec::new()))
+    async fn download(&self, reference: &Reference) -> Result<Fetched, Problem> {
+        match reference {
+            Reference::Repository { url, name, version } => self.repository_chart(url, name, version).await,
+            _ => self.registry_chart(reference).await,
+        }
     }
+
+    async fn registry_chart(&self, reference: &Reference) -> Result<Fetched, Problem> {
+        let pulled = oci::pull(&self.network, reference, Layer::Chart).await?;
+        let name = reference.archive_name().unwrap_or_default().to_owned();
+        let chart = blocking(move || local::parse(&name, &pulled.bytes)).await?;
+        let origin = match (reference, pulled.tag) {
+            (Reference::Oci { repository, .. }, Some(tag)) => format!("{repository}:{tag}"),
+            _ => reference.to_string(),
+        };
+        Ok(fetched(chart, pulled.digest, origin))
+    }
+
+    async fn repository_chart(&self, url: &str, name: &str, version: &str) -> Result<Fetched, Problem> {
+        let entry = self.indexes.find(&self.network, url, name, version).await?;
+        if entry.address.starts_with("oci://") {
+            let reference = Reference::parse(&entry.address, None).map_err(|error| Problem::new(Kind::Corrupt, error.to_string()))?;
+            return self.registry_chart(&reference).await;
+        }
+        let pulled = repository::pull(&self.network, url, &entry).await?;
+        let digest = Digest::of(&pulled.bytes);
+        let file = format!("{name}-{}.tgz", entry.version);
+        let chart = blocking(move || local::parse(&file, &pulled.bytes)).await?;
+        Ok(fetched(chart, digest, pulled.origin))
+    }
+
+    /// Fetches the first layer of an OCI artifact, `oci://host/path[:tag][@digest]`; without tag and digest the tag is `latest`.
+    pub async fn artifact(&self, reference: &str) -> Result<Vec<u8>, Error> {
+        let mut parsed = Reference::parse(reference, None)?;
+        // Only charts have versions to choose the highest of.
+        if let Reference::Oci { semver, .. } = &mut parsed {
+            *semver = None;
+        }
+        let pulled = oci::pull(&self.network, &parsed, Layer::First).await;
+        pulled.map(|pulled| pulled.bytes).map_err(|problem| problem.at(parsed.to_string(), Vec::new()))
+    }
+}
+
+fn fetched(chart: helm::Chart, digest: Digest, origin: String) -> Fetched {
+    Fetched { version: chart.metadata.version.clone(), chart, digest: Some(digest.to_string()), origin }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
@@ -115,5 +186,5 @@ fn put_into(reference: &Reference) -> String {
         Reference::Repository { version, .. } if version::is_exact(version) => version,
         _ => "<version>",
     };
-    format!("or put {name}-{version}.tgz into a --chart-dir")
+    format!("put {name}-{version}.tgz into a --chart-dir")
 }
