@@ -254,6 +254,11 @@ fn flatten(file: &str, line: usize, mut value: Value, found: &mut Vec<Resource>)
     if value.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(fail(&format!("this {kind} has no metadata.name")));
     }
+    let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    if annotations.is_some_and(|annotations| annotations.as_object().is_none_or(serde_json::Map::is_empty)) {
+        // kustomize keeps notes among the annotations and leaves none behind where there are no others.
+        object(object(&mut value).entry("metadata").or_insert(Value::Null)).remove("annotations");
+    }
     found.push(Resource::new(value, file, line));
     Ok(())
 }

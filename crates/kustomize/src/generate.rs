@@ -191,10 +191,9 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
             resource.value["metadata"][field] = Value::Object(pairs);
         }
     }
-    resource.set_name(&present.name().to_string());
-    match present.namespace().to_string().as_str() {
-        "" => {}
-        namespace => resource.set_namespace(namespace),
+    resource.set_name(present.name());
+    if !present.namespace().is_empty() {
+        resource.set_namespace(present.namespace());
     }
     present.value = resource.value;
     present.needs_hash |= resource.needs_hash;
@@ -212,8 +211,8 @@ pub(crate) fn add_hashes(resources: &mut [Resource]) {
 
 fn hash(resource: &Resource) -> String {
     let field = |key: &str| resource.value.get(key).cloned();
-    let mut content = json!({"kind": resource.kind(), "name": resource.name()});
-    content["data"] = field("data").unwrap_or_else(|| if resource.kind() == "Secret" { json!("") } else { json!("") });
+    // kustomize looks for the name under a key of the name "metadata/name", which nothing has.
+    let mut content = json!({"kind": resource.kind(), "name": "", "data": field("data").unwrap_or_else(|| json!(""))});
     match resource.kind() {
         "Secret" => {
             content["type"] = field("type").unwrap_or_else(|| json!(""));

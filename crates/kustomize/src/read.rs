@@ -87,6 +87,9 @@ fn merge(into: &mut Map<String, Value>, value: Value) -> Result<(), String> {
 }
 
 fn scalar(text: &str, style: &Style, value: &Value) -> Value {
+    if *style == Style::Folded {
+        return Value::from(refolded(text));
+    }
     if *style != Style::Plain {
         return value.clone();
     }
@@ -95,9 +98,33 @@ fn scalar(text: &str, style: &Style, value: &Value) -> Value {
         Value::Number(number) if number.is_f64() => {
             serde_json::from_str(&go_encoding::json::number(number)).unwrap_or_else(|_| value.clone())
         }
-        Value::String(_) => octal(text).map_or_else(|| value.clone(), Value::from),
+        Value::String(_) => octal(text).map(Value::from).or_else(|| timestamp(text).map(Value::from)).unwrap_or_else(|| value.clone()),
         value => value.clone(),
     }
+}
+
+/// Returns what is left of a folded scalar after yaml.v3 wrote it and read it again, which kustomize does with every object: a line that
+/// is indented more than the one before it gets an empty line in front (`emitterc.go` looks at the start of the text, not ahead).
+fn refolded(text: &str) -> String {
+    let first = text.trim_start_matches('\n').chars().next();
+    if first.is_none_or(|c| c == ' ' || c == '\t') {
+        return text.to_string();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut is_indented = true;
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        let is_empty = line == "\n";
+        if !is_empty {
+            is_indented = line.starts_with([' ', '\t']);
+        }
+        out.push_str(line);
+        let mut after = lines.clone().skip_while(|next| *next == "\n");
+        if !is_empty && !is_indented && after.next().is_some_and(|next| next.starts_with([' ', '\t'])) {
+            out.push('\n');
+        }
+    }
+    out
 }
 
 /// Reads `0o17`, which only yaml.v3 takes for a number.
@@ -105,8 +132,71 @@ fn octal(text: &str) -> Option<i64> {
     i64::from_str_radix(text.strip_prefix("0o")?, 8).ok()
 }
 
+/// Returns a timestamp as Go prints one in JSON. yaml.v3 decodes plain ones, from `2001-2-3` to `2001-02-03T04:05:06.7+01:00`.
+fn timestamp(text: &str) -> Option<String> {
+    let number = |text: &str, most: usize| -> Option<u32> {
+        (!text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+    };
+    let (year, rest) = text.split_once('-').filter(|(year, _)| year.len() == 4)?;
+    let (month, rest) = rest.split_once('-')?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (day, rest) = rest.split_at(end);
+    let (year, month, day) = (number(year, 4)?, number(month, 2)?, number(day, 2)?);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u32::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if !(1..=12).contains(&month) || !(1..=days).contains(&day) {
+        return None;
+    }
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if rest.is_empty() {
+        return Some(format!("{date}T00:00:00Z"));
+    }
+    let is_spaced = rest.starts_with(' ');
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let mut parts = rest.splitn(3, ':');
+    let (hour, minute, rest) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?, parts.next()?);
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    let (seconds, zone) = rest.split_at(end);
+    let (second, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let second = number(second, 2)?;
+    let is_zone = match zone {
+        "" => is_spaced,
+        "Z" => !is_spaced,
+        zone => {
+            !is_spaced
+                && zone.len() == 6
+                && zone.starts_with(['+', '-'])
+                && zone.as_bytes()[3] == b':'
+                && zone.bytes().filter(u8::is_ascii_digit).count() == 4
+        }
+    };
+    if hour > 23 || minute > 59 || second > 59 || !is_zone || fraction.contains('.') {
+        return None;
+    }
+    let fraction = fraction[..fraction.len().min(9)].trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    let zone = if matches!(zone, "" | "+00:00") { "Z" } else { zone };
+    Some(format!("{date}T{hour:02}:{minute:02}:{second:02}{point}{fraction}{zone}"))
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn timestamps() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(super::timestamp(text).as_deref(), expected, "{text}");
+        check("2024-1-2", Some("2024-01-02T00:00:00Z"));
+        check("2024-02-30", None);
+        check("2024-01-02T03:04:05.120Z", Some("2024-01-02T03:04:05.12Z"));
+        check("2024-01-02 3:4:5", Some("2024-01-02T03:04:05Z"));
+        check("2024-01-02t03:04:05+01:30", Some("2024-01-02T03:04:05+01:30"));
+        check("2024-01-02T03:04:05", None);
+        check("1.2.3-4", None);
+    }
+
     use super::*;
     use serde_json::json;
 

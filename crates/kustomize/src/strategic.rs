@@ -10,12 +10,15 @@ use crate::resource::{group_of, object};
 pub(crate) fn merge(target: Value, patch: &Value) -> Option<Value> {
     let text = |key: &str| target.get(key).and_then(Value::as_str).unwrap_or("");
     let merges_lists = kinds::is_built_in_group(group_of(text("apiVersion")));
-    map(target, patch, &Context { merges_lists, field: "" })
+    let is_account = text("kind") == "ServiceAccount";
+    map(target, patch, &Context { merges_lists, is_account, field: "" })
 }
 
 #[derive(Clone, Copy)]
 struct Context<'a> {
     merges_lists: bool,
+    /// The pull secrets of a service account are one value, those of a pod merge.
+    is_account: bool,
     field: &'a str,
 }
 
@@ -94,33 +97,33 @@ fn list(items: Vec<Value>, patch: &[Value], context: &Context) -> Value {
         merged.retain(|item| !items.contains(item));
         return Value::Array(items.into_iter().chain(merged).collect());
     }
-    if patch.iter().any(|item| directive(item) == Some("replace")) {
+    let replaces = |item: &Value| directive(item) == Some("replace") && item.as_object().is_some_and(|item| item.len() == 1);
+    if patch.iter().any(replaces) {
         return Value::Array(patch.iter().filter(|item| directive(item).is_none()).map(clean).collect());
     }
-    match keys(context.field, &items, patch).filter(|_| context.merges_lists) {
+    let merges = context.merges_lists && !(context.is_account && context.field == "imagePullSecrets");
+    match keys(context.field, &items, patch).filter(|_| merges) {
         Some(keys) => keyed(items, patch, keys, context),
         None => Value::Array(patch.iter().filter(|item| directive(item) != Some("delete")).map(clean).collect()),
     }
 }
 
-/// New elements go to the front, as kustomize asks kyaml to do.
+/// The elements of the patch come first, in its order, as kustomize asks kyaml to do.
 fn keyed(mut items: Vec<Value>, patch: &[Value], keys: &[&str], context: &Context) -> Value {
-    let mut added = Vec::new();
+    let mut first = Vec::new();
     for change in patch {
         // Only the keys that the patch gives are compared: a port without protocol is the same port.
         let given: Vec<&&str> = keys.iter().filter(|key| change.get(**key).is_some()).collect();
         let same = |item: &Value| !given.is_empty() && given.iter().all(|key| item.get(**key) == change.get(**key));
-        match items.iter().position(same) {
-            Some(at) => match map(items[at].take(), change, context) {
-                Some(merged) => items[at] = merged,
-                None => drop(items.remove(at)),
-            },
+        match items.iter().position(same).map(|at| items.remove(at)) {
+            Some(item) if directive(change) == Some("replace") => first.push(item),
+            Some(item) => first.extend(map(item, change, context)),
             None if directive(change) == Some("delete") => {}
-            None => added.push(clean(change)),
+            None => first.push(clean(change)),
         }
     }
-    added.extend(items);
-    Value::Array(added)
+    first.extend(items);
+    Value::Array(first)
 }
 
 /// Returns a patch as content: without directives and nulls.
@@ -152,7 +155,7 @@ mod tests {
         let patch =
             deployment(json!([{"name": "a", "env": [{"name": "F", "value": "2"}]}, {"name": "c"}, {"name": "b", "$patch": "delete"}]));
         let env = json!([{"name": "F", "value": "2"}, {"name": "E", "value": "1"}]);
-        assert_eq!(merge(target, &patch), Some(deployment(json!([{"name": "c"}, {"name": "a", "image": "x", "env": env}]))));
+        assert_eq!(merge(target, &patch), Some(deployment(json!([{"name": "a", "image": "x", "env": env}, {"name": "c"}]))));
     }
 
     #[test]

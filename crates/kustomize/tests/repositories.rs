@@ -1,0 +1,58 @@
+//! Builds every kustomization of two real repositories and compares SHA-256 sums with those of what `kustomize build` 5.7.1 prints
+//! (`repositories.sums`), where entries whose resources were left out of the copies are left out too.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kustomize::MemoryFiles;
+use sha2::{Digest, Sha256};
+
+fn shared() -> Option<PathBuf> {
+    let given = std::env::var_os("LAUNCHWAY_SHARED").map(PathBuf::from);
+    let found =
+        given.or_else(|| Some(Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3)?.join("shared"))).filter(|path| path.is_dir());
+    if found.is_none() {
+        assert!(std::env::var_os("LAUNCHWAY_CI").is_none(), "../shared is not here");
+        println!("skipped: ../shared is not here");
+    }
+    found
+}
+
+fn load(folder: &Path) -> MemoryFiles {
+    let mut files = BTreeMap::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(at) = open.pop() {
+        for entry in std::fs::read_dir(&at).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            } else {
+                let path = entry.path().strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+                files.insert(path, std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    MemoryFiles(files)
+}
+
+#[test]
+fn every_kustomization_builds_to_the_same_bytes() {
+    let Some(shared) = shared() else { return };
+    let files = load(&shared.join("repos"));
+    let sums = include_str!("repositories.sums");
+    let mut wrong = Vec::new();
+    for (sum, folder) in sums.lines().map(|line| line.split_once("  ").unwrap()) {
+        let build = kustomize::build(&files, folder).unwrap();
+        let text = kustomize::to_yaml(&build.objects);
+        let found: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        if found != sum {
+            if let Some(to) = std::env::var_os("LAUNCHWAY_KEEP") {
+                std::fs::write(Path::new(&to).join(folder.replace('/', "__")), text).unwrap();
+            }
+            wrong.push(folder);
+        }
+    }
+    assert!(sums.lines().count() >= 69);
+    assert!(wrong.is_empty(), "{} differ: {wrong:?}", wrong.len());
+}
