@@ -46,7 +46,7 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Docker's `config.json` with credentials; nothing happens if it is not there.
     pub docker_config: Option<PathBuf>,
-    /// Hosts, with their port if any, for which plain HTTP is allowed; loopback too only if it is named.
+    /// Hosts, with or without a port, to which plain HTTP is spoken; loopback too only if it is named.
     pub plain_http: Vec<String>,
 }
 
@@ -105,8 +105,11 @@ impl Source {
             }
         }
         self.download(reference).await.map_err(|mut problem| {
-            let way_out = put_into(reference);
-            problem.hint = Some(problem.hint.map_or_else(|| way_out.clone(), |hint| format!("{hint}; or {way_out}")));
+            // What is wrong with a reference stays wrong in a directory.
+            if problem.kind != Kind::Invalid {
+                let way_out = put_into(reference);
+                problem.hint = Some(problem.hint.map_or_else(|| way_out.clone(), |hint| format!("{hint}; or {way_out}")));
+            }
             problem.at(reference.to_string(), tried)
         })
     }

@@ -47,20 +47,24 @@ pub(crate) struct Answer {
     pub(crate) url: Url,
 }
 
+/// Plain HTTP has clients of its own, which need no certificates: a machine without any can still use it.
+#[derive(Default)]
 struct Clients {
-    proxied: Client,
-    direct: Client,
+    tls: OnceLock<Result<Client, Problem>>,
+    tls_direct: OnceLock<Result<Client, Problem>>,
+    plain: OnceLock<Result<Client, Problem>>,
+    plain_direct: OnceLock<Result<Client, Problem>>,
 }
 
 pub(crate) struct Transport {
-    clients: OnceLock<Result<Clients, Problem>>,
+    clients: Clients,
     plain_http: Vec<String>,
     first_wait: Duration,
 }
 
 impl Transport {
     pub(crate) fn new(plain_http: Vec<String>) -> Transport {
-        Transport { clients: OnceLock::new(), plain_http, first_wait: Duration::from_millis(500) }
+        Transport { clients: Clients::default(), plain_http, first_wait: Duration::from_millis(500) }
     }
 
     /// Shortens the waits between attempts.
@@ -141,8 +145,15 @@ impl Transport {
     }
 
     fn client(&self, url: &Url) -> Result<&Client, Problem> {
-        let clients = self.clients.get_or_init(build_clients).as_ref().map_err(Clone::clone)?;
-        Ok(if is_loopback(url) { &clients.direct } else { &clients.proxied })
+        let is_tls = url.scheme() == "https";
+        let is_direct = is_loopback(url);
+        let place = match (is_tls, is_direct) {
+            (true, false) => &self.clients.tls,
+            (true, true) => &self.clients.tls_direct,
+            (false, false) => &self.clients.plain,
+            (false, true) => &self.clients.plain_direct,
+        };
+        place.get_or_init(|| build_client(is_tls, is_direct)).as_ref().map_err(Clone::clone)
     }
 }
 
@@ -152,22 +163,26 @@ fn is_loopback(url: &Url) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn build_clients() -> Result<Clients, Problem> {
+fn build_client(is_tls: bool, is_direct: bool) -> Result<Client, Problem> {
     // Somebody else may have chosen a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        Client::builder()
-            .user_agent(concat!("launchway/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .timeout(WHOLE)
-    };
-    let problem = |error: reqwest::Error| {
+    let mut builder = Client::builder()
+        .user_agent(concat!("launchway/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .timeout(WHOLE);
+    if is_direct {
+        builder = builder.no_proxy();
+    }
+    // No proxy is reached by TLS then either, which is what nearly all proxies are like.
+    if !is_tls {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|error| {
         Problem::new(Kind::Unavailable, format!("TLS cannot be set up: {}", causes(&error)))
             .hint("install the certificates of the system's authorities, or name a file of them in SSL_CERT_FILE")
-    };
-    Ok(Clients { proxied: builder().build().map_err(problem)?, direct: builder().no_proxy().build().map_err(problem)? })
+    })
 }
 
 enum Failure {
