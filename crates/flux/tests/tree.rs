@@ -1,0 +1,128 @@
+//! Small trees that use what Flux can do to a HelmRelease on its way: patches, substitution, generated values, names, sources.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flux::{ChartRef, CrdPolicy, Error};
+use kustomize::MemoryFiles;
+use serde_json::json;
+
+fn load(name: &str) -> MemoryFiles {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trees").join(name);
+    let mut files = BTreeMap::new();
+    let mut open: Vec<PathBuf> = vec![root.clone()];
+    while let Some(at) = open.pop() {
+        for entry in std::fs::read_dir(&at).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            } else {
+                let path = entry.path().strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+                files.insert(path, std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    MemoryFiles(files)
+}
+
+#[test]
+fn everything_on_the_way_to_a_release_counts() {
+    let files = load("features");
+    let tree = flux::read(&files, None).unwrap();
+    assert_eq!(tree.failures(), []);
+    assert_eq!(tree.root(), "clusters/one");
+    let names: Vec<String> = tree.releases().iter().map(|id| format!("{}/{}", id.namespace, id.name)).collect();
+    assert_eq!(names, ["apps/pre-web", "apps/pre-worker", "default/local"]);
+
+    let web = tree.release("apps", "pre-web").unwrap();
+    let chart = ChartRef::Oci {
+        url: "oci://registry.example.com/charts/web".into(),
+        tag: Some("1.2.3".into()),
+        semver: None,
+        digest: None,
+        insecure: true,
+    };
+    assert_eq!(web.chart, chart);
+    assert_eq!(web.chart.to_string(), "oci://registry.example.com/charts/web:1.2.3");
+    assert_eq!(
+        (web.release_name.as_str(), web.release_namespace.as_str(), web.storage_namespace.as_str()),
+        ("front-pre-web", "front", "apps")
+    );
+    let values = json!({
+        "domain": "one.example.com", "replicas": 3, "port": 8080, "fromFile": {"kept": 1, "overridden": 2}, "escaped": "${KEEP}",
+        "token": "s3cret", "labels": {"team": "x"}, "nested": {"flag": true, "inline": "yes"},
+    });
+    assert_eq!(web.values, values);
+    assert_eq!(web.unknown, ["Secret apps/not-here, which valuesFrom names, is not in the tree"]);
+    assert_eq!((web.crds_install, web.crds_upgrade), (CrdPolicy::Skip, CrdPolicy::CreateReplace));
+    assert_eq!((web.timeout, web.max_history, web.suspended, web.create_namespace), (Some(Duration::from_secs(150)), 3, true, true));
+    assert_eq!(web.helm_release["metadata"]["labels"], json!({"team": "platform"}));
+    assert_eq!((web.file.as_str(), web.folder.as_str(), web.line), ("apps/web/release.yaml", "apps/web", 1));
+    assert_eq!(web.kustomization, Some(("flux-system".into(), "apps".into())));
+
+    let worker = tree.release("apps", "pre-worker").unwrap();
+    assert_eq!(
+        worker.chart,
+        ChartRef::Repository { url: "https://charts.example.com".into(), name: "worker".into(), version: "2.x".into() }
+    );
+    assert_eq!((worker.crds_install, worker.max_history, worker.values), (CrdPolicy::Create, 5, json!({})));
+
+    let local = tree.release("default", "local").unwrap();
+    assert_eq!(local.chart, ChartRef::Path { path: "charts/local".into() });
+
+    let namespace = tree.namespace("apps").unwrap();
+    let labels =
+        json!({"team": "platform", "kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"});
+    assert_eq!(namespace["metadata"]["labels"], labels);
+    assert_eq!(tree.elsewhere()[0].title, "Kustomization flux-system/other from GitRepository flux-system/other");
+    assert_eq!(tree.absent()[0].path, "apps/gone");
+    assert_eq!(tree.feature_gates("helm-controller"), [("OOMWatch".to_string(), true)].into());
+    assert_eq!(tree.feature_gates("source-controller"), BTreeMap::new());
+}
+
+fn files(list: &[(&str, &str)]) -> MemoryFiles {
+    MemoryFiles(list.iter().map(|(path, text)| (path.to_string(), text.as_bytes().to_vec())).collect())
+}
+
+const RELEASE: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: a}\nspec: {chartRef: {kind: OCIRepository, name: web}}\n";
+
+#[test]
+fn errors_name_places() {
+    let check = |list: &[(&str, &str)], root: Option<&str>, expected: &str| {
+        let error = flux::read(&files(list), root).and_then(|tree| tree.release("a", "web")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check(&[("x.yaml", "a: 1\n")], None, "name the folder");
+    check(&[], Some("c"), "c: there is no such folder");
+    check(&[("c/r.yaml", RELEASE)], Some("../c"), "no such folder");
+    check(&[("c/r.yaml", RELEASE)], Some("./c/"), "c/r.yaml:1: the tree has no OCIRepository a/web");
+    check(&[("c/r.yaml", &RELEASE.replace("name: web,", "name: web2,"))], Some("c"), "near: a/web2 (c/r.yaml:1)");
+    let kustomization = |name: &str, path: &str, more: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: f}}\nspec:\n  path: {path}\n  sourceRef: {{kind: GitRepository, name: flux-system}}\n{more}"
+        )
+    };
+    let (one, two) = (kustomization("one", "one", ""), kustomization("two", "two", ""));
+    let both = [("c/one.yaml", one.as_str()), ("c/two.yaml", &two), ("one/r.yaml", RELEASE), ("two/r.yaml", RELEASE)];
+    check(&both, Some("c"), "more than once: a/web (one/r.yaml:1), a/web (two/r.yaml:1)");
+    let strict = kustomization("one", "one", "  postBuild: {substitute: {A: b}}\n");
+    let release = format!("# note\n{RELEASE}# ${{C}}\n").replace("name: web}}", "name: \"${B}\"}}");
+    check(&[("c/one.yaml", &strict), ("one/r.yaml", &release)], Some("c"), "one/r.yaml:2: HelmRelease web: the variable B is not set");
+    let instance = |path: &str| {
+        format!("apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {{name: flux}}\nspec: {{sync: {{path: {path}}}}}\n")
+    };
+    let (left, right) = (instance("x"), instance("y"));
+    check(&[("l.yaml", &left), ("r.yaml", &right)], None, "x by FluxInstance flux (l.yaml:1), y by FluxInstance flux (r.yaml:1)");
+}
+
+#[test]
+fn a_kustomization_of_the_root_itself_acts_on_it() {
+    let sync = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system, namespace: flux-system}\nspec:\n  path: ./c\n  sourceRef: {kind: GitRepository, name: flux-system}\n  patches:\n    - patch: '[{\"op\": \"add\", \"path\": \"/spec/values\", \"value\": {\"a\": 1}}]'\n      target: {kind: HelmRelease}\n---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {url: u}\n";
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: web, namespace: a}\nspec: {url: oci://x/web, ref: {semver: '>=1'}}\n";
+    let tree = flux::read(&files(&[("c/flux-system/gotk-sync.yaml", sync), ("c/r.yaml", RELEASE), ("c/s.yaml", source)]), None).unwrap();
+    let spec = tree.release("a", "web").unwrap();
+    assert_eq!((spec.values, spec.chart.to_string()), (json!({"a": 1}), "oci://x/web >=1".to_string()));
+    assert!(matches!(tree.release("a", "x"), Err(Error::NoRelease { .. })));
+}
