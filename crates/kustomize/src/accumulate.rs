@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::kustomization::{FILE_NAMES, Kustomization, Overlay, Place, Placed};
 use crate::resource::{Resource, object};
-use crate::{Absent, Build, Files, Object, generate, patches, path, read, references, transform};
+use crate::{Absent, Build, Files, Object, generate, patches, path, read, references, replacements, transform};
 use serde_json::Value;
 
 /// How many folders may lie inside each other by reference.
@@ -147,6 +147,7 @@ impl Builder<'_> {
         transform::names_and_labels(kustomization, &mut state.resources, &state.config)?;
         patches::apply(self.files, folder, &kustomization.json6902, &mut state.resources)?;
         transform::replicas_and_images(kustomization, &mut state.resources, &state.config)?;
+        replacements::apply(self.files, folder, kustomization, &mut state.resources)?;
         Ok(state)
     }
 

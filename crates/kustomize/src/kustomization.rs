@@ -192,23 +192,14 @@ pub(crate) struct Kustomization {
     pub(crate) config_maps: Vec<Placed<Generator>>,
     pub(crate) secrets: Vec<Placed<Generator>>,
     pub(crate) generator_options: GeneratorOptions,
+    pub(crate) replacements: Vec<Placed<Value>>,
 }
 
 /// The names a kustomization file may have.
 pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-const REFUSED: [&str; 10] = [
-    "crds",
-    "generators",
-    "helmChartInflationGenerator",
-    "helmCharts",
-    "helmGlobals",
-    "openapi",
-    "replacements",
-    "transformers",
-    "validators",
-    "vars",
-];
+const REFUSED: [&str; 9] =
+    ["crds", "generators", "helmChartInflationGenerator", "helmCharts", "helmGlobals", "openapi", "transformers", "validators", "vars"];
 
 impl Kustomization {
     pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Kustomization, Error> {
@@ -260,6 +251,7 @@ impl Kustomization {
             }
             "configMapGenerator" => self.config_maps = items(&file, node)?,
             "secretGenerator" => self.secrets = items(&file, node)?,
+            "replacements" => self.replacements = items(&file, node)?,
             "generatorOptions" => self.generator_options = one(&file, node)?.unwrap_or_default(),
             name if REFUSED.contains(&name) => {
                 return if is_empty(node) {

@@ -15,6 +15,7 @@ mod patches;
 mod path;
 mod read;
 mod references;
+mod replacements;
 mod resource;
 mod selector;
 mod strategic;

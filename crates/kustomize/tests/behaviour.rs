@@ -1,0 +1,101 @@
+//! What differs from `kustomize build` on purpose, and errors: absent resources, generated kustomizations, limits.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use kustomize::{MemoryFiles, build};
+
+fn files(list: &[(&str, &str)]) -> MemoryFiles {
+    MemoryFiles(list.iter().map(|(path, text)| (path.to_string(), text.as_bytes().to_vec())).collect())
+}
+
+fn map(name: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n")
+}
+
+fn fails(list: &[(&str, &str)], expected: &str) {
+    let error = build(&files(list), "").unwrap_err().to_string();
+    assert!(error.contains(expected), "{error:?} is not {expected:?}");
+}
+
+#[test]
+fn absent_resources_are_collected() {
+    let text = "resources:\n  - a.yaml\n  - ./gone.yaml\n  - ../x/folder\ncomponents: [c]\n";
+    let build = build(&files(&[("k/kustomization.yaml", text), ("k/a.yaml", &map("a"))]), "./k/").unwrap();
+    let absent: Vec<String> = build.absent.iter().map(|absent| format!("{} {}:{}", absent.path, absent.listed_in, absent.line)).collect();
+    let expected = ["k/gone.yaml k/kustomization.yaml:3", "x/folder k/kustomization.yaml:4", "k/c k/kustomization.yaml:5"];
+    assert_eq!(absent, expected);
+    assert_eq!((build.objects.len(), build.objects[0].file.as_str(), build.objects[0].line), (1, "k/a.yaml", 1));
+}
+
+#[test]
+fn folders_without_a_file_are_built_from_all_manifests() {
+    let (a, b, c, d) = (map("a"), map("b"), map("c"), map("d"));
+    let list = [
+        ("p/a.yaml", a.as_str()),
+        ("p/sub/b.yml", &b),
+        ("p/unit/kustomization.yml", "resources: [c.yaml]\nnamePrefix: x-\n"),
+        ("p/unit/c.yaml", &c),
+        ("p/unit/ignored.yaml", &d),
+        ("p/.sops.yaml", "creation_rules: []\n"),
+        ("p/notes.txt", "no"),
+    ];
+    let built = build(&files(&list), "p").unwrap();
+    let names: Vec<&str> = built.objects.iter().map(|object| object.value["metadata"]["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "b", "x-c"]);
+    fails(&[("values.yaml", "replicas: 1\n")], "values.yaml:1:1: this is no Kubernetes object");
+    assert!(build(&files(&[]), "nowhere").unwrap_err().to_string().contains("no such folder"));
+}
+
+#[test]
+fn cluster_scoped_kinds_keep_out_of_namespaces() {
+    let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: pools.x.io}\nspec: {group: x.io, scope: Cluster, names: {kind: Pool}}\n---\napiVersion: x.io/v1\nkind: Pool\nmetadata: {name: p}\n---\napiVersion: x.io/v1\nkind: Other\nmetadata: {name: o}\n";
+    let built = build(&files(&[("kustomization.yaml", "resources: [crd.yaml]\nnamespace: n\n"), ("crd.yaml", crd)]), "").unwrap();
+    let namespaces: Vec<Option<&str>> = built.objects.iter().map(|object| object.value["metadata"]["namespace"].as_str()).collect();
+    assert_eq!(namespaces, [None, None, Some("n")]);
+}
+
+#[test]
+fn errors_name_file_line_and_column() {
+    let kustomization = "kustomization.yaml";
+    fails(
+        &[(kustomization, "resources:\n  - https://example.com/x.yaml\n")],
+        "kustomization.yaml:2:5: https://example.com/x.yaml is fetched from a network",
+    );
+    fails(&[(kustomization, "resources: [../x.yaml]\n")], "kustomization.yaml:1:13: ../x.yaml leaves the repository");
+    fails(&[(kustomization, "resources: [/etc/passwd]\n")], "/etc/passwd leaves the repository");
+    fails(
+        &[
+            (kustomization, "resources: [a]\n"),
+            ("a/kustomization.yaml", "resources:\n- ../b\n"),
+            ("b/kustomization.yaml", "resources: [../a]\n"),
+        ],
+        "b/kustomization.yaml:1:13: cycle: a",
+    );
+    fails(&[(kustomization, "resources: [.]\n")], "cycle: .");
+    fails(&[(kustomization, "resources: [a]\n"), ("a/x.txt", "")], "there is none of kustomization.yaml");
+    fails(&[(kustomization, "resource: [a]\n")], "kustomization.yaml:1:1: unknown field \"resource\"");
+    fails(&[(kustomization, "helmCharts: [{name: x}]\n")], "helmCharts is not supported");
+    fails(&[(kustomization, "patches:\n- ptch: x\n")], "kustomization.yaml:2:3: unknown field `ptch`");
+    fails(&[(kustomization, "resources: [a.yaml\n")], "kustomization.yaml:");
+    fails(&[(kustomization, "resources: [a.yaml, a.yaml]\n"), ("a.yaml", &map("a"))], "ConfigMap a is also in a.yaml:1");
+    fails(
+        &[(kustomization, "resources: [a.yaml]\npatches:\n- path: p.yaml\n"), ("a.yaml", &map("a"))],
+        "kustomization.yaml:3:3: there is no file p.yaml",
+    );
+    let patch = "resources: [a.yaml]\npatches:\n- patch: '[{\"op\": \"remove\", \"path\": \"/data/x\"}]'\n  target: {kind: ConfigMap}\n";
+    fails(&[(kustomization, patch), ("a.yaml", &map("a"))], "kustomization.yaml:3:3: ConfigMap a: remove /data/x: there is no such parent");
+    fails(&[(kustomization, "namespace: x\n"), ("kustomization.yml", "")], "more than one of");
+    fails(&[(kustomization, "resources: [c]\n"), ("c/kustomization.yaml", "kind: Component\n")], "list it under components");
+    fails(&[(kustomization, "components: [c]\n"), ("c/kustomization.yaml", "resources: []\n")], "list it under resources");
+}
+
+#[test]
+fn references_that_double_at_every_level_end() {
+    let mut list = vec![("l0/kustomization.yaml".to_string(), "resources: []\n".to_string())];
+    for level in 1..40 {
+        let below = level - 1;
+        list.push((format!("l{level}/kustomization.yaml"), format!("resources: [../l{below}, ../l{below}]\n")));
+    }
+    let files = MemoryFiles(list.into_iter().map(|(path, text)| (path, text.into_bytes())).collect());
+    assert!(build(&files, "l39").unwrap_err().to_string().contains("too often"));
+}
