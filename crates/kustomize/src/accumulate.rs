@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::Error;
 use crate::kustomization::{FILE_NAMES, Kustomization, Overlay, Place, Placed};
-use crate::resource::{Resource, object};
+use crate::resource::{Resource, effective, object};
 use crate::{Absent, Build, Files, Object, generate, patches, path, read, references, replacements, transform};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 64;
 /// How many folders one build may visit; references without cycles can still double at every level.
 const MAX_FOLDERS: usize = 20_000;
 /// How many objects one build may hold.
-const MAX_OBJECTS: usize = 100_000;
+const MAX_OBJECTS: usize = 20_000;
 
 pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Result<Build, Error> {
     let mut builder = Builder { files, absent: Vec::new(), stack: Vec::new(), folders: 0 };

@@ -11,6 +11,7 @@ mod generate;
 mod json_patch;
 mod kinds;
 mod kustomization;
+mod output;
 mod patches;
 mod path;
 mod read;
@@ -28,6 +29,7 @@ use serde_json::Value;
 pub use error::Error;
 pub use kinds::is_cluster_scoped;
 pub use kustomization::{Image, Overlay, PatchEntry, Target};
+pub use output::to_yaml;
 pub use path::join as join_path;
 pub use read::{Manifest, manifests, value_of};
 
@@ -115,11 +117,6 @@ pub fn build(files: &dyn Files, folder: &str) -> Result<Build, Error> {
 /// Builds a folder with the fields of a Flux Kustomization merged into its kustomization file, as kustomize-controller does.
 pub fn build_with(files: &dyn Files, folder: &str, overlay: &Overlay) -> Result<Build, Error> {
     accumulate::build(files, folder, overlay)
-}
-
-/// Returns objects as `kustomize build` prints them.
-pub fn to_yaml(objects: &[Object]) -> String {
-    objects.iter().map(|object| go_encoding::yaml::to_string(&object.value)).collect::<Vec<_>>().join("---\n")
 }
 
 #[cfg(test)]
