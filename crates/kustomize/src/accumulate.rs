@@ -37,8 +37,12 @@ impl State {
         if self.resources.len() >= MAX_OBJECTS {
             return Err(Error::path(&resource.file, format!("the build has more than {MAX_OBJECTS} objects")));
         }
-        let same =
-            |other: &&Resource| other.id() == resource.id() && other.group() == resource.group() && other.version() == resource.version();
+        let same = |other: &&Resource| {
+            other.name() == resource.name()
+                && other.kind() == resource.kind()
+                && effective(other.namespace()) == effective(resource.namespace())
+                && (other.group(), other.version()) == (resource.group(), resource.version())
+        };
         if let Some(other) = self.resources.iter().find(same) {
             let place = Place { file: resource.file.clone(), line: resource.line, column: 1 };
             return Err(Error::at(&place, format!("{} is also in {}:{}", resource.title(), other.file, other.line)));
