@@ -52,7 +52,7 @@ impl<S: Step> bindings::Guest for Adapter<S> {
     }
 }
 
-fn phase(params: &str, run: impl Fn(&dyn Host, &Params) -> Result<Value>) -> std::result::Result<String, types::Failure> {
+fn phase(params: &str, run: impl Fn(&Imports, &Params) -> Result<Value>) -> std::result::Result<String, types::Failure> {
     report_panics();
     let params: Params = serde_json::from_str(params).map_err(|error| Failure::invalid(error.to_string()))?;
     Ok(run(&Imports, &params)?.to_string())

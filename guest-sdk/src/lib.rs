@@ -41,16 +41,16 @@ pub trait Step {
     }
 
     /// Runs before the release is installed.
-    fn pre_install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn pre_install(host: &impl Host, params: &Params) -> Result<Value> {
         let _ = (host, params);
         Ok(Value::Null)
     }
 
     /// Installs, and waits until what it installed is ready.
-    fn install(host: &dyn Host, params: &Params) -> Result<Value>;
+    fn install(host: &impl Host, params: &Params) -> Result<Value>;
 
     /// Runs after the release is ready.
-    fn post_install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn post_install(host: &impl Host, params: &Params) -> Result<Value> {
         let _ = (host, params);
         Ok(Value::Null)
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{Apply, Change, Failure, Host, Params, ReleaseName, Result};
 
 /// Installs the step's release and waits until its objects are ready.
-pub fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+pub fn install(host: &impl Host, params: &Params) -> Result<Value> {
     let release = params.release()?;
     let outcome = host.ensure(release)?;
     let activity = host.activity(&format!("{release} ready"));
@@ -18,7 +18,7 @@ pub fn install(host: &dyn Host, params: &Params) -> Result<Value> {
 ///
 /// Paths are relative to the folder of the release's HelmRelease (or to the repository where there is no release); with a
 /// leading `/` they are relative to the repository. Objects that name no namespace go to `namespace`.
-pub fn apply_manifests(host: &dyn Host, release: Option<&ReleaseName>, namespace: Option<&str>, paths: &[String]) -> Result<Vec<Change>> {
+pub fn apply_manifests(host: &impl Host, release: Option<&ReleaseName>, namespace: Option<&str>, paths: &[String]) -> Result<Vec<Change>> {
     let folder = match release {
         Some(release) => host.release_info(release)?.folder.unwrap_or_default(),
         None => String::new(),
@@ -34,7 +34,7 @@ pub fn apply_manifests(host: &dyn Host, release: Option<&ReleaseName>, namespace
 }
 
 /// Returns the manifests behind a path of the repository: a file, a kustomize folder, or all YAML files of a folder.
-pub fn read_manifests(host: &dyn Host, path: &str) -> Result<String> {
+pub fn read_manifests(host: &impl Host, path: &str) -> Result<String> {
     if path.ends_with(".yaml") || path.ends_with(".yml") || path.ends_with(".json") {
         return host.read_text(path);
     }

@@ -1,1 +1,95 @@
-fn main() {}
+//! The program `launchway`: options, modules, capabilities, the order of steps, and what a person sees of it.
+
+mod bindings;
+mod boot;
+mod capability;
+mod chart_source;
+mod engine;
+mod failure;
+mod grant;
+mod inspect;
+mod module;
+mod module_source;
+mod options;
+mod plan;
+mod release_source;
+mod report;
+mod repository;
+mod runner;
+mod secret_source;
+mod template;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::failure::{Blame, Failure};
+use crate::options::{Command, ModuleCommand, Options};
+
+/// What the program is told by its surroundings: the only place that reads them.
+pub struct Surroundings {
+    pub folder: PathBuf,
+    /// Where compiled modules and fetched charts are kept; private to the user.
+    pub cache: Option<PathBuf>,
+    pub docker_config: Option<PathBuf>,
+    /// The error stream is a terminal that a person looks at.
+    pub terminal: bool,
+    /// The log is read by GitHub.
+    pub github: bool,
+    /// Environment variables, for secrets that the manifest names.
+    pub variable: fn(&str) -> Option<String>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(options)),
+        Err(error) => Err(Failure::bug(format!("no runtime: {error}"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // The run has said what failed already.
+        Err(failure) if failure.message.is_empty() => ExitCode::from(failure.blame.exit_code()),
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.blame.exit_code())
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), Failure> {
+    let around = surroundings()?;
+    match options.command {
+        Command::Boot(options) => {
+            tokio::select! {
+                outcome = boot::boot(options, &around) => outcome,
+                _ = tokio::signal::ctrl_c() => Err(Failure::new(Blame::Interrupted, "interrupted")
+                    .hint("run the same command again: what is done is not done twice, and a release that was begun is taken over")),
+            }
+        }
+        Command::Template(options) => template::template(*options, &around).await,
+        Command::Module(ModuleCommand::List) => inspect::list(),
+        Command::Module(ModuleCommand::Inspect { module, json, modules }) => inspect::inspect(&module, json, &modules, &around).await,
+    }
+}
+
+fn surroundings() -> Result<Surroundings, Failure> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let folder = std::env::current_dir().map_err(|error| Failure::user(format!("the working directory cannot be read: {error}")))?;
+    let home = variable("HOME").map(PathBuf::from);
+    let cache = variable("LAUNCHWAY_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| PathBuf::from(cache).join("launchway")))
+        .or_else(|| home.as_ref().map(|home| home.join(".cache/launchway")));
+    let docker_config = variable("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home.map(|home| home.join(".docker")));
+    Ok(Surroundings {
+        folder,
+        cache,
+        docker_config: docker_config.map(|folder| folder.join("config.json")),
+        terminal: console::user_attended_stderr() && console::user_attended() && variable("CI").is_none(),
+        github: variable("GITHUB_ACTIONS").is_some(),
+        variable,
+    })
+}

@@ -1,30 +1,34 @@
-//! Automation of the repository: `cargo xtask COMMAND`.
+//! Automation of the repository: `cargo xtask COMMAND`. Every command does its own set-up.
 
+mod bench;
+mod check;
+mod demo;
 mod modules;
 mod place;
+mod real;
+mod test;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::place::Place;
 
 const HELP: &str = "\
 cargo xtask COMMAND
 
+  demo     boots the example repository into a cluster in this process, twice
+  test     runs everything: format, lints, all tests, the modules, the documentation's commands
+  check    format, lints and unit tests of what changed
+  bench    measures against Helm: `bench` for the whole table, `bench render` for rendering alone
   modules  compiles the stock modules to components
+  build    builds the release binary with the stock modules inside
+  real     builds the real components that tests run against
 ";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    let outcome = match args.next().as_deref() {
-        Some("modules") => modules(),
-        _ => {
-            eprint!("{HELP}");
-            return ExitCode::from(2);
-        }
-    };
-    match outcome {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args.iter().map(String::as_str).collect::<Vec<_>>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -33,8 +37,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn modules() -> Result<()> {
-    let folder = modules::build(&Place::find()?)?;
-    println!("{}", folder.display());
-    Ok(())
+fn run(args: &[&str]) -> Result<()> {
+    match args {
+        ["demo"] => demo::demo(&Place::find()?),
+        ["test"] => test::test(&Place::find()?),
+        ["check"] => check::check(&Place::find()?),
+        ["bench"] => bench::bench(&Place::find()?, true),
+        ["bench", "render"] => bench::bench(&Place::find()?, false),
+        ["modules"] => {
+            println!("{}", modules::build(&Place::find()?)?.display());
+            Ok(())
+        }
+        ["build"] => {
+            println!("{}", demo::binary(&Place::find()?, "release")?.display());
+            Ok(())
+        }
+        ["real"] => test::real(&Place::find()?).map(|_| ()),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("unknown command {}\n\n{HELP}", other.join(" ")),
+    }
 }

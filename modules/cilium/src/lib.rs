@@ -40,11 +40,11 @@ impl Step for Cilium {
         Ok(Effects::none().and(created.fold(Effect::when(&operator, "condition=Available"), Effect::creates)))
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         release::install(host, params)
     }
 
-    fn post_install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn post_install(host: &impl Host, params: &Params) -> Result<Value> {
         let with: With = params.with()?;
         let release = params.release()?;
         let crds = crds::of_values(&host.release_computed_values(release)?);

@@ -10,7 +10,7 @@ impl Step for Coredns {
         Description::new("coredns", env!("CARGO_PKG_VERSION"), "Installs CoreDNS and waits until it answers.").with_release()
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         release::install(host, params)
     }
 }

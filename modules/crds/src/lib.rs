@@ -22,7 +22,7 @@ impl Step for Crds {
             .with_kubernetes(Rule::new(&["get", "watch", "patch"], "apiextensions.k8s.io", &["customresourcedefinitions"]))
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         let with: With = params.with()?;
         let mut changes = Vec::new();
         for release in &with.releases {

@@ -40,11 +40,11 @@ impl Step for FluxInstance {
         Ok(Effects::none().and(effect.sets_status(&instance, ready)))
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         release::install(host, params)
     }
 
-    fn post_install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn post_install(host: &impl Host, params: &Params) -> Result<Value> {
         let release = params.release()?;
         let instance = host.release_objects(release)?.into_iter().find(|object| object.kind == "FluxInstance");
         let instance = instance.ok_or_else(|| Failure::invalid(format!("{release}: its chart renders no FluxInstance")))?;

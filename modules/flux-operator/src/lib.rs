@@ -14,11 +14,11 @@ impl Step for FluxOperator {
             .with_kubernetes(Rule::new(&["get", "watch"], "apps", &["deployments"]).in_namespace("$release.namespace"))
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         release::install(host, params)
     }
 
-    fn post_install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn post_install(host: &impl Host, params: &Params) -> Result<Value> {
         let release = params.release()?;
         let deployments = host.release_objects(release)?.into_iter().filter(|object| object.kind == "Deployment");
         let wait = Wait::new().until(ObjectRef::crd("fluxinstances.fluxcd.controlplane.io"), "condition=Established");

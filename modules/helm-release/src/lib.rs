@@ -52,11 +52,11 @@ impl Step for HelmRelease {
             .with_kubernetes(Rule::new(&["get", "watch", "patch"], "*", &["*"]))
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         release::install(host, params)
     }
 
-    fn post_install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn post_install(host: &impl Host, params: &Params) -> Result<Value> {
         let with: With = params.with()?;
         let release = params.release()?;
         let mut wait = Wait::new();

@@ -28,7 +28,7 @@ impl Step for Manifests {
             .with_kubernetes(Rule::new(&["get", "patch"], "*", &["*"]))
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         let with: With = params.with()?;
         if with.paths.is_empty() {
             return Err(Failure::invalid("with.paths: nothing to apply"));

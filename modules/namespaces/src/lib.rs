@@ -19,7 +19,7 @@ impl Step for Namespaces {
             .with_kubernetes(Rule::new(&["get", "create", "watch"], "", &["namespaces"]))
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         let with: With = params.with()?;
         let mut changes = Vec::new();
         let mut wait = Wait::new();

@@ -24,7 +24,7 @@ use crate::wait::{Pending, WaitError};
 
 pub use decide::{ReleaseState, decide};
 pub use render::render;
-pub use run::{crds, ensure, objects, state, wait_ready};
+pub use run::{crds, ensure, objects, state, stored, wait_ready};
 
 /// Who owns the fields of a release's objects (helm-controller `main.go`, ManagedFieldsManager).
 pub const MANAGER: &str = "helm-controller";

@@ -26,6 +26,11 @@ pub async fn state(context: &Context<'_>, wanted: &Wanted) -> Result<ReleaseStat
     Ok(decide(history.last(), wanted))
 }
 
+/// Returns the newest stored revision.
+pub async fn stored(context: &Context<'_>, wanted: &Wanted) -> Result<Option<Release>, ReleaseError> {
+    Ok(storage::history(context, wanted).await?.pop())
+}
+
 /// Makes the release what it should be. Writes nothing when it is.
 pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, ReleaseError> {
     let mut history = storage::history(context, wanted).await?;
@@ -110,15 +115,18 @@ impl Run<'_> {
             let (reference, _) = self.context.cluster.target(&object, Some(&self.wanted.namespace)).await?;
             targets.push((reference, object));
         }
-        let owners = futures::stream::iter(targets.iter().map(|(reference, _)| async move {
-            let live = self.context.cluster.get(reference).await?;
-            match live.and_then(|live| documents::foreign_owner(&live, self.wanted)) {
-                Some(owner) => Err(ReleaseError::Ownership { object: reference.clone(), owner }),
-                None => Ok(()),
-            }
-        }));
-        owners.buffer_unordered(OVERLAP).try_collect::<Vec<()>>().await?;
+        let owners: Vec<_> = targets.iter().map(|(reference, _)| self.own(reference)).collect();
+        futures::stream::iter(owners).buffer_unordered(OVERLAP).try_collect::<Vec<()>>().await?;
         Ok(targets)
+    }
+
+    /// Refuses an object that is there already and belongs to another release.
+    async fn own(&self, reference: &ObjectRef) -> Result<(), ReleaseError> {
+        let live = self.context.cluster.get(reference).await?;
+        match live.and_then(|live| documents::foreign_owner(&live, self.wanted)) {
+            Some(owner) => Err(ReleaseError::Ownership { object: reference.clone(), owner }),
+            None => Ok(()),
+        }
     }
 
     async fn carry_out(
@@ -147,7 +155,8 @@ impl Run<'_> {
     async fn apply(&mut self, batch: &[(ObjectRef, Value)]) -> Result<(), ReleaseError> {
         let options = Apply { default_namespace: Some(&self.wanted.namespace), ..APPLY };
         let cluster = self.context.cluster;
-        let mut applied = futures::stream::iter(batch.iter().map(|(_, object)| cluster.apply(object, &options))).buffered(OVERLAP);
+        let requests: Vec<_> = batch.iter().map(|(_, object)| cluster.apply(object, &options)).collect();
+        let mut applied = futures::stream::iter(requests).buffered(OVERLAP);
         let mut failed = None;
         while let Some(change) = applied.next().await {
             match change {

@@ -1,0 +1,24 @@
+//! Embeds the stock modules that `cargo xtask modules` left in `$LAUNCHWAY_MODULES`. Without that the program has none, and says so.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=LAUNCHWAY_MODULES");
+    let mut files: Vec<PathBuf> = Vec::new();
+    if let Some(folder) = std::env::var_os("LAUNCHWAY_MODULES") {
+        println!("cargo::rerun-if-changed={}", Path::new(&folder).display());
+        let entries = std::fs::read_dir(&folder).expect("$LAUNCHWAY_MODULES is a folder: run `cargo xtask modules`");
+        files = entries.map(|entry| entry.expect("the folder can be read").path()).filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect();
+        files.sort();
+    }
+    let mut code = String::from("/// The stock modules by name.\npub(crate) const STOCK: &[(&str, &[u8])] = &[\n");
+    for file in files {
+        println!("cargo::rerun-if-changed={}", file.display());
+        let name = file.file_stem().and_then(|name| name.to_str()).expect("a module's name is text").to_owned();
+        writeln!(code, "    ({name:?}, include_bytes!({:?})),", file.display().to_string()).expect("a String takes all text");
+    }
+    code.push_str("];\n");
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    std::fs::write(Path::new(&out).join("stock.rs"), code).expect("OUT_DIR can be written");
+}

@@ -1,0 +1,216 @@
+//! `launchway boot`: understand, connect, run.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use helm::HelmCompat;
+use kube_engine::Cluster;
+use kube_sandbox::Sandbox;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::Surroundings;
+use crate::capability::Powers;
+use crate::chart_source::ChartSource;
+use crate::engine;
+use crate::failure::{Failure, chain};
+use crate::module_source::ModuleSource;
+use crate::options::{self, Output};
+use crate::plan::{self, PlannedStep, Sources};
+use crate::release_source::ReleaseSource;
+use crate::report::{Event, JsonLines, PlainLines, Reporter, Tree, Writer};
+use crate::repository::Repository;
+use crate::runner::{self, Run};
+use crate::secret_source::SecretSource;
+
+/// The names under which a manifest is looked for.
+const NAMES: &[&str] = &["launchway.yaml", "bootstrap/launchway.yaml"];
+
+/// Boots a cluster.
+pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), Failure> {
+    // Understand.
+    let file = manifest(options.file.as_deref(), &around.folder)?;
+    let text = std::fs::read_to_string(&file).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
+    let shown = shown(&file, &around.folder);
+    let bootstrap = bootstrap::parse(&shown, &text).map_err(|problems| Failure::user(problems.to_string()))?;
+    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    let root = bootstrap.repository.as_ref().map_or_else(|| Repository::around(&folder), |path| folder.join(path));
+    let repository = Arc::new(Repository::open(&root)?);
+    let engine = engine::engine(private(around.cache.as_deref(), "modules").as_deref()).map_err(|error| Failure::bug(format!("{error:#}")))?;
+    let linker = engine::linker(&engine).map_err(|error| Failure::bug(format!("{error:#}")))?;
+    let mut modules = ModuleSource::new(engine, linker.clone(), &options.modules.replaced);
+    let charts = Arc::new(ChartSource::new(registry(&options.charts, around), root.clone()));
+    let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
+    let seed = if options.sandbox.sandbox { [0; 32] } else { random_seed()? };
+    let releases = Arc::new(ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed));
+    let secrets = Arc::new(SecretSource::new(bootstrap.secrets.clone(), &around.variable, folder.clone()));
+    let name = bootstrap.name.clone();
+    let order = bootstrap::order(&bootstrap.steps);
+    let registry = registry(&options.charts, around);
+    let mut sources = Sources { modules: &mut modules, releases: &releases, secrets: &secrets, registry: &registry, folder: &folder };
+    let steps = plan::plan(&shown, bootstrap, &mut sources).await?;
+    let steps: Vec<Arc<PlannedStep>> = steps.into_iter().map(Arc::new).collect();
+
+    // Connect.
+    let (cluster, sandbox) = match options.sandbox.sandbox {
+        true => {
+            let sandbox = open_sandbox(&options.sandbox)?;
+            declare_effects(&sandbox, &steps, &options.sandbox.without_effects).await?;
+            (Cluster::over(sandbox.clone()), Some(sandbox))
+        }
+        false => (connect(&options).await?, None),
+    };
+    let version = cluster.version().await.map_err(|error| Failure::cluster(chain(&error)))?;
+    let place = if sandbox.is_some() { "sandbox" } else { "cluster" };
+    if sandbox.is_none() {
+        confirm(&options, &name, &version.git_version, around)?;
+    }
+
+    // Run.
+    let reporter = Reporter::new(writer(options.output, around));
+    let names: Vec<&str> = order.iter().map(|index| steps[*index].step.name.as_str()).collect();
+    let title = format!("{name} on the {place} ({})", version.git_version);
+    reporter.event(&Event::RunStarted { cluster: &title, steps: &names });
+    let powers = move |step: &PlannedStep, reporter, deadline, cpu_spent| Powers {
+        gate: step.gate.clone(),
+        cluster: cluster.clone(),
+        repository: repository.clone(),
+        charts: charts.clone(),
+        releases: releases.clone(),
+        secrets: secrets.clone(),
+        reporter,
+        deadline,
+        cpu_spent,
+    };
+    let run = Arc::new(Run { linker, reporter: reporter.clone(), powers: Box::new(powers) });
+    let outcome = runner::run(run, steps).await;
+    if let (Some(sandbox), Some(state)) = (&sandbox, &options.sandbox.sandbox_state) {
+        save(state, &sandbox.save())?;
+    }
+    let writes = sandbox.map(|sandbox| sandbox.writes().len());
+    reporter.event(&Event::RunFinished { rows: &outcome.rows, took: reporter.elapsed(), failed: outcome.failed.is_some(), writes });
+    // Everything was said where it happened: only the exit code is left.
+    outcome.failed.map_or(Ok(()), |blame| Err(Failure::new(blame, "")))
+}
+
+/// Finds the manifest: the given file, or upwards from the working directory.
+fn manifest(given: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
+    if let Some(given) = given {
+        let file = folder.join(given);
+        return if file.is_dir() { Ok(file.join("launchway.yaml")) } else { Ok(file) };
+    }
+    let candidates = folder.ancestors().flat_map(|folder| NAMES.iter().map(move |name| folder.join(name)));
+    candidates.into_iter().find(|file| file.is_file()).ok_or_else(|| {
+        Failure::user(format!("there is no launchway.yaml in {}, in its bootstrap/, or above", folder.display())).hint("give one with `--file FILE`")
+    })
+}
+
+/// Returns a path as the person would write it.
+fn shown(file: &Path, folder: &Path) -> String {
+    file.strip_prefix(folder).unwrap_or(file).display().to_string()
+}
+
+/// Returns a folder below the cache that nobody else can look into.
+fn private(cache: Option<&Path>, name: &str) -> Option<PathBuf> {
+    let folder = cache?.join(name);
+    std::fs::create_dir_all(&folder).ok()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).ok()?;
+    }
+    Some(folder)
+}
+
+/// Returns the source of charts that the options describe.
+pub fn registry(options: &options::Charts, around: &Surroundings) -> charts::Source {
+    charts::Source::new(charts::Options {
+        directories: options.chart_dir.iter().map(|folder| around.folder.join(folder)).collect(),
+        cache: private(around.cache.as_deref(), "charts"),
+        docker_config: around.docker_config.clone(),
+        plain_http: options.plain_http.clone(),
+    })
+}
+
+fn random_seed() -> Result<[u8; 32], Failure> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| Failure::bug(format!("the system has no randomness: {error}")))?;
+    Ok(seed)
+}
+
+async fn connect(options: &options::Boot) -> Result<Cluster, Failure> {
+    let cluster = Cluster::connect(options.kubeconfig.as_deref(), options.context.as_deref()).await;
+    cluster.map_err(|error| Failure::user(chain(&error)).hint("`--sandbox` boots a cluster in this process instead"))
+}
+
+/// Asks before the first write to a real cluster.
+fn confirm(options: &options::Boot, name: &str, version: &str, around: &Surroundings) -> Result<(), Failure> {
+    if options.yes {
+        return Ok(());
+    }
+    if !around.terminal || !io::stdin().is_terminal() {
+        return Err(Failure::user("a live cluster is written to only with --yes, or after a question on a terminal").hint("add `--yes`"));
+    }
+    eprint!("Boot {name} on this cluster ({version})? [y/N] ");
+    // Without the question there is no answer.
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::user("not booted")) }
+}
+
+fn writer(output: Output, around: &Surroundings) -> Box<dyn Writer> {
+    match output {
+        Output::Json => Box::new(JsonLines(io::stdout())),
+        Output::Auto if around.terminal => Box::new(Tree::new()),
+        _ => Box::new(PlainLines::new(io::stdout(), around.github)),
+    }
+}
+
+fn open_sandbox(options: &options::Sandbox) -> Result<Sandbox, Failure> {
+    let saved = match &options.sandbox_state {
+        Some(file) if file.exists() => {
+            let wrong = |error: String| Failure::user(format!("{}: {error}", file.display())).hint("remove the file to start with an empty sandbox");
+            let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+            let value: Value = serde_json::from_str(&text).map_err(|error| wrong(format!("not a saved sandbox: {error}")))?;
+            Some(Sandbox::load(&value).map_err(|error| wrong(chain(&error)))?)
+        }
+        _ => None,
+    };
+    Ok(saved.unwrap_or_else(|| {
+        Sandbox::new(kube_sandbox::Options {
+            kube_version: options.sandbox_kube_version.clone(),
+            service_cidr: options.sandbox_service_cidr.clone(),
+            ..kube_sandbox::Options::default()
+        })
+    }))
+}
+
+/// Tells the sandbox what the workloads of each step will do at run time.
+async fn declare_effects(sandbox: &Sandbox, steps: &[Arc<PlannedStep>], without: &[String]) -> Result<(), Failure> {
+    for unknown in without.iter().filter(|name| !steps.iter().any(|step| step.step.name == **name)) {
+        return Err(Failure::user(format!("--without-effects {unknown}: there is no such step")));
+    }
+    for planned in steps.iter().filter(|planned| !without.contains(&planned.step.name)) {
+        let values = match &planned.release {
+            Some(release) => release.computed_values().map_err(|error| Failure::user(format!("step {}: {error}", planned.step.name)))?,
+            None => Value::Null,
+        };
+        let effects = planned.module.effects(&planned.params(), &values).await?;
+        let declared = sandbox.declare(&effects);
+        declared.map_err(|error| Failure::module(format!("module {}: effects: {}", planned.module.title(), chain(&error))))?;
+    }
+    Ok(())
+}
+
+/// Writes the sandbox's state whole or not at all.
+fn save(file: &Path, state: &Value) -> Result<(), Failure> {
+    let text = state.to_string();
+    let unique = hex::encode(&Sha256::digest(text.as_bytes())[..4]);
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".{unique}"));
+    let next = PathBuf::from(name);
+    let written = std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, file));
+    written.map_err(|error| Failure::user(format!("--sandbox-state {}: {error}", file.display())))
+}

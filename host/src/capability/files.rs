@@ -1,0 +1,193 @@
+//! Files of the repository, read-only, as far as the step's grant reaches.
+
+use std::sync::Arc;
+
+use globset::GlobBuilder;
+use kustomize::Files;
+use wasmtime::component::Resource as Handle;
+
+use super::{Answer, Powers, failure, invalid};
+use crate::bindings::launchway::bootstrap::files;
+use crate::grant::{Gate, join};
+use crate::module::StepState;
+use crate::repository::Repository;
+
+/// A folder of the repository. Handing it on hands on no more than what is in it.
+pub struct Dir {
+    path: String,
+}
+
+/// How many files one glob may look at.
+const MAX_WALK: usize = 100_000;
+
+impl files::Host for StepState {
+    async fn root(&mut self, name: String) -> wasmtime::Result<Answer<Handle<Dir>>> {
+        self.enter("files.root")?;
+        if name != "repository" {
+            return Ok(Err(failure("not-found", format!("there is no root {name}: the only one is `repository`"))));
+        }
+        Ok(Ok(self.table.push(Dir { path: String::new() })?))
+    }
+}
+
+impl StepState {
+    /// Resolves a path below a folder and asks the gate.
+    fn file(&mut self, call: &'static str, dir: &Handle<Dir>, path: &str) -> wasmtime::Result<Answer<(Powers, String)>> {
+        let powers = self.enter(call)?;
+        let dir = self.table.get(dir)?;
+        let Some(path) = inside(&dir.path, path) else { return Ok(Err(invalid(format!("{path}: leads out of its folder")))) };
+        let checked = powers.gate.file(&path).map_err(|denied| powers.refuse(call, denied));
+        Ok(checked.map(|()| (powers, path)))
+    }
+}
+
+/// Joins a path that must stay below its folder: a handle is attenuated authority.
+fn inside(folder: &str, path: &str) -> Option<String> {
+    let below = join("", path)?;
+    Some(if folder.is_empty() { below } else { format!("{folder}/{below}").trim_end_matches('/').to_owned() })
+}
+
+impl files::HostDir for StepState {
+    async fn subdir(&mut self, this: Handle<Dir>, path: String) -> wasmtime::Result<Answer<Handle<Dir>>> {
+        let powers = self.enter("files.subdir")?;
+        let dir = self.table.get(&this)?;
+        let Some(path) = inside(&dir.path, &path) else { return Ok(Err(invalid(format!("{path}: leads out of its folder")))) };
+        if let Err(denied) = powers.gate.folder(&path) {
+            return Ok(Err(powers.refuse("files.subdir", denied)));
+        }
+        Ok(Ok(self.table.push(Dir { path })?))
+    }
+
+    async fn read_text(&mut self, this: Handle<Dir>, path: String) -> wasmtime::Result<Answer<String>> {
+        let found = self.file("files.read-text", &this, &path)?;
+        Ok(found.and_then(|(powers, path)| {
+            let bytes = read(&powers.repository, &path)?;
+            String::from_utf8(bytes).map_err(|_| invalid(format!("{path}: is not UTF-8 text")))
+        }))
+    }
+
+    async fn read_bytes(&mut self, this: Handle<Dir>, path: String) -> wasmtime::Result<Answer<Vec<u8>>> {
+        let found = self.file("files.read-bytes", &this, &path)?;
+        Ok(found.and_then(|(powers, path)| read(&powers.repository, &path)))
+    }
+
+    async fn list(&mut self, this: Handle<Dir>, path: String) -> wasmtime::Result<Answer<Vec<files::Entry>>> {
+        let powers = self.enter("files.list")?;
+        let dir = self.table.get(&this)?;
+        let Some(path) = inside(&dir.path, &path) else { return Ok(Err(invalid(format!("{path}: leads out of its folder")))) };
+        if let Err(denied) = powers.gate.folder(&path) {
+            return Ok(Err(powers.refuse("files.list", denied)));
+        }
+        Ok(list(&powers, &path))
+    }
+
+    async fn glob(&mut self, this: Handle<Dir>, pattern: String) -> wasmtime::Result<Answer<Vec<String>>> {
+        let powers = self.enter("files.glob")?;
+        let dir = self.table.get(&this)?;
+        Ok(glob(&powers, &dir.path, &pattern))
+    }
+
+    async fn kustomize(&mut self, this: Handle<Dir>, path: String) -> wasmtime::Result<Answer<String>> {
+        let found = self.file("files.kustomize", &this, &path)?;
+        Ok(found.and_then(|(powers, path)| kustomize(&powers, &path)))
+    }
+
+    async fn drop(&mut self, this: Handle<Dir>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+fn read(repository: &Repository, path: &str) -> Answer<Vec<u8>> {
+    match repository.bytes(path) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(failure("not-found", format!("{path}: no such file in {}", repository.path().display()))),
+        Err(error) => Err(failure("unavailable", format!("{path}: {error}"))),
+    }
+}
+
+/// Lists what the step may see of a folder.
+fn list(powers: &Powers, path: &str) -> Answer<Vec<files::Entry>> {
+    let entries = powers.repository.list(path).map_err(|error| failure("unavailable", format!("{path}: {error}")))?;
+    let entries = entries.ok_or_else(|| failure("not-found", format!("{path}: no such folder in {}", powers.repository.path().display())))?;
+    let full = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+    let visible = |entry: &kustomize::Entry| match entry.directory {
+        true => powers.gate.folder(&full(&entry.name)).is_ok(),
+        false => powers.gate.file(&full(&entry.name)).is_ok(),
+    };
+    let shown = |entry: kustomize::Entry| files::Entry {
+        size: if entry.directory { 0 } else { powers.repository.size(&full(&entry.name)) },
+        directory: entry.directory,
+        name: entry.name,
+    };
+    Ok(entries.into_iter().filter(visible).map(shown).collect())
+}
+
+fn glob(powers: &Powers, folder: &str, pattern: &str) -> Answer<Vec<String>> {
+    let matcher = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| invalid(format!("{pattern}: {}", error.kind())))?;
+    let matcher = matcher.compile_matcher();
+    let mut matches = Vec::new();
+    let mut looked_at = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(current) = folders.pop() {
+        for entry in powers.repository.list(&current).unwrap_or_default().unwrap_or_default() {
+            looked_at += 1;
+            if looked_at > MAX_WALK {
+                return Err(failure("limit", format!("{pattern}: more than {MAX_WALK} files to look at: glob below a smaller folder")));
+            }
+            let path = if current.is_empty() { entry.name } else { format!("{current}/{}", entry.name) };
+            if entry.directory {
+                if !path.ends_with(".git") && powers.gate.folder(&path).is_ok() {
+                    folders.push(path);
+                }
+            } else {
+                let below = path.strip_prefix(folder).unwrap_or(&path).trim_start_matches('/').to_owned();
+                if matcher.is_match(&below) && powers.gate.file(&path).is_ok() {
+                    matches.push(below);
+                }
+            }
+        }
+    }
+    matches.sort();
+    Ok(matches)
+}
+
+fn kustomize(powers: &Powers, path: &str) -> Answer<String> {
+    let files = Granted { repository: powers.repository.clone(), gate: powers.gate.clone() };
+    let build = kustomize::build(&files, path).map_err(|error| invalid(crate::failure::chain(&error)))?;
+    if let Some(absent) = build.absent.first() {
+        return Err(failure("not-found", format!("{}:{}: lists {}, which is not there", absent.listed_in, absent.line, absent.path)));
+    }
+    Ok(kustomize::to_yaml(&build.objects))
+}
+
+/// The repository, as far as a step may read it: a kustomization cannot pull in what the module could not.
+struct Granted {
+    repository: Arc<Repository>,
+    gate: Arc<Gate>,
+}
+
+impl Files for Granted {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        self.gate.file(path).map_err(|denied| format!("denied: {}", denied.0))?;
+        self.repository.bytes(path)
+    }
+
+    fn list(&self, folder: &str) -> Result<Option<Vec<kustomize::Entry>>, String> {
+        self.gate.folder(folder).map_err(|denied| format!("denied: {}", denied.0))?;
+        self.repository.list(folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inside;
+
+    #[test]
+    fn a_handle_leads_only_down() {
+        assert_eq!(inside("a/b", "c/../d").as_deref(), Some("a/b/d"));
+        assert_eq!(inside("a/b", "../c"), None);
+        assert_eq!(inside("a", "/x").as_deref(), Some("a/x"));
+        assert_eq!(inside("", "").as_deref(), Some(""));
+    }
+}

@@ -1,0 +1,307 @@
+//! The cluster, as far as the step's grant reaches.
+
+use std::time::Duration;
+
+use kube_engine::wait::{self, Condition, Pending, WaitError};
+use kube_engine::{Action, ObjectRef, PatchType, Propagation, Resource, Selection};
+use serde_json::{Value, json};
+use wasmtime::component::Resource as Handle;
+
+use super::{Answer, Powers, failure, invalid};
+use crate::bindings::launchway::bootstrap::{kubernetes, types};
+use crate::grant::Access;
+use crate::module::StepState;
+
+/// Who owns the fields of manifests that modules apply: the controller that will take them over (`specs` of Flux: kustomize-controller applies
+/// raw manifests under this name), so that it finds nothing to change.
+const MANAGER: &str = "kustomize-controller";
+
+/// A server-side apply being put together.
+pub struct Apply {
+    manifests: String,
+    default_namespace: Option<String>,
+    force: bool,
+}
+
+/// A wait being put together.
+#[derive(Default)]
+pub struct Wait {
+    conditions: Vec<(ObjectRef, Condition)>,
+    timeout: Option<Duration>,
+}
+
+impl kubernetes::Host for StepState {
+    async fn get(&mut self, object: types::ObjectRef) -> wasmtime::Result<Answer<Option<String>>> {
+        let powers = self.enter("kubernetes.get")?;
+        Ok(get(&powers, object.into()).await)
+    }
+
+    async fn list(&mut self, objects: kubernetes::Selection) -> wasmtime::Result<Answer<Vec<String>>> {
+        let powers = self.enter("kubernetes.list")?;
+        Ok(list(&powers, objects.into()).await)
+    }
+
+    async fn discover(&mut self, api_version: String) -> wasmtime::Result<Answer<Vec<String>>> {
+        let powers = self.enter("kubernetes.discover")?;
+        Ok(discover(&powers, &api_version).await)
+    }
+
+    async fn create(&mut self, object: String) -> wasmtime::Result<Answer<kubernetes::Change>> {
+        let powers = self.enter("kubernetes.create")?;
+        Ok(create(&powers, &object).await)
+    }
+
+    async fn patch(
+        &mut self,
+        object: types::ObjectRef,
+        patch_type: String,
+        body: String,
+        subresource: Option<String>,
+    ) -> wasmtime::Result<Answer<kubernetes::Change>> {
+        let powers = self.enter("kubernetes.patch")?;
+        Ok(patch(&powers, object.into(), &patch_type, &body, subresource.as_deref()).await)
+    }
+
+    async fn delete(&mut self, object: types::ObjectRef, propagation: Option<String>) -> wasmtime::Result<Answer<kubernetes::Change>> {
+        let powers = self.enter("kubernetes.delete")?;
+        Ok(delete(&powers, object.into(), propagation.as_deref()).await)
+    }
+}
+
+impl kubernetes::HostApply for StepState {
+    async fn new(&mut self, manifests: String) -> wasmtime::Result<Handle<Apply>> {
+        Ok(self.table.push(Apply { manifests, default_namespace: None, force: false })?)
+    }
+
+    async fn default_namespace(&mut self, this: Handle<Apply>, namespace: String) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.default_namespace = Some(namespace);
+        Ok(())
+    }
+
+    async fn force_conflicts(&mut self, this: Handle<Apply>, on: bool) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.force = on;
+        Ok(())
+    }
+
+    async fn send(&mut self, this: Handle<Apply>) -> wasmtime::Result<Answer<Vec<kubernetes::Change>>> {
+        let powers = self.enter("kubernetes.apply")?;
+        let request = self.table.get(&this)?;
+        Ok(apply(&powers, request).await)
+    }
+
+    async fn drop(&mut self, this: Handle<Apply>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl kubernetes::HostWait for StepState {
+    async fn new(&mut self) -> wasmtime::Result<Handle<Wait>> {
+        Ok(self.table.push(Wait::default())?)
+    }
+
+    async fn until(&mut self, this: Handle<Wait>, object: types::ObjectRef, condition: String) -> wasmtime::Result<Answer<()>> {
+        let parsed = condition.parse().map_err(invalid);
+        let wait = self.table.get_mut(&this)?;
+        Ok(parsed.map(|condition| wait.conditions.push((object.into(), condition))))
+    }
+
+    async fn timeout_ms(&mut self, this: Handle<Wait>, ms: u64) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.timeout = Some(Duration::from_millis(ms));
+        Ok(())
+    }
+
+    async fn done(&mut self, this: Handle<Wait>) -> wasmtime::Result<Answer<Vec<String>>> {
+        let powers = self.enter("kubernetes.wait")?;
+        let request = self.table.get(&this)?;
+        Ok(wait(&powers, request).await)
+    }
+
+    async fn drop(&mut self, this: Handle<Wait>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+async fn get(powers: &Powers, object: ObjectRef) -> Answer<Option<String>> {
+    if permitted(powers, "kubernetes.get", "get", &object).await?.is_none() {
+        return Ok(None);
+    }
+    Ok(powers.cluster.get(&object).await?.map(|object| object.to_string()))
+}
+
+async fn list(powers: &Powers, selection: Selection) -> Answer<Vec<String>> {
+    let call = "kubernetes.list";
+    let any = ObjectRef { api_version: selection.api_version.clone(), kind: selection.kind.clone(), namespace: selection.namespace.clone(), name: String::new() };
+    let Some(resource) = known(powers, call, "list", &any).await? else { return Ok(Vec::new()) };
+    let access = Access { verb: "list", group: any.group(), resource: &resource.plural, namespace: selection.namespace.as_deref(), name: None };
+    powers.gate.kubernetes(access).map_err(|denied| powers.refuse(call, denied))?;
+    Ok(powers.cluster.list(&selection).await?.iter().map(Value::to_string).collect())
+}
+
+/// What kinds there are is no secret of the cluster: every module may ask.
+async fn discover(powers: &Powers, api_version: &str) -> Answer<Vec<String>> {
+    let kinds = powers.cluster.kinds(api_version).await?;
+    let line = |kind: &Resource| json!({ "kind": kind.kind, "plural": kind.plural, "namespaced": kind.namespaced, "verbs": kind.verbs }).to_string();
+    Ok(kinds.iter().map(line).collect())
+}
+
+async fn create(powers: &Powers, object: &str) -> Answer<kubernetes::Change> {
+    let object: Value = serde_json::from_str(object).map_err(|error| invalid(format!("create: not JSON: {error}")))?;
+    let reference = reference(&object)?;
+    must_be_permitted(powers, "kubernetes.create", "create", &reference).await?;
+    changed(powers, powers.cluster.create(&object, MANAGER).await?)
+}
+
+async fn patch(powers: &Powers, object: ObjectRef, patch_type: &str, body: &str, subresource: Option<&str>) -> Answer<kubernetes::Change> {
+    let patch_type = match patch_type {
+        "merge" => PatchType::Merge,
+        "json" => PatchType::Json,
+        "strategic" => PatchType::Strategic,
+        other => return Err(invalid(format!("patch: unknown type {other}: use merge, json or strategic"))),
+    };
+    let body: Value = serde_json::from_str(body).map_err(|error| invalid(format!("patch of {object}: not JSON: {error}")))?;
+    must_be_permitted(powers, "kubernetes.patch", "patch", &object).await?;
+    changed(powers, powers.cluster.patch(&object, patch_type, &body, subresource, MANAGER).await?)
+}
+
+async fn delete(powers: &Powers, object: ObjectRef, propagation: Option<&str>) -> Answer<kubernetes::Change> {
+    let propagation = match propagation {
+        None | Some("Background") => Propagation::Background,
+        Some("Foreground") => Propagation::Foreground,
+        Some("Orphan") => Propagation::Orphan,
+        Some(other) => return Err(invalid(format!("delete: unknown propagation {other}: use Background, Foreground or Orphan"))),
+    };
+    must_be_permitted(powers, "kubernetes.delete", "delete", &object).await?;
+    changed(powers, powers.cluster.delete(&object, propagation).await?)
+}
+
+async fn apply(powers: &Powers, request: &Apply) -> Answer<Vec<kubernetes::Change>> {
+    let call = "kubernetes.apply";
+    let objects = objects(&request.manifests, request.default_namespace.as_deref())?;
+    // All are checked before the first is written; one whose kind an earlier one defines is checked again in its turn.
+    for (object, _) in &objects {
+        permitted(powers, call, "patch", object).await?;
+    }
+    let options = kube_engine::Apply {
+        manager: MANAGER,
+        force: request.force,
+        default_namespace: request.default_namespace.as_deref(),
+        dry_run: false,
+    };
+    let mut changes: Vec<kubernetes::Change> = Vec::new();
+    for (reference, object) in &objects {
+        let applied = async {
+            must_be_permitted(powers, call, "patch", reference).await?;
+            changed(powers, powers.cluster.apply(object, &options).await?)
+        };
+        match applied.await {
+            Ok(change) => changes.push(change),
+            Err(mut refused) => {
+                let done: Vec<String> = changes.iter().map(|change| format!("{} {}", change.object.kind, change.object.name)).collect();
+                refused.message = format!("{reference}: {}", refused.message);
+                if !done.is_empty() {
+                    refused.message.push_str(&format!(" (already applied: {})", done.join(", ")));
+                }
+                refused.details = Some(json!({ "object": reference.to_string(), "applied": done, "cause": refused.details }).to_string());
+                return Err(refused);
+            }
+        }
+    }
+    Ok(changes)
+}
+
+async fn wait(powers: &Powers, request: &Wait) -> Answer<Vec<String>> {
+    let call = "kubernetes.wait";
+    for (object, _) in &request.conditions {
+        permitted(powers, call, "watch", object).await?;
+    }
+    let timeout = request.timeout.unwrap_or(Duration::MAX).min(powers.time_left());
+    let progress = |pending: &[Pending]| powers.reporter.waiting(pending);
+    match wait::until(&powers.cluster, &request.conditions, timeout, &progress).await {
+        Ok(seen) => Ok(seen.iter().map(Value::to_string).collect()),
+        Err(WaitError::Cluster(error)) => Err(error.into()),
+        Err(WaitError::Timeout { pending, waited }) => {
+            let message = format!("waited {} for {}", crate::report::seconds(waited), crate::report::pending_text(&pending));
+            Err(with_pending(failure("timeout", message), &pending))
+        }
+        Err(WaitError::Failed { pending }) => Err(with_pending(failure("failed", crate::report::pending_text(&pending)), &pending)),
+    }
+}
+
+fn with_pending(mut failure: types::Failure, pending: &[Pending]) -> types::Failure {
+    let line = |pending: &Pending| json!({ "object": pending.object.to_string(), "condition": pending.condition, "lastSeen": pending.reason });
+    failure.details = Some(json!({ "pending": pending.iter().map(line).collect::<Vec<_>>() }).to_string());
+    failure
+}
+
+/// Returns the kind behind an object, or none if the cluster has none such; refuses early what no rule could allow.
+async fn known(powers: &Powers, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Option<Resource>> {
+    powers.gate.kubernetes_group(verb, object.group()).map_err(|denied| powers.refuse(call, denied))?;
+    Ok(powers.cluster.resource(&object.api_version, &object.kind).await?)
+}
+
+async fn permitted(powers: &Powers, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Option<Resource>> {
+    let Some(resource) = known(powers, call, verb, object).await? else { return Ok(None) };
+    let namespace = object.namespace.as_deref().filter(|_| resource.namespaced);
+    let access = Access { verb, group: object.group(), resource: &resource.plural, namespace, name: Some(&object.name) };
+    powers.gate.kubernetes(access).map_err(|denied| powers.refuse(call, denied))?;
+    Ok(Some(resource))
+}
+
+async fn must_be_permitted(powers: &Powers, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Resource> {
+    permitted(powers, call, verb, object).await?.ok_or_else(|| {
+        failure("not-found", format!("the cluster has no kind {} in {}: its CRD is missing", object.kind, object.api_version))
+    })
+}
+
+fn changed(powers: &Powers, change: kube_engine::Change) -> Answer<kubernetes::Change> {
+    powers.reporter.changed(&change);
+    let ObjectRef { api_version, kind, namespace, name } = change.object;
+    Ok(kubernetes::Change { object: types::ObjectRef { api_version, kind, namespace, name }, action: Action::as_str(change.action).into() })
+}
+
+fn reference(object: &Value) -> Answer<ObjectRef> {
+    ObjectRef::of(object).ok_or_else(|| invalid("an object needs apiVersion, kind and metadata.name"))
+}
+
+/// Returns the objects of a YAML stream with their references, lists flattened.
+fn objects(manifests: &str, default_namespace: Option<&str>) -> Answer<Vec<(ObjectRef, Value)>> {
+    let documents = go_encoding::yaml::documents(manifests).map_err(|error| invalid(format!("manifest: {error}")))?;
+    let mut objects = Vec::new();
+    for document in documents {
+        let items = match document.value {
+            Value::Null => Vec::new(),
+            Value::Object(mut list) if list.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List")) && list.contains_key("items") => {
+                match list.remove("items") {
+                    Some(Value::Array(items)) => items,
+                    _ => Vec::new(),
+                }
+            }
+            object => vec![object],
+        };
+        for object in items {
+            let mut reference = ObjectRef::of(&object)
+                .ok_or_else(|| invalid(format!("manifest, line {}: an object needs apiVersion, kind and metadata.name", document.line)))?;
+            if reference.namespace.is_none() {
+                reference.namespace = default_namespace.map(str::to_owned);
+            }
+            objects.push((reference, object));
+        }
+    }
+    Ok(objects)
+}
+
+impl From<types::ObjectRef> for ObjectRef {
+    fn from(object: types::ObjectRef) -> Self {
+        let types::ObjectRef { api_version, kind, namespace, name } = object;
+        ObjectRef { api_version, kind, namespace, name }
+    }
+}
+
+impl From<kubernetes::Selection> for Selection {
+    fn from(selection: kubernetes::Selection) -> Self {
+        let kubernetes::Selection { api_version, kind, namespace, label_selector, field_selector } = selection;
+        Selection { api_version, kind, namespace, label_selector, field_selector }
+    }
+}

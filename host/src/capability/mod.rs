@@ -1,0 +1,83 @@
+//! What a step can reach. Each capability is one file; each call asks the [`Gate`] first. The fields of [`Powers`] are all there is.
+
+pub mod charts;
+pub mod files;
+pub mod kubernetes;
+pub mod releases;
+pub mod report;
+pub mod secrets;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use kube_engine::Cluster;
+
+use crate::bindings::launchway::bootstrap::types;
+use crate::chart_source::ChartSource;
+use crate::grant::{Denied, Gate};
+use crate::module::StepState;
+use crate::release_source::ReleaseSource;
+use crate::report::StepReporter;
+use crate::repository::Repository;
+use crate::secret_source::SecretSource;
+
+/// Everything one step can reach, behind its gate.
+#[derive(Clone)]
+pub struct Powers {
+    pub gate: Arc<Gate>,
+    pub cluster: Cluster,
+    pub repository: Arc<Repository>,
+    pub charts: Arc<ChartSource>,
+    pub releases: Arc<ReleaseSource>,
+    pub secrets: Arc<SecretSource>,
+    pub reporter: StepReporter,
+    /// When the step's time is over.
+    pub deadline: Instant,
+    /// Epoch ticks the module computed, for the report.
+    pub cpu_spent: Arc<AtomicU64>,
+}
+
+impl Powers {
+    /// Returns how much of the step's time is left.
+    pub fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Turns a refused call into a value, after an audit line.
+    fn refuse(&self, call: &'static str, denied: Denied) -> types::Failure {
+        self.reporter.denied(call, &denied.0);
+        failure("denied", format!("{call} is denied: {}", denied.0))
+    }
+}
+
+impl StepState {
+    /// Notes which call is going on and returns the step's powers.
+    ///
+    /// A module has no powers while it describes itself; the linker of that store has no host functions either.
+    fn enter(&mut self, call: &'static str) -> wasmtime::Result<Powers> {
+        self.call = Some(call);
+        self.powers.clone().ok_or_else(|| wasmtime::Error::msg(format!("{call} was called where no host call is allowed")))
+    }
+}
+
+/// The interface has types only.
+impl types::Host for StepState {}
+
+/// What a capability returns to a module.
+type Answer<T> = Result<T, types::Failure>;
+
+fn failure(code: &str, message: impl Into<String>) -> types::Failure {
+    types::Failure { code: code.into(), message: message.into(), retryable: false, details: None }
+}
+
+fn invalid(message: impl Into<String>) -> types::Failure {
+    failure("invalid", message)
+}
+
+impl From<kube_engine::Error> for types::Failure {
+    fn from(error: kube_engine::Error) -> Self {
+        let details = error.details().map(|details| details.to_string());
+        types::Failure { code: error.code().into(), message: crate::failure::chain(&error), retryable: error.retryable(), details }
+    }
+}

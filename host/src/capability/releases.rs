@@ -1,0 +1,234 @@
+//! Helm releases: which and when is the module's, what and how is the host's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bootstrap::ReleaseRef;
+use flux::handoff;
+use kube_engine::release::{self, Context, Progress, ReleaseError, ReleaseState};
+use kube_engine::{Apply, ObjectRef};
+use serde_json::{Value, json};
+use wasmtime::component::Resource as Handle;
+
+use super::charts::FetchedChart;
+use super::{Answer, Powers, failure, invalid};
+use crate::bindings::launchway::bootstrap::{releases, types};
+use crate::failure::Blame;
+use crate::module::StepState;
+use crate::release_source::OpenRelease;
+
+/// A release that a step may install.
+pub struct StepRelease {
+    open: Arc<OpenRelease>,
+}
+
+/// Who owns namespaces that are made for a release: the controller that will take them over.
+const NAMESPACE_MANAGER: &str = "kustomize-controller";
+
+impl releases::Host for StepState {}
+
+impl releases::HostRelease for StepState {
+    async fn from_flux(&mut self, namespace: String, name: String) -> wasmtime::Result<Answer<Handle<StepRelease>>> {
+        let powers = self.enter("releases.from-flux")?;
+        match from_flux(&powers, ReleaseRef { namespace, name }).await {
+            Ok(open) => Ok(Ok(self.table.push(StepRelease { open })?)),
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    async fn from_parts(
+        &mut self,
+        chart: Handle<FetchedChart>,
+        namespace: String,
+        name: String,
+        values: String,
+    ) -> wasmtime::Result<Answer<Handle<StepRelease>>> {
+        let powers = self.enter("releases.from-parts")?;
+        let chart = self.table.get(&chart)?;
+        let release = ReleaseRef { namespace, name };
+        if let Err(denied) = powers.gate.release(&release.to_string()) {
+            return Ok(Err(powers.refuse("releases.from-parts", denied)));
+        }
+        let values: Value = match serde_json::from_str(&values) {
+            Ok(values @ (Value::Object(_) | Value::Null)) => values,
+            Ok(_) => return Ok(Err(invalid(format!("release {release}: values must be an object")))),
+            Err(error) => return Ok(Err(invalid(format!("release {release}: values are not JSON: {error}")))),
+        };
+        let open = Arc::new(powers.releases.of_parts(&chart.fetched, &chart.reference, &release, values));
+        Ok(Ok(self.table.push(StepRelease { open })?))
+    }
+
+    async fn info(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.open.info().to_string())
+    }
+
+    async fn values(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.open.wanted.values.to_string())
+    }
+
+    async fn computed_values(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
+        let open = &self.table.get(&this)?.open;
+        Ok(open.computed_values().map(|values| values.to_string()).map_err(invalid))
+    }
+
+    async fn render(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
+        let (powers, open) = self.release("releases.render", &this)?;
+        Ok(powers.with(&open, async |context| Ok(release::render(context, &open.wanted).await?.manifest())).await)
+    }
+
+    async fn objects(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<Vec<types::ObjectRef>>> {
+        let (powers, open) = self.release("releases.objects", &this)?;
+        let objects = powers.with(&open, async |context| release::objects(context, &open.wanted).await).await;
+        Ok(objects.map(|objects| objects.into_iter().map(Into::into).collect()))
+    }
+
+    async fn crds(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
+        let (powers, open) = self.release("releases.crds", &this)?;
+        let crds = powers.with(&open, async |context| release::crds(context, &open.wanted).await).await;
+        Ok(crds.map(|crds| crds.iter().map(go_encoding::yaml::to_string).collect::<Vec<_>>().join("---\n")))
+    }
+
+    async fn status(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
+        let (powers, open) = self.release("releases.status", &this)?;
+        let state = powers.with(&open, async |context| release::state(context, &open.wanted).await).await;
+        Ok(state.map(|state| status(&state).to_string()))
+    }
+
+    async fn ensure(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
+        let (powers, open) = self.release("releases.ensure", &this)?;
+        Ok(ensure(&powers, &open).await)
+    }
+
+    async fn wait_ready(&mut self, this: Handle<StepRelease>, timeout_ms: Option<u64>) -> wasmtime::Result<Answer<()>> {
+        let (powers, open) = self.release("releases.wait-ready", &this)?;
+        let timeout = timeout_ms.map_or(Duration::MAX, Duration::from_millis).min(powers.time_left());
+        Ok(powers.with(&open, async |context| release::wait_ready(context, &open.wanted, timeout).await).await)
+    }
+
+    async fn handoff(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
+        let (powers, open) = self.release("releases.handoff", &this)?;
+        Ok(handoff(&powers, &open).await.map(|decision| decision.to_string()))
+    }
+
+    async fn drop(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl StepState {
+    fn release(&mut self, call: &'static str, this: &Handle<StepRelease>) -> wasmtime::Result<(Powers, Arc<OpenRelease>)> {
+        let powers = self.enter(call)?;
+        Ok((powers, self.table.get(this)?.open.clone()))
+    }
+}
+
+impl Powers {
+    /// Runs something of a release with everything it needs.
+    async fn with<T>(&self, open: &OpenRelease, run: impl AsyncFnOnce(&Context<'_>) -> Result<T, ReleaseError>) -> Answer<T> {
+        let progress = |progress: Progress<'_>| match progress {
+            Progress::Doing(text) => self.reporter.activity(&open.wanted.name, text),
+            Progress::Changed(change) => self.reporter.changed(change),
+            Progress::Waiting(pending) => self.reporter.waiting(pending),
+        };
+        let context = Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: open.seed, progress: &progress };
+        run(&context).await.map_err(|error| of_release(open, &error))
+    }
+}
+
+fn of_release(open: &OpenRelease, error: &ReleaseError) -> types::Failure {
+    let message = format!("release {}/{}: {}", open.wanted.namespace, open.wanted.name, crate::failure::chain(error));
+    types::Failure { code: error.code().into(), message, retryable: error.retryable(), details: None }
+}
+
+async fn from_flux(powers: &Powers, release: ReleaseRef) -> Answer<Arc<OpenRelease>> {
+    powers.gate.release(&release.to_string()).map_err(|denied| powers.refuse("releases.from-flux", denied))?;
+    powers.releases.open(&release).await.map_err(|error| {
+        let code = if error.blame == Blame::User { "invalid" } else { "unavailable" };
+        failure(code, error.message)
+    })
+}
+
+async fn ensure(powers: &Powers, open: &OpenRelease) -> Answer<String> {
+    namespace(powers, &open.wanted.namespace).await?;
+    if open.wanted.storage_namespace != open.wanted.namespace {
+        namespace(powers, &open.wanted.storage_namespace).await?;
+    }
+    // A release may wait as long as its step: the HelmRelease's own time-out is for the controller's every-day retries.
+    let mut wanted = open.wanted.clone();
+    wanted.timeout = powers.time_left();
+    let outcome = powers.with(open, async |context| release::ensure(context, &wanted).await).await?;
+    powers.reporter.ensured(&outcome, &open.chart_title());
+    let changes: Vec<Value> =
+        outcome.changes.iter().map(|change| json!({ "object": change.object.to_string(), "action": change.action.as_str() })).collect();
+    Ok(json!({ "action": outcome.action.as_str(), "revision": outcome.revision, "changes": changes }).to_string())
+}
+
+/// Makes a release's namespace where it is missing: as the repository has it, so that Flux finds it as it would have made it.
+async fn namespace(powers: &Powers, name: &str) -> Answer<()> {
+    let reference = ObjectRef { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: name.into() };
+    if powers.cluster.get(&reference).await?.is_some() {
+        return Ok(());
+    }
+    let options = Apply { manager: NAMESPACE_MANAGER, force: false, default_namespace: None, dry_run: false };
+    let change = powers.cluster.apply(&powers.releases.namespace(name), &options).await?;
+    powers.reporter.changed(&change);
+    Ok(())
+}
+
+fn status(state: &ReleaseState) -> Value {
+    match state {
+        ReleaseState::Absent => json!({ "state": "absent" }),
+        ReleaseState::InSync { revision } => json!({ "state": "in-sync", "revision": revision }),
+        ReleaseState::OutOfSync { revision, reason } => json!({ "state": "out-of-sync", "revision": revision, "reason": reason }),
+        ReleaseState::Pending { revision, status, since } => {
+            json!({ "state": "pending", "revision": revision, "reason": format!("{status} since {since}") })
+        }
+    }
+}
+
+/// What helm-controller would decide now: it looks at its HelmRelease's status, and at nothing that Helm itself looks at.
+async fn handoff(powers: &Powers, open: &OpenRelease) -> Answer<Value> {
+    let spec = open.spec.as_ref().ok_or_else(|| failure("unsupported", "only a release of the repository is handed to Flux"))?;
+    let reference = ObjectRef {
+        api_version: "helm.toolkit.fluxcd.io/v2".into(),
+        kind: "HelmRelease".into(),
+        namespace: Some(spec.namespace.clone()),
+        name: spec.name.clone(),
+    };
+    let helm_release = powers.cluster.get(&reference).await?;
+    let record = powers.with(open, async |context| release::stored(context, &open.wanted).await).await?;
+    let stored = record.as_ref().map(|record| {
+        let chart = record.chart.as_ref().and_then(|chart| chart.metadata.as_ref());
+        handoff::StoredRelease {
+            name: record.name.clone(),
+            namespace: record.namespace.clone(),
+            version: record.version,
+            status: record.info.as_ref().map(|info| info.status.clone()).unwrap_or_default(),
+            chart_name: chart.map(|chart| chart.name.clone()).unwrap_or_default(),
+            chart_version: chart.map(|chart| chart.version.clone()).unwrap_or_default(),
+            digest: None,
+        }
+    });
+    let config_digest = flux::config_digest(&open.wanted.values);
+    let wanted = handoff::Wanted {
+        chart_name: open.wanted.chart.metadata.name.clone(),
+        chart_version: open.wanted.chart.metadata.version.clone(),
+        config_digest: config_digest.clone(),
+        verifies_legacy_snapshots: false,
+    };
+    let decision = handoff::decide(helm_release.as_ref(), stored.as_ref(), &wanted);
+    let (decision, reason) = match decision {
+        handoff::Decision::Absent => ("install", String::new()),
+        handoff::Decision::InSync => ("in-sync", String::new()),
+        handoff::Decision::Upgrade { reason } => ("upgrade", reason),
+    };
+    Ok(json!({ "decision": decision, "reason": reason, "configDigest": config_digest }))
+}
+
+impl From<ObjectRef> for types::ObjectRef {
+    fn from(object: ObjectRef) -> Self {
+        let ObjectRef { api_version, kind, namespace, name } = object;
+        types::ObjectRef { api_version, kind, namespace, name }
+    }
+}

@@ -1,0 +1,56 @@
+//! Charts by reference, each fetched once a run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use charts::{Fetched, Reference, Source};
+use tokio::sync::Mutex;
+
+use crate::failure::chain;
+
+/// The charts of a run.
+pub struct ChartSource {
+    source: Source,
+    repository: PathBuf,
+    fetched: Mutex<BTreeMap<Reference, Arc<Fetched>>>,
+}
+
+impl ChartSource {
+    /// Returns charts from a source; paths in references are relative to `repository`.
+    pub fn new(source: Source, repository: PathBuf) -> Self {
+        ChartSource { source, repository, fetched: Mutex::default() }
+    }
+
+    /// Returns a chart. The message of a failure names the reference, what was tried and the way out.
+    pub async fn fetch(&self, reference: &Reference) -> Result<Arc<Fetched>, String> {
+        let mut fetched = self.fetched.lock().await;
+        if let Some(known) = fetched.get(reference) {
+            return Ok(known.clone());
+        }
+        let found = Arc::new(self.source.fetch(reference).await.map_err(|error| chain(&error))?);
+        fetched.insert(reference.clone(), found.clone());
+        Ok(found)
+    }
+
+    /// Returns the reference behind what a HelmRelease names.
+    pub fn of_release(&self, chart: &flux::ChartRef) -> Reference {
+        match chart.clone() {
+            flux::ChartRef::Oci { url, tag, semver, digest, insecure } => Reference::Oci { repository: url, tag, semver, digest, insecure },
+            flux::ChartRef::Repository { url, name, version } => Reference::Repository { url, name, version },
+            flux::ChartRef::Path { path } => Reference::Path(self.repository.join(path)),
+        }
+    }
+
+    /// Returns the reference behind what a module names.
+    pub fn of_text(&self, text: &str, version: Option<&str>) -> Result<Reference, String> {
+        match Reference::parse(text, version).map_err(|error| chain(&error))? {
+            Reference::Path(path) if path.is_absolute() => Err(format!("{text}: a chart's path is relative to the repository")),
+            Reference::Path(path) => {
+                let inside = crate::grant::join("", &path.to_string_lossy()).ok_or_else(|| format!("{text}: leads out of the repository"))?;
+                Ok(Reference::Path(self.repository.join(inside)))
+            }
+            reference => Ok(reference),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What can be typed. Understanding it is the commands' job.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Takes a Kubernetes cluster from "the API server answers" to "Flux manages everything".
+#[derive(Debug, Parser)]
+#[command(name = "launchway", version, disable_help_subcommand = true)]
+pub struct Options {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Boot(Boot),
+    Template(Box<Template>),
+    #[command(subcommand)]
+    Module(ModuleCommand),
+}
+
+/// Runs the steps of launchway.yaml against a cluster.
+///
+/// The manifest is looked for upwards from the working directory, also in bootstrap/. A run can be repeated: what is as it should be is
+/// not written to.
+#[derive(Debug, Args)]
+pub struct Boot {
+    /// The manifest, instead of the one that is found.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub charts: Charts,
+    #[command(flatten)]
+    pub modules: Modules,
+    /// Which Helm to render as; the newest if not given.
+    #[arg(long, value_name = "VERSION")]
+    pub helm_compat: Option<String>,
+    /// How to show what happens.
+    #[arg(long, value_enum, default_value_t = Output::Auto)]
+    pub output: Output,
+    /// The kubeconfig file, instead of $KUBECONFIG or the default one.
+    #[arg(long, value_name = "FILE", conflicts_with = "sandbox")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    #[arg(long, value_name = "NAME", conflicts_with = "sandbox")]
+    pub context: Option<String>,
+    /// Does not ask before writing to a live cluster.
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub sandbox: Sandbox,
+}
+
+/// The cluster in this process.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sandbox")]
+pub struct Sandbox {
+    /// Boots a cluster in this process: no API server, no nodes, nothing is left behind.
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Keeps the sandbox between runs.
+    #[arg(long, value_name = "FILE", requires = "sandbox")]
+    pub sandbox_state: Option<PathBuf>,
+    /// The range of service addresses in the sandbox.
+    #[arg(long, value_name = "CIDR", requires = "sandbox", default_value = "10.96.0.0/12")]
+    pub sandbox_service_cidr: String,
+    /// The Kubernetes version of the sandbox.
+    #[arg(long, value_name = "VERSION", requires = "sandbox", default_value = "v1.36.3")]
+    pub sandbox_kube_version: String,
+    /// The workloads of this step do nothing at run time: shows how the bootstrap fails then.
+    #[arg(long, value_name = "STEP", requires = "sandbox")]
+    pub without_effects: Vec<String>,
+}
+
+/// Where charts come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Charts")]
+pub struct Charts {
+    /// A folder whose archives NAME-VERSION.tgz stand in for any reference with that last path segment and version.
+    #[arg(long, value_name = "DIR")]
+    pub chart_dir: Vec<PathBuf>,
+    /// A registry or repository host that is asked without TLS.
+    #[arg(long, value_name = "HOST")]
+    pub plain_http: Vec<String>,
+}
+
+/// Where modules come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Modules")]
+pub struct Modules {
+    /// Uses a file for a stock module.
+    #[arg(long = "module", value_name = "NAME=FILE", value_parser = name_and_file)]
+    pub replaced: Vec<(String, PathBuf)>,
+}
+
+/// The ways to show a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A live tree on a terminal, plain lines otherwise.
+    Auto,
+    /// Plain lines.
+    Plain,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Renders a chart as `helm template` does.
+#[derive(Debug, Args)]
+pub struct Template {
+    /// The release name, and the chart: a folder, an archive, oci://…, or the last path segment of one in --chart-dir. With one argument,
+    /// the chart, and the name is release-name.
+    #[arg(value_names = ["NAME", "CHART"], num_args = 1..=2, required = true)]
+    pub name_and_chart: Vec<String>,
+    /// The namespace of the release.
+    #[arg(short, long, value_name = "NAME", default_value = "default")]
+    pub namespace: String,
+    /// A values file; - reads standard input. Later files win.
+    #[arg(short = 'f', long = "values", value_name = "FILE")]
+    pub values: Vec<String>,
+    /// Sets values: key1=val1,key2=val2.
+    #[arg(long, value_name = "VALUES")]
+    pub set: Vec<String>,
+    /// Sets values that stay strings.
+    #[arg(long, value_name = "VALUES")]
+    pub set_string: Vec<String>,
+    /// Sets values from JSON: key=json, or one JSON object.
+    #[arg(long, value_name = "VALUES")]
+    pub set_json: Vec<String>,
+    /// Sets one value literally, commas and all.
+    #[arg(long, value_name = "VALUE")]
+    pub set_literal: Vec<String>,
+    /// Sets values from files: key=path.
+    #[arg(long, value_name = "VALUES")]
+    pub set_file: Vec<String>,
+    /// The version or range of the chart.
+    #[arg(long, value_name = "RANGE")]
+    pub version: Option<String>,
+    /// The URL of an HTTP chart repository that holds CHART.
+    #[arg(long, value_name = "URL")]
+    pub repo: Option<String>,
+    /// Prints the CRDs of crds/ first.
+    #[arg(long)]
+    pub include_crds: bool,
+    /// Leaves CRDs out, which is the default.
+    #[arg(long, hide = true)]
+    pub skip_crds: bool,
+    /// Leaves hooks out.
+    #[arg(long)]
+    pub no_hooks: bool,
+    /// Leaves tests out.
+    #[arg(long)]
+    pub skip_tests: bool,
+    /// Prints only this template.
+    #[arg(short, long, value_name = "PATH")]
+    pub show_only: Vec<String>,
+    /// Renders an upgrade instead of an install.
+    #[arg(long)]
+    pub is_upgrade: bool,
+    /// The Kubernetes version to render for.
+    #[arg(long, value_name = "VERSION")]
+    pub kube_version: Option<String>,
+    /// API versions that the cluster has beside the usual ones.
+    #[arg(short, long, value_name = "VERSIONS", value_delimiter = ',')]
+    pub api_versions: Vec<String>,
+    /// Does not check values against the chart's schema.
+    #[arg(long)]
+    pub skip_schema_validation: bool,
+    /// Writes files into a folder instead of printing.
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// Puts the release name into the path under --output-dir.
+    #[arg(long, requires = "output_dir")]
+    pub release_name: bool,
+    /// Makes up a release name.
+    #[arg(short, long)]
+    pub generate_name: bool,
+    /// Which Helm to render as; the newest if not given.
+    #[arg(long, value_name = "VERSION")]
+    pub helm_compat: Option<String>,
+    #[command(flatten)]
+    pub charts: Charts,
+}
+
+/// Looks at step modules.
+#[derive(Debug, Subcommand)]
+pub enum ModuleCommand {
+    /// Lists the modules that come with the program.
+    List,
+    /// Prints what a module imports, requests and may be given, without running a step.
+    Inspect {
+        /// A stock module or a file.
+        module: String,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        modules: Modules,
+    },
+}
+
+fn name_and_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.into(), file.into())),
+        _ => Err("expected NAME=FILE".into()),
+    }
+}

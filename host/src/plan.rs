@@ -1,0 +1,164 @@
+//! Everything that can be known before the first write: modules loaded, parameters checked, grants compared, releases and charts at hand.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use boon::{Compiler, Schemas};
+use bootstrap::{Bootstrap, Grants, ModuleRef, Place, Problems, ReleaseRef, Step};
+use serde_json::{Value, json};
+
+use crate::failure::{Blame, Failure};
+use crate::grant::{self, Gate};
+use crate::module::{Limits, Module};
+use crate::module_source::ModuleSource;
+use crate::release_source::{OpenRelease, ReleaseSource};
+use crate::secret_source::SecretSource;
+
+/// A step that is ready to run.
+pub struct PlannedStep {
+    pub step: Step,
+    pub module: Arc<Module>,
+    pub gate: Arc<Gate>,
+    pub limits: Limits,
+    pub release: Option<Arc<OpenRelease>>,
+}
+
+impl PlannedStep {
+    /// Returns what the module is told.
+    pub fn params(&self) -> Value {
+        let release = self.step.release.as_ref().map(|release| json!({ "namespace": release.namespace, "name": release.name }));
+        let timeout = u64::try_from(self.step.timeout.as_millis()).unwrap_or(u64::MAX);
+        json!({ "step": self.step.name, "release": release, "timeoutMs": timeout, "with": self.step.with })
+    }
+}
+
+/// Where the parts of a plan come from.
+pub struct Sources<'a> {
+    pub modules: &'a mut ModuleSource,
+    pub releases: &'a ReleaseSource,
+    pub secrets: &'a SecretSource,
+    pub registry: &'a charts::Source,
+    /// The folder of the manifest.
+    pub folder: &'a Path,
+}
+
+/// Plans all steps. Everything wrong is reported at once, by its place in the manifest.
+pub async fn plan(file: &str, bootstrap: Bootstrap, sources: &mut Sources<'_>) -> Result<Vec<PlannedStep>, Failure> {
+    let mut problems = Problems::new(file);
+    let mut blame = None;
+    let mut planned = Vec::new();
+    for step in bootstrap.steps {
+        match plan_step(step, sources, &mut problems).await {
+            Ok(step) => planned.extend(step),
+            Err((place, failure)) => {
+                blame = blame.or(Some(failure.blame)).filter(|blame| *blame == failure.blame);
+                problems.add(place, failure.message, (!failure.hints.is_empty()).then(|| failure.hints.join("; ")));
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(planned);
+    }
+    Err(Failure::new(blame.unwrap_or(Blame::User), problems.to_string()))
+}
+
+type Faulty = (Place, Failure);
+
+async fn plan_step(step: Step, sources: &mut Sources<'_>, problems: &mut Problems) -> Result<Option<PlannedStep>, Faulty> {
+    let at_module = step.locate("/module");
+    let named = |place: Place| {
+        let name = step.name.clone();
+        move |failure: Failure| (place, Failure { message: format!("step {name}: {}", failure.message), ..failure })
+    };
+    let module = sources.modules.load(&step.module, sources.folder, sources.registry).await.map_err(named(at_module))?;
+    let before = problems.list().len();
+    check_parameters(&step, &module, problems);
+    if module.description.release && step.release.is_none() {
+        let message = format!("step {}: module {} needs a release", step.name, module.description.name);
+        problems.add(step.place, message, Some("add `release: NAMESPACE/NAME` of a HelmRelease".into()));
+    }
+    if problems.list().len() > before {
+        return Ok(None);
+    }
+    let release = match &step.release {
+        Some(name) => Some(sources.releases.open(name).await.map_err(named(step.locate("/release")))?),
+        None => None,
+    };
+    let folder = release.as_ref().map_or("", |release| release.folder());
+    let requested = module.description.capabilities.for_step(&step, folder);
+    for name in requested.releases.iter().filter_map(|name| name.parse::<ReleaseRef>().ok()) {
+        if Some(&name) != step.release.as_ref() {
+            sources.releases.open(&name).await.map_err(named(step.locate("/with")))?;
+        }
+    }
+    let granted = match step.module {
+        // A stock module comes with its grants; what the operator adds is added.
+        ModuleRef::Stock(_) => join(requested.clone(), &step.grants),
+        _ => step.grants.clone(),
+    };
+    let missing = grant::missing(&requested, &granted);
+    if !missing.is_empty() {
+        let message = format!("step {}: module {} requests what the manifest does not grant", step.name, module.description.name);
+        let failure = Failure::user(message).hint(format!("look at `launchway module inspect {}`, then add under `grants:` {}", step.module, missing.join(" and ")));
+        return Err((step.locate("/grants"), failure));
+    }
+    let secrets = sources.secrets.missing(&requested.secrets);
+    if !secrets.is_empty() {
+        return Err((step.place, Failure::user(format!("step {}: {}", step.name, secrets.join("; ")))));
+    }
+    let limits = Limits::of(&step.limits);
+    Ok(Some(PlannedStep { gate: Arc::new(Gate::new(requested, granted)), limits, release, module, step }))
+}
+
+fn join(mut one: Grants, other: &Grants) -> Grants {
+    one.kubernetes.extend(other.kubernetes.iter().cloned());
+    for (list, more) in [
+        (&mut one.files, &other.files),
+        (&mut one.charts, &other.charts),
+        (&mut one.releases, &other.releases),
+        (&mut one.secrets, &other.secrets),
+    ] {
+        list.extend(more.iter().cloned());
+    }
+    one
+}
+
+/// Checks `with:` against the module's JSON Schema, each fault at its place.
+fn check_parameters(step: &Step, module: &Module, problems: &mut Problems) {
+    let mut schemas = Schemas::new();
+    let mut compiler = Compiler::new();
+    let location = "module:///parameters.json";
+    let compiled = compiler.add_resource(location, module.description.parameters.clone()).map_err(|error| error.to_string());
+    let compiled = compiled.and_then(|()| compiler.compile(location, &mut schemas).map_err(|error| error.to_string()));
+    let index = match compiled {
+        Ok(index) => index,
+        Err(error) => {
+            let message = format!("step {}: module {} has a faulty schema of its parameters: {error}", step.name, module.title());
+            problems.add(step.locate("/module"), message, Some("tell the author of the module".into()));
+            return;
+        }
+    };
+    let with = if step.with.is_null() { json!({}) } else { step.with.clone() };
+    let Err(error) = schemas.validate(&with, index) else { return };
+    let mut leaves = Vec::new();
+    collect(&error, &mut leaves);
+    for (pointer, message) in leaves {
+        let place = step.locate(&format!("/with{pointer}"));
+        let path = format!("with{}", pointer.replace('/', "."));
+        let known: Vec<&String> = module.description.parameters["properties"].as_object().map(|map| map.keys().collect()).unwrap_or_default();
+        let hint = match known.as_slice() {
+            [] => "the module takes no parameters".to_owned(),
+            known => format!("parameters of {} are {}", module.description.name, known.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ")),
+        };
+        problems.add(place, format!("step {}: {path}: {message}", step.name), Some(hint));
+    }
+}
+
+fn collect(error: &boon::ValidationError<'_, '_>, leaves: &mut Vec<(String, String)>) {
+    if error.causes.is_empty() {
+        leaves.push((error.instance_location.to_string(), error.kind.to_string()));
+    }
+    for cause in &error.causes {
+        collect(cause, leaves);
+    }
+}

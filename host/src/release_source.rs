@@ -1,0 +1,159 @@
+//! Releases by name: what the repository says of them, with the chart at hand.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bootstrap::ReleaseRef;
+use charts::Fetched;
+use flux::{ReleaseSpec, Tree};
+use helm::HelmCompat;
+use kube_engine::release::{CrdPolicy, Wanted};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+use crate::chart_source::ChartSource;
+use crate::failure::{Failure, chain};
+use crate::repository::Repository;
+
+/// The releases of the repository.
+pub struct ReleaseSource {
+    repository: Arc<Repository>,
+    flux_path: Option<String>,
+    charts: Arc<ChartSource>,
+    compat: HelmCompat,
+    seed: [u8; 32],
+    tree: OnceLock<Result<Tree, String>>,
+    opened: Mutex<BTreeMap<ReleaseRef, Arc<OpenRelease>>>,
+}
+
+/// A release with its chart.
+pub struct OpenRelease {
+    pub wanted: Wanted,
+    /// None for a release that a module put together itself.
+    pub spec: Option<ReleaseSpec>,
+    pub chart_reference: String,
+    pub chart_digest: Option<String>,
+    /// Where all randomness of its templates comes from.
+    pub seed: [u8; 32],
+}
+
+impl ReleaseSource {
+    /// Returns the releases of a repository; the Flux tree is read when the first one is asked for.
+    pub fn new(repository: Arc<Repository>, flux_path: Option<String>, charts: Arc<ChartSource>, compat: HelmCompat, seed: [u8; 32]) -> Self {
+        ReleaseSource { repository, flux_path, charts, compat, seed, tree: OnceLock::new(), opened: Mutex::default() }
+    }
+
+    /// Returns what Flux makes of the repository.
+    pub fn tree(&self) -> Result<&Tree, Failure> {
+        let read = || flux::read(&*self.repository, self.flux_path.as_deref()).map_err(|error| chain(&error));
+        self.tree.get_or_init(read).as_ref().map_err(|message| Failure::user(message.clone()))
+    }
+
+    /// Returns a release of the repository with its chart.
+    pub async fn open(&self, release: &ReleaseRef) -> Result<Arc<OpenRelease>, Failure> {
+        let mut opened = self.opened.lock().await;
+        if let Some(known) = opened.get(release) {
+            return Ok(known.clone());
+        }
+        let spec = self.tree()?.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?;
+        if let Some(unknown) = spec.unknown.first() {
+            let message = format!("{}:{}: HelmRelease {release}: {unknown}", spec.file, spec.line);
+            return Err(Failure::user(message).hint("values that only the cluster knows cannot be installed before Flux has them"));
+        }
+        let reference = self.charts.of_release(&spec.chart);
+        let place = format!("{}:{}: HelmRelease {release}", spec.file, spec.line);
+        let fetched = self.charts.fetch(&reference).await.map_err(|message| Failure::user(format!("{place}: {message}")))?;
+        let wanted = Wanted {
+            name: spec.release_name.clone(),
+            namespace: spec.release_namespace.clone(),
+            storage_namespace: spec.storage_namespace.clone(),
+            chart: Arc::new(fetched.chart.clone()),
+            values: spec.values.clone(),
+            compat: self.compat.clone(),
+            crds: policy(spec.crds_install),
+            crds_upgrade: policy(spec.crds_upgrade),
+            disable_hooks: spec.disable_hooks,
+            skip_schema_validation: spec.skip_schema_validation,
+            max_history: spec.max_history,
+            timeout: spec.timeout.unwrap_or(Duration::from_secs(300)),
+        };
+        let open = Arc::new(self.opened_as(wanted, Some(spec), reference.to_string(), fetched.digest.clone()));
+        opened.insert(release.clone(), open.clone());
+        Ok(open)
+    }
+
+    /// Returns a release that is in no repository.
+    pub fn of_parts(&self, fetched: &Fetched, reference: &str, release: &ReleaseRef, values: Value) -> OpenRelease {
+        let wanted = Wanted {
+            name: release.name.clone(),
+            namespace: release.namespace.clone(),
+            storage_namespace: release.namespace.clone(),
+            chart: Arc::new(fetched.chart.clone()),
+            values,
+            compat: self.compat.clone(),
+            crds: CrdPolicy::Create,
+            crds_upgrade: CrdPolicy::Create,
+            disable_hooks: false,
+            skip_schema_validation: false,
+            max_history: 5,
+            timeout: Duration::from_secs(300),
+        };
+        self.opened_as(wanted, None, reference.into(), fetched.digest.clone())
+    }
+
+    /// Returns the namespace as the repository has it, or a plain one.
+    pub fn namespace(&self, name: &str) -> Value {
+        let of_tree = self.tree.get().and_then(|tree| tree.as_ref().ok()?.namespace(name));
+        of_tree.unwrap_or_else(|| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
+    }
+
+    fn opened_as(&self, wanted: Wanted, spec: Option<ReleaseSpec>, chart_reference: String, chart_digest: Option<String>) -> OpenRelease {
+        // Two releases of one chart must not get the same passwords.
+        let seed = Sha256::new().chain_update(self.seed).chain_update(&wanted.namespace).chain_update([0]).chain_update(&wanted.name).finalize();
+        OpenRelease { wanted, spec, chart_reference, chart_digest, seed: seed.into() }
+    }
+}
+
+impl OpenRelease {
+    /// Returns `name version` of the chart.
+    pub fn chart_title(&self) -> String {
+        format!("{} {}", self.wanted.chart.metadata.name, self.wanted.chart.metadata.version)
+    }
+
+    /// Returns the folder of the HelmRelease's file.
+    pub fn folder(&self) -> &str {
+        self.spec.as_ref().map_or("", |spec| &spec.folder)
+    }
+
+    /// Returns the values as templates see them, the chart's defaults included.
+    pub fn computed_values(&self) -> Result<Value, String> {
+        let values = match helm::values::as_floats(self.wanted.values.clone()) {
+            Value::Object(map) => map,
+            _ => serde_json::Map::new(),
+        };
+        let mut chart = (*self.wanted.chart).clone();
+        helm::values::process_dependencies(&mut chart, &values, &self.wanted.compat).map_err(|error| error.to_string())?;
+        helm::values::coalesce_values(&chart, &values, &self.wanted.compat).map(Value::Object).map_err(|error| error.to_string())
+    }
+
+    /// Returns what a module may know of it.
+    pub fn info(&self) -> Value {
+        let wanted = &self.wanted;
+        let spec = self.spec.as_ref();
+        json!({
+            "name": wanted.name, "namespace": wanted.namespace, "chart": wanted.chart.metadata.name, "version": wanted.chart.metadata.version,
+            "reference": self.chart_reference, "digest": self.chart_digest,
+            "file": spec.map(|spec| &spec.file), "line": spec.map(|spec| spec.line), "folder": spec.map(|spec| &spec.folder),
+        })
+    }
+}
+
+fn policy(policy: flux::CrdPolicy) -> CrdPolicy {
+    match policy {
+        flux::CrdPolicy::Skip => CrdPolicy::Skip,
+        flux::CrdPolicy::Create => CrdPolicy::Create,
+        flux::CrdPolicy::CreateReplace => CrdPolicy::CreateReplace,
+    }
+}

@@ -1,0 +1,84 @@
+//! The GitOps repository, opened once. Nothing outside it can be reached through it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use kustomize::{Entry, Files};
+
+use crate::failure::Failure;
+
+/// The repository as a capability: links that lead out of it are refused.
+pub struct Repository {
+    root: Dir,
+    path: PathBuf,
+}
+
+/// The largest file that is read.
+const MAX_FILE: u64 = 32 << 20;
+
+impl Repository {
+    /// Opens a repository.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let root = Dir::open_ambient_dir(path, ambient_authority())
+            .map_err(|error| Failure::user(format!("repository {}: {error}", path.display())).hint("set `spec.repository` to the folder of the GitOps repository"))?;
+        Ok(Repository { root, path: path.to_owned() })
+    }
+
+    /// Returns where the repository is, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the git work tree that holds a folder, or the folder itself if there is none.
+    pub fn around(folder: &Path) -> PathBuf {
+        folder.ancestors().find(|candidate| candidate.join(".git").exists()).unwrap_or(folder).to_owned()
+    }
+
+    /// Returns a file with its size limited; none if there is no such file.
+    pub fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        let found = match self.root.metadata(path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        if found.is_dir() {
+            return Ok(None);
+        }
+        if found.len() > MAX_FILE {
+            return Err(format!("is larger than {} MiB", MAX_FILE >> 20));
+        }
+        self.root.read(path).map(Some).map_err(|error| error.to_string())
+    }
+
+    /// Returns the size of a file.
+    pub fn size(&self, path: &str) -> u64 {
+        self.root.metadata(path).map(|found| found.len()).unwrap_or(0)
+    }
+}
+
+impl Files for Repository {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        self.bytes(path)
+    }
+
+    fn list(&self, folder: &str) -> Result<Option<Vec<Entry>>, String> {
+        let folder = if folder.is_empty() { "." } else { folder };
+        let found = match self.root.read_dir(folder) {
+            Ok(found) => found,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        let mut entries = Vec::new();
+        for entry in found {
+            let entry = entry.map_err(|error| error.to_string())?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let path = format!("{folder}/{name}");
+            let directory = self.root.metadata(&path).is_ok_and(|found| found.is_dir());
+            entries.push(Entry { name, directory });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Some(entries))
+    }
+}

@@ -1,0 +1,192 @@
+//! `launchway template`: what `helm template` prints, with its options (`helm/helm` `pkg/cmd/template.go`).
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use charts::Reference;
+use helm::values;
+use helm::{Capabilities, HelmCompat, KubeVersion, RenderRequest, TemplateOutput};
+use serde_json::{Map, Value};
+
+use crate::Surroundings;
+use crate::boot::registry;
+use crate::failure::{Failure, chain};
+use crate::options;
+
+/// Renders a chart and prints it.
+pub async fn template(options: options::Template, around: &Surroundings) -> Result<(), Failure> {
+    let (name, chart) = names(&options)?;
+    let reference = reference(&options, &chart, around)?;
+    let fetched = registry(&options.charts, around).fetch(&reference).await.map_err(|error| Failure::user(chain(&error)))?;
+    let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
+    let mut request = RenderRequest::new(name.as_str(), options.namespace.as_str());
+    request.values = user_values(&options, around)?;
+    request.capabilities = capabilities(&options, &compat)?;
+    request.is_upgrade = options.is_upgrade;
+    request.skip_schema_validation = options.skip_schema_validation;
+    request.compat = compat;
+    request.environment = Some(environment()?);
+    let rendered = helm::render(&fetched.chart, &request).map_err(|error| Failure::user(error.to_string()))?;
+    let output = TemplateOutput {
+        include_crds: options.include_crds && !options.skip_crds,
+        no_hooks: options.no_hooks,
+        skip_tests: options.skip_tests,
+        show_only: options.show_only.clone(),
+    };
+    if let Some(folder) = &options.output_dir {
+        let folder = around.folder.join(folder);
+        let folder = if options.release_name { folder.join(&name) } else { folder };
+        return write_files(&folder, &rendered, &output);
+    }
+    let text = rendered.template_output(&output).map_err(|error| Failure::user(error.to_string()))?;
+    let printed = io::stdout().write_all(text.as_bytes());
+    match printed {
+        // The reader of a pipe may have enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::user(format!("the output cannot be written: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+fn names(options: &options::Template) -> Result<(String, String), Failure> {
+    match options.name_and_chart.as_slice() {
+        [chart] if options.generate_name => Ok((format!("{}-{}", chart_name(chart), jiff::Timestamp::now().as_second()), chart.clone())),
+        [chart] => Ok(("release-name".into(), chart.clone())),
+        [_, _] if options.generate_name => Err(Failure::user("cannot set --generate-name and also specify a name")),
+        [name, chart] if valid_name(name) => Ok((name.clone(), chart.clone())),
+        [name, _] => Err(Failure::user(format!(
+            "invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53: {name}"
+        ))),
+        _ => Err(Failure::user("expected NAME and CHART")),
+    }
+}
+
+fn valid_name(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let part = |part: &str| part.starts_with(word) && part.ends_with(word) && part.chars().all(|c| word(c) || c == '-');
+    name.len() <= 53 && name.split('.').all(part)
+}
+
+fn chart_name(chart: &str) -> &str {
+    chart.rsplit('/').next().unwrap_or(chart).trim_end_matches(".tgz")
+}
+
+/// Finds out what CHART means: a reference, something on disk, or an archive of --chart-dir by its name.
+fn reference(options: &options::Template, chart: &str, around: &Surroundings) -> Result<Reference, Failure> {
+    if let Some(url) = &options.repo {
+        let version = options.version.clone().unwrap_or_else(|| "*".into());
+        return Ok(Reference::Repository { url: url.clone(), name: chart.into(), version });
+    }
+    let path = around.folder.join(chart);
+    if path.exists() {
+        return Ok(Reference::Path(path));
+    }
+    if chart.contains("://") {
+        return Reference::parse(chart, options.version.as_deref()).map_err(|error| Failure::user(chain(&error)));
+    }
+    for folder in &options.charts.chart_dir {
+        for name in [format!("{chart}.tgz"), chart.to_owned()] {
+            let path = around.folder.join(folder).join(name);
+            if path.is_file() {
+                return Ok(Reference::Path(path));
+            }
+        }
+    }
+    if !options.charts.chart_dir.is_empty() && !chart.contains('/') {
+        // Only the folders can know it: the registry in the reference is never asked for a name without a host.
+        let version = options.version.clone().unwrap_or_else(|| "*".into());
+        return Ok(Reference::Repository { url: "chart-dir:".into(), name: chart.into(), version });
+    }
+    Err(Failure::user(format!("path \"{chart}\" not found")).hint("give a folder, an archive, oci://…, or a chart name with --repo or --chart-dir"))
+}
+
+/// Merges what the user gives, in Helm's order: files, --set-json, --set, --set-string, --set-file, --set-literal
+/// (`pkg/cli/values/options.go`).
+fn user_values(options: &options::Template, around: &Surroundings) -> Result<Map<String, Value>, Failure> {
+    let mut merged = Map::new();
+    for file in &options.values {
+        let text = read(file, around)?;
+        let found = values::from_yaml(&text).map_err(|error| Failure::user(format!("failed to parse {file}: {error}")))?;
+        values::merge_maps(&mut merged, found);
+    }
+    for text in &options.set_json {
+        if text.trim_start().starts_with('{') {
+            let found: Value = serde_json::from_str(text).map_err(|error| Failure::user(format!("failed parsing --set-json data JSON: {text}: {error}")))?;
+            if let Value::Object(found) = values::as_floats(found) {
+                values::merge_maps(&mut merged, found);
+            }
+        } else {
+            values::set_json(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set-json data {text}: {error}")))?;
+        }
+    }
+    for text in &options.set {
+        values::set(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set data: {error}")))?;
+    }
+    for text in &options.set_string {
+        values::set_string(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set-string data: {error}")))?;
+    }
+    for text in &options.set_file {
+        let (key, file) = text.split_once('=').ok_or_else(|| Failure::user(format!("failed parsing --set-file data: {text}: expected KEY=FILE")))?;
+        values::set_literal(&mut merged, &format!("{key}={}", read(file, around)?))
+            .map_err(|error| Failure::user(format!("failed parsing --set-file data: {error}")))?;
+    }
+    for text in &options.set_literal {
+        values::set_literal(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set-literal data: {error}")))?;
+    }
+    Ok(merged)
+}
+
+fn read(file: &str, around: &Surroundings) -> Result<String, Failure> {
+    if file == "-" {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map_err(|error| Failure::user(format!("standard input: {error}")))?;
+        return Ok(text);
+    }
+    let path = around.folder.join(file);
+    let bytes = std::fs::read(&path).map_err(|error| Failure::user(format!("{file}: {error}")))?;
+    String::from_utf8(bytes).map_err(|_| Failure::user(format!("{file}: is not UTF-8 text")))
+}
+
+fn capabilities(options: &options::Template, compat: &HelmCompat) -> Result<Capabilities, Failure> {
+    let mut capabilities = Capabilities::offline(compat);
+    if let Some(version) = &options.kube_version {
+        let parsed = KubeVersion::parse(version, compat).ok_or_else(|| Failure::user(format!("invalid kube version '{version}': invalid semantic version")))?;
+        capabilities = capabilities.with_kube_version(parsed);
+    }
+    Ok(capabilities.with_api_versions(options.api_versions.iter().cloned()))
+}
+
+fn environment() -> Result<sprig::Environment, Failure> {
+    let now = jiff::Timestamp::now();
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| Failure::bug(format!("the system has no randomness: {error}")))?;
+    let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+    Ok(sprig::Environment { seconds: now.as_second(), nanoseconds, entropy: sprig::Entropy::from_seed(seed) })
+}
+
+/// Writes one file for each template, as `helm template --output-dir` does.
+fn write_files(folder: &Path, rendered: &helm::Rendered, output: &TemplateOutput) -> Result<(), Failure> {
+    let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    let mut add = |path, text: &str| {
+        let file: &mut String = files.entry(path).or_default();
+        file.push_str(&format!("---\n# Source: {path}\n{text}\n"));
+    };
+    if output.include_crds {
+        for crd in &rendered.crds {
+            add(&crd.path, &String::from_utf8_lossy(&crd.data));
+        }
+    }
+    rendered.documents.iter().for_each(|document| add(&document.path, &document.text));
+    if !output.no_hooks {
+        let hooks = rendered.hooks.iter().filter(|hook| !(output.skip_tests && hook.is_test()));
+        hooks.for_each(|hook| add(&hook.document.path, &hook.document.text));
+    }
+    for (path, text) in files {
+        let file = folder.join(path);
+        let parent = file.parent().unwrap_or(folder);
+        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&file, text));
+        written.map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
+        println!("wrote {}", file.display());
+    }
+    Ok(())
+}
