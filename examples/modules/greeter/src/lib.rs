@@ -35,7 +35,7 @@ impl Step for Greeter {
     }
 
     /// Stops before anything is installed if the greeting is not one of the file's.
-    fn pre_install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn pre_install(host: &impl Host, params: &Params) -> Result<Value> {
         let with: With = params.with()?;
         let name = params.release()?;
         let folder = host.release_info(name)?.folder.unwrap_or_default();
@@ -50,12 +50,12 @@ impl Step for Greeter {
         Ok(json!({ "greeting": greeting }))
     }
 
-    fn install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn install(host: &impl Host, params: &Params) -> Result<Value> {
         release::install(host, params)
     }
 
     /// Reads back what the cluster has, and writes the report beside it.
-    fn post_install(host: &dyn Host, params: &Params) -> Result<Value> {
+    fn post_install(host: &impl Host, params: &Params) -> Result<Value> {
         let with: With = params.with()?;
         let name = params.release()?;
         let config = ObjectRef::namespaced("v1", "ConfigMap", &name.namespace, &name.name);
@@ -77,7 +77,7 @@ impl Step for Greeter {
 }
 
 /// Asks for something that was neither requested nor granted. The refusal is a value like any other: the step goes on.
-fn look_around(host: &dyn Host, namespace: &str) -> Result<()> {
+fn look_around(host: &impl Host, namespace: &str) -> Result<()> {
     let secrets = Selection { api_version: "v1".into(), kind: "Secret".into(), namespace: Some(namespace.into()), ..Selection::default() };
     match host.list(&secrets) {
         Err(failure) if failure.is("denied") => host.log(Level::Warn, &format!("no secrets for me: {}", failure.message)),
