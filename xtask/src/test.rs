@@ -1,0 +1,74 @@
+//! Everything that is tested.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::demo;
+use crate::modules;
+use crate::place::Place;
+use crate::real;
+
+/// The crates that know no clock, no file system and no network: they also build for WebAssembly.
+const PURE: &[&str] = &["go-encoding", "go-template", "sprig", "helm", "kustomize", "flux", "bootstrap"];
+
+/// The real components that tests run against.
+const REAL: &[&str] = &["registry"];
+
+/// Runs everything.
+pub fn test(place: &Place) -> Result<()> {
+    step("format");
+    place.run(place.cargo(&["fmt", "--all", "--check"]), "format: run `cargo fmt --all`")?;
+    step("modules");
+    let stock = modules::build(place)?;
+    let greeter = demo::example_module(place)?;
+    let folder = place.root.join("examples/modules/greeter");
+    let mut own = place.cargo(&["test", "--quiet"]);
+    own.current_dir(&folder);
+    place.run(own, "test the example module")?;
+    step("pure crates for WebAssembly");
+    let mut wasm = place.cargo(&["check", "--quiet", "--target", "wasm32-unknown-unknown"]);
+    for name in PURE {
+        wasm.args(["--package", name]);
+    }
+    place.run(wasm, "build the pure crates for wasm32-unknown-unknown")?;
+    step("lints");
+    let mut clippy = place.cargo(&["clippy", "--quiet", "--workspace", "--all-targets"]);
+    clippy.env("LAUNCHWAY_MODULES", &stock).args(["--", "-D", "warnings"]);
+    place.run(clippy, "lint")?;
+    step("real components");
+    let real = real(place)?;
+    step("tests");
+    let mut build = place.cargo(&["build", "--quiet", "--package", "launchway"]);
+    build.env("LAUNCHWAY_MODULES", &stock);
+    place.run(build, "compile launchway")?;
+    let mut tests = place.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    tests.env("LAUNCHWAY_MODULES", &stock).env("LAUNCHWAY_BINARY", place.target().join("debug/launchway")).env("LAUNCHWAY_GREETER", greeter);
+    if let Some(real) = real {
+        tests.env("LAUNCHWAY_REAL", real);
+    }
+    place.run(tests, "pass all tests")?;
+    println!("\nall tests passed; those that could not run are listed above as ignored, each with the reason");
+    Ok(())
+}
+
+/// Builds the real components into one folder. None: they cannot be built here.
+pub fn real(place: &Place) -> Result<Option<PathBuf>> {
+    let folder = place.cache.join("real/bin");
+    std::fs::create_dir_all(&folder)?;
+    for name in REAL {
+        let Some(binary) = real::build(name, &place.cache)? else {
+            if std::env::var_os("LAUNCHWAY_CI").is_some() {
+                bail!("Go is missing: the tests against real components cannot run");
+            }
+            eprintln!("skipped: Go is not here, tests against a real {name} do not run");
+            return Ok(None);
+        };
+        std::fs::copy(binary, folder.join(name))?;
+    }
+    Ok(Some(folder))
+}
+
+fn step(name: &str) {
+    println!("== {name}");
+}
