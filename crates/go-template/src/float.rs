@@ -57,7 +57,19 @@ fn split(text: &str) -> Digits {
 }
 
 fn shortest(value: f64, bits: u32) -> Digits {
-    if bits == 32 { split(&format!("{:e}", value as f32)) } else { split(&format!("{value:e}")) }
+    if bits == 32 {
+        return split(&format!("{:e}", value as f32));
+    }
+    let text = format!("{value:e}");
+    // Of two equally short texts Go takes the one with the even last digit, the standard library the upper one.
+    let places = text.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    if places >= 15 {
+        let even = format!("{value:.*e}", places - 1);
+        if even.parse() == Ok(value) {
+            return split(&even);
+        }
+    }
+    split(&text)
 }
 
 fn rounded(value: f64, significant: usize) -> Digits {
@@ -193,6 +205,7 @@ mod tests {
     fn layouts_follow_go() {
         let cases: &[(f64, u8, i32, &str)] = &[
             (1e6, b'g', -1, "1e+06"),
+            (803_780_319_887_624.25, b'g', -1, "8.037803198876242e+14"),
             (999_999.0, b'g', -1, "999999"),
             (123_456.7, b'g', -1, "123456.7"),
             (1_048_576.0, b'g', -1, "1.048576e+06"),

@@ -79,7 +79,9 @@ impl TemplateSet {
     /// A definition replaces an earlier one of the same name, unless it is empty.
     pub fn parse(&mut self, name: &str, text: impl AsRef<[u8]>) -> Result<(), ParseError> {
         for tree in crate::parse::parse(name, text.as_ref(), &self.functions)? {
-            let replaces = !tree.is_empty() || self.tree(&tree.name).is_none();
+            // What an overlay is parsed for is its own, even if it is empty: Go executes the template it has just parsed.
+            let own = self.base.is_some() && *tree.name == *name.as_bytes() && !self.trees.contains_key(name.as_bytes());
+            let replaces = own || !tree.is_empty() || self.tree(&tree.name).is_none();
             if replaces {
                 self.trees.insert(tree.name.to_vec(), tree);
             }
