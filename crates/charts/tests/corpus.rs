@@ -1,23 +1,12 @@
 //! Real archives in a directory, each found by its chart's name and version, by a range, and nothing else found in its place.
 
-use std::path::{Path, PathBuf};
 
 use charts::{Options, Reference, Source};
 
-fn shared() -> Option<PathBuf> {
-    let root = std::env::var_os("LAUNCHWAY_SHARED").map(PathBuf::from);
-    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
-    let found = root.join("charts").is_dir();
-    if !found {
-        assert!(std::env::var_os("LAUNCHWAY_CI").is_none(), "../shared is not here");
-        println!("skipped: ../shared is not here");
-    }
-    found.then(|| root.join("charts"))
-}
-
 #[tokio::test]
+#[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 async fn every_archive_is_found() {
-    let Some(directory) = shared() else { return };
+    let directory = shared_data::folder("charts");
     let source = Source::new(Options { directories: vec![directory.clone()], ..Options::default() });
     let mut count = 0;
     for entry in std::fs::read_dir(&directory).unwrap() {

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,17 +18,6 @@ use sha2::{Digest, Sha256};
 
 /// User `me` with the password `hush`, by bcrypt.
 const HTPASSWD: &str = "me:$2a$04$KHuuBmALAB/sYUPk6cCoVO188TtIkVdNEtARxaX5y.8zDJhBFtYXa\n";
-
-/// Returns the program, or nothing after having said so.
-fn program() -> Option<PathBuf> {
-    let path = std::env::var_os("LAUNCHWAY_REAL").map(|folder| PathBuf::from(folder).join("registry"));
-    let found = path.filter(|path| path.is_file());
-    if found.is_none() {
-        assert!(std::env::var_os("LAUNCHWAY_CI").is_none(), "LAUNCHWAY_REAL names no folder with a registry");
-        println!("skipped: LAUNCHWAY_REAL names no folder with a registry");
-    }
-    found
-}
 
 /// A registry that ends with the test.
 struct Registry {
@@ -178,8 +167,9 @@ fn chart(name: &str, version: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
+#[cfg_attr(not(has_real), ignore = "skipped: the registry is not built, `cargo xtask real` does it")]
 async fn pulls_by_tag_range_and_digest() {
-    let Some(program) = program() else { return };
+    let program = shared_data::real("registry");
     let registry = Registry::start(&program, None);
     let first = registry.push_chart("1.2.0").await;
     let second = registry.push_chart("1.10.0+build.1").await;
@@ -204,8 +194,9 @@ async fn pulls_by_tag_range_and_digest() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(has_real), ignore = "skipped: the registry is not built, `cargo xtask real` does it")]
 async fn reads_many_tags_and_an_index() {
-    let Some(program) = program() else { return };
+    let program = shared_data::real("registry");
     let registry = Registry::start(&program, None);
     let pushed = registry.push_chart("1.0.0").await;
     let manifest = registry.client.get(format!("http://{}/v2/charts/app/manifests/1.0.0", registry.host));
@@ -226,8 +217,9 @@ async fn reads_many_tags_and_an_index() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(has_real), ignore = "skipped: the registry is not built, `cargo xtask real` does it")]
 async fn refuses_changed_content() {
-    let Some(program) = program() else { return };
+    let program = shared_data::real("registry");
     let registry = Registry::start(&program, None);
     let pushed = registry.push_chart("1.0.0").await;
     let cache = tempfile::tempdir().unwrap();
@@ -240,8 +232,9 @@ async fn refuses_changed_content() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(has_real), ignore = "skipped: the registry is not built, `cargo xtask real` does it")]
 async fn gives_the_password_of_the_docker_configuration() {
-    let Some(program) = program() else { return };
+    let program = shared_data::real("registry");
     let registry = Registry::start(&program, Some(("me", "hush")));
     registry.push_chart("1.0.0").await;
     let folder = tempfile::tempdir().unwrap();
@@ -261,8 +254,9 @@ async fn gives_the_password_of_the_docker_configuration() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(has_real), ignore = "skipped: the registry is not built, `cargo xtask real` does it")]
 async fn plain_http_is_never_guessed() {
-    let Some(program) = program() else { return };
+    let program = shared_data::real("registry");
     let registry = Registry::start(&program, None);
     let error = Source::new(Options::default()).fetch(&registry.reference(":1.0.0", None)).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)) && error.to_string().contains("--plain-http"), "{error}");

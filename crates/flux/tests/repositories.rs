@@ -4,23 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flux::handoff::{self, Decision, StoredRelease, Wanted};
 use flux::{ChartRef, CrdPolicy, Tree};
 use kustomize::{Entry, Files, MemoryFiles};
 use serde_json::Value;
-
-fn shared() -> Option<PathBuf> {
-    let given = std::env::var_os("LAUNCHWAY_SHARED").map(PathBuf::from);
-    let found =
-        given.or_else(|| Some(Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3)?.join("shared"))).filter(|path| path.is_dir());
-    if found.is_none() {
-        assert!(std::env::var_os("LAUNCHWAY_CI").is_none(), "../shared is not here");
-        println!("skipped: ../shared is not here");
-    }
-    found
-}
 
 fn load(folder: &Path) -> MemoryFiles {
     let mut files = BTreeMap::new();
@@ -127,23 +116,26 @@ const BUROA: &[(&str, &str)] = &[
 ];
 
 #[test]
+#[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 fn all_releases_are_found_with_what_flux_installs() {
-    let Some(shared) = shared() else { return };
+    let shared = shared_data::folder(".");
     check_releases(&shared, "onedr0p-home-ops", ONEDR0P);
     check_releases(&shared, "buroa-k8s-gitops", BUROA);
 }
 
 #[test]
+#[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 fn absent_resources_are_those_left_out_of_the_copies() {
-    let Some(shared) = shared() else { return };
+    let shared = shared_data::folder(".");
     let onedr0p = [("external-secrets", 1), ("flux-system", 1), ("kube-system", 8), ("network", 5), ("o11y", 8)];
     check_absent(&shared, "onedr0p-home-ops", &onedr0p);
     check_absent(&shared, "buroa-k8s-gitops", &[("kube-system", 7), ("networking", 5), ("observability", 10)]);
 }
 
 #[test]
+#[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 fn injected_patches_and_namespaces() {
-    let Some(shared) = shared() else { return };
+    let shared = shared_data::folder(".");
     let (_, tree) = tree(&shared, "onedr0p-home-ops");
     let (release, file, line) = tree.object("helm.toolkit.fluxcd.io/v2", "HelmRelease", Some("kube-system"), "cilium").unwrap();
     assert_eq!((file, line), ("kubernetes/apps/kube-system/cilium/app/helmrelease.yaml", 3));
@@ -165,8 +157,9 @@ fn gunzip(path: &Path) -> Value {
 }
 
 #[test]
+#[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 fn what_helm_controller_recorded_is_in_sync() {
-    let Some(shared) = shared() else { return };
+    let shared = shared_data::folder(".");
     let mut seen = 0;
     for generation in ["hc-1.4.5", "hc-1.5.0", "hc-1.6.3"] {
         for entry in std::fs::read_dir(shared.join("captured").join(generation)).unwrap().map(Result::unwrap) {

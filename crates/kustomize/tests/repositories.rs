@@ -4,21 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kustomize::MemoryFiles;
 use sha2::{Digest, Sha256};
-
-fn shared() -> Option<PathBuf> {
-    let given = std::env::var_os("LAUNCHWAY_SHARED").map(PathBuf::from);
-    let found =
-        given.or_else(|| Some(Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3)?.join("shared"))).filter(|path| path.is_dir());
-    if found.is_none() {
-        assert!(std::env::var_os("LAUNCHWAY_CI").is_none(), "../shared is not here");
-        println!("skipped: ../shared is not here");
-    }
-    found
-}
 
 fn load(folder: &Path) -> MemoryFiles {
     let mut files = BTreeMap::new();
@@ -37,8 +26,9 @@ fn load(folder: &Path) -> MemoryFiles {
 }
 
 #[test]
+#[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 fn every_kustomization_builds_to_the_same_bytes() {
-    let Some(shared) = shared() else { return };
+    let shared = shared_data::folder(".");
     let files = load(&shared.join("repos"));
     let sums = include_str!("repositories.sums");
     let mut wrong = Vec::new();

@@ -4,19 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::GzDecoder;
 use kube_sandbox::Sandbox;
 use serde_json::{Map, Value, json};
-
-fn shared() -> Option<PathBuf> {
-    let named = std::env::var_os("LAUNCHWAY_SHARED").map(PathBuf::from);
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("../shared")).find(|folder| folder.is_dir());
-    let found = named.or_else(beside).filter(|folder| folder.is_dir());
-    assert!(found.is_some() || std::env::var_os("LAUNCHWAY_CI").is_none(), "../shared is needed here");
-    found
-}
 
 fn read(path: &Path) -> Value {
     let mut text = String::new();
@@ -107,11 +99,9 @@ async fn path_of(sandbox: &Sandbox, object: &Value) -> Option<String> {
 }
 
 #[tokio::test]
+#[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 async fn ownership_equals_what_a_real_server_recorded() {
-    let Some(shared) = shared() else {
-        println!("skipped: ../shared is not here");
-        return;
-    };
+    let shared = shared_data::folder(".");
     let (mut equal, mut total, mut undefined, mut wrong) = (0, 0, BTreeMap::new(), Vec::new());
     let mut folders: Vec<_> =
         std::fs::read_dir(shared.join("captured")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
