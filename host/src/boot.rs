@@ -47,6 +47,10 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     let secrets = Arc::new(SecretSource::new(bootstrap.secrets.clone(), &around.variable, folder.clone()));
     let name = bootstrap.name.clone();
     let order = bootstrap::order(&bootstrap.steps);
+    if bootstrap.steps.iter().any(|step| step.release.is_some()) {
+        // Said once here, and not once for every step.
+        releases.tree()?;
+    }
     let registry = registry(&options.charts, around);
     let mut sources = Sources { modules: &mut modules, releases: &releases, secrets: &secrets, registry: &registry, folder: &folder };
     let steps = plan::plan(&shown, bootstrap, &mut sources).await?;
@@ -72,6 +76,9 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     let names: Vec<&str> = order.iter().map(|index| steps[*index].step.name.as_str()).collect();
     let title = format!("{name} on the {place} ({})", version.git_version);
     reporter.event(&Event::RunStarted { cluster: &title, steps: &names });
+    for message in releases.warnings().await {
+        reporter.event(&Event::Warning { message: &message });
+    }
     let powers = move |step: &PlannedStep, reporter, deadline, cpu_spent| Powers {
         gate: step.gate.clone(),
         cluster: cluster.clone(),

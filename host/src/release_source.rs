@@ -48,7 +48,29 @@ impl ReleaseSource {
     /// Returns what Flux makes of the repository.
     pub fn tree(&self) -> Result<&Tree, Failure> {
         let read = || flux::read(&*self.repository, self.flux_path.as_deref()).map_err(|error| chain(&error));
-        self.tree.get_or_init(read).as_ref().map_err(|message| Failure::user(message.clone()))
+        let tree = self.tree.get_or_init(read).as_ref();
+        tree.map_err(|message| match self.flux_path {
+            Some(_) => Failure::user(message.clone()),
+            None => Failure::user(message.clone()).hint("name the root of the Flux tree in the manifest: `flux: { path: FOLDER }` under spec"),
+        })
+    }
+
+    /// Returns what a person should know of the releases opened so far before anything is written.
+    pub async fn warnings(&self) -> Vec<String> {
+        let opened = self.opened.lock().await;
+        let mut warnings = Vec::new();
+        for spec in opened.values().filter_map(|open| open.spec.as_ref()) {
+            let place = format!("{}:{}: HelmRelease {}/{}", spec.file, spec.line, spec.namespace, spec.name);
+            for field in ["postRenderers", "commonMetadata"] {
+                if spec.helm_release.pointer(&format!("/spec/{field}")).is_some_and(|value| !value.is_null()) {
+                    warnings.push(format!("{place}: spec.{field} is left to Flux, which will change the release's objects when it takes over"));
+                }
+            }
+            if spec.suspended {
+                warnings.push(format!("{place}: is suspended: Flux will not look at it until that is taken back"));
+            }
+        }
+        warnings
     }
 
     /// Returns a release of the repository with its chart.
