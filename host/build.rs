@@ -9,7 +9,10 @@ fn main() {
     if let Some(folder) = std::env::var_os("LAUNCHWAY_MODULES") {
         println!("cargo::rerun-if-changed={}", Path::new(&folder).display());
         let entries = std::fs::read_dir(&folder).expect("$LAUNCHWAY_MODULES is a folder: run `cargo xtask modules`");
-        files = entries.map(|entry| entry.expect("the folder can be read").path()).filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect();
+        files = entries
+            .map(|entry| entry.expect("the folder can be read").path())
+            .filter(|path| path.extension().is_some_and(|end| end == "wasm"))
+            .collect();
         files.sort();
     }
     let mut code = String::from("/// The stock modules by name.\npub(crate) const STOCK: &[(&str, &[u8])] = &[\n");

@@ -37,7 +37,8 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     let root = bootstrap.repository.as_ref().map_or_else(|| Repository::around(&folder), |path| folder.join(path));
     let repository = Arc::new(Repository::open(&root)?);
-    let engine = engine::engine(private(around.cache.as_deref(), "modules").as_deref()).map_err(|error| Failure::bug(format!("{error:#}")))?;
+    let engine =
+        engine::engine(private(around.cache.as_deref(), "modules").as_deref()).map_err(|error| Failure::bug(format!("{error:#}")))?;
     let linker = engine::linker(&engine).map_err(|error| Failure::bug(format!("{error:#}")))?;
     let mut modules = ModuleSource::new(engine, linker.clone(), &options.modules.replaced);
     let charts = Arc::new(ChartSource::new(registry(&options.charts, around), root.clone()));
@@ -109,7 +110,8 @@ fn manifest(given: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
     }
     let candidates = folder.ancestors().flat_map(|folder| NAMES.iter().map(move |name| folder.join(name)));
     candidates.into_iter().find(|file| file.is_file()).ok_or_else(|| {
-        Failure::user(format!("there is no launchway.yaml in {}, in its bootstrap/, or above", folder.display())).hint("give one with `--file FILE`")
+        Failure::user(format!("there is no launchway.yaml in {}, in its bootstrap/, or above", folder.display()))
+            .hint("give one with `--file FILE`")
     })
 }
 
@@ -178,7 +180,9 @@ fn writer(output: Output, around: &Surroundings) -> Box<dyn Writer> {
 fn open_sandbox(options: &options::Sandbox) -> Result<Sandbox, Failure> {
     let saved = match &options.sandbox_state {
         Some(file) if file.exists() => {
-            let wrong = |error: String| Failure::user(format!("{}: {error}", file.display())).hint("remove the file to start with an empty sandbox");
+            let wrong = |error: String| {
+                Failure::user(format!("{}: {error}", file.display())).hint("remove the file to start with an empty sandbox")
+            };
             let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
             let value: Value = serde_json::from_str(&text).map_err(|error| wrong(format!("not a saved sandbox: {error}")))?;
             Some(Sandbox::load(&value).map_err(|error| wrong(chain(&error)))?)

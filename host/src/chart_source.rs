@@ -47,7 +47,8 @@ impl ChartSource {
         match Reference::parse(text, version).map_err(|error| chain(&error))? {
             Reference::Path(path) if path.is_absolute() => Err(format!("{text}: a chart's path is relative to the repository")),
             Reference::Path(path) => {
-                let inside = crate::grant::join("", &path.to_string_lossy()).ok_or_else(|| format!("{text}: leads out of the repository"))?;
+                let inside =
+                    crate::grant::join("", &path.to_string_lossy()).ok_or_else(|| format!("{text}: leads out of the repository"))?;
                 Ok(Reference::Path(self.repository.join(inside)))
             }
             reference => Ok(reference),

@@ -57,7 +57,8 @@ impl ModuleSource {
         found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| {
             let failure = Failure::user(format!("there is no stock module {name}"));
             match Self::stock().join(", ") {
-                none if none.is_empty() => failure.hint("this program was built without stock modules: build it with `cargo xtask build`, or give `--module NAME=FILE`"),
+                none if none.is_empty() => failure
+                    .hint("this program was built without stock modules: build it with `cargo xtask build`, or give `--module NAME=FILE`"),
                 names => failure.hint(format!("stock modules are {names}; a file is written as ./{name}.wasm")),
             }
         })

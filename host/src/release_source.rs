@@ -41,7 +41,13 @@ pub struct OpenRelease {
 
 impl ReleaseSource {
     /// Returns the releases of a repository; the Flux tree is read when the first one is asked for.
-    pub fn new(repository: Arc<Repository>, flux_path: Option<String>, charts: Arc<ChartSource>, compat: HelmCompat, seed: [u8; 32]) -> Self {
+    pub fn new(
+        repository: Arc<Repository>,
+        flux_path: Option<String>,
+        charts: Arc<ChartSource>,
+        compat: HelmCompat,
+        seed: [u8; 32],
+    ) -> Self {
         ReleaseSource { repository, flux_path, charts, compat, seed, tree: OnceLock::new(), opened: Mutex::default() }
     }
 
@@ -51,7 +57,9 @@ impl ReleaseSource {
         let tree = self.tree.get_or_init(read).as_ref();
         tree.map_err(|message| match self.flux_path {
             Some(_) => Failure::user(message.clone()),
-            None => Failure::user(message.clone()).hint("name the root of the Flux tree in the manifest: `flux: { path: FOLDER }` under spec"),
+            None => {
+                Failure::user(message.clone()).hint("name the root of the Flux tree in the manifest: `flux: { path: FOLDER }` under spec")
+            }
         })
     }
 
@@ -63,7 +71,8 @@ impl ReleaseSource {
             let place = format!("{}:{}: HelmRelease {}/{}", spec.file, spec.line, spec.namespace, spec.name);
             for field in ["postRenderers", "commonMetadata"] {
                 if spec.helm_release.pointer(&format!("/spec/{field}")).is_some_and(|value| !value.is_null()) {
-                    warnings.push(format!("{place}: spec.{field} is left to Flux, which will change the release's objects when it takes over"));
+                    warnings
+                        .push(format!("{place}: spec.{field} is left to Flux, which will change the release's objects when it takes over"));
                 }
             }
             if spec.suspended {
@@ -133,7 +142,8 @@ impl ReleaseSource {
 
     fn opened_as(&self, wanted: Wanted, spec: Option<ReleaseSpec>, chart_reference: String, chart_digest: Option<String>) -> OpenRelease {
         // Two releases of one chart must not get the same passwords.
-        let seed = Sha256::new().chain_update(self.seed).chain_update(&wanted.namespace).chain_update([0]).chain_update(&wanted.name).finalize();
+        let seed =
+            Sha256::new().chain_update(self.seed).chain_update(&wanted.namespace).chain_update([0]).chain_update(&wanted.name).finalize();
         OpenRelease { wanted, spec, chart_reference, chart_digest, seed: seed.into() }
     }
 }

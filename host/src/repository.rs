@@ -21,8 +21,10 @@ const MAX_FILE: u64 = 32 << 20;
 impl Repository {
     /// Opens a repository.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        let root = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|error| Failure::user(format!("repository {}: {error}", path.display())).hint("set `spec.repository` to the folder of the GitOps repository"))?;
+        let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| {
+            Failure::user(format!("repository {}: {error}", path.display()))
+                .hint("set `spec.repository` to the folder of the GitOps repository")
+        })?;
         Ok(Repository { root, path: path.to_owned() })
     }
 

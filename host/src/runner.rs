@@ -72,9 +72,10 @@ pub async fn run(run: Arc<Run>, steps: Vec<Arc<PlannedStep>>) -> Outcome {
         run.reporter.event(&Event::StepSkipped { step: &step.step.name, because: &because });
         rows[index] = Some(row(step, &run.reporter.step(&step.step.name), None, "not started"));
     }
-    let rows = rows.into_iter().zip(&steps).map(|(found, step)| {
-        found.unwrap_or_else(|| row(step, &run.reporter.step(&step.step.name), None, "failed"))
-    });
+    let rows = rows
+        .into_iter()
+        .zip(&steps)
+        .map(|(found, step)| found.unwrap_or_else(|| row(step, &run.reporter.step(&step.step.name), None, "failed")));
     Outcome { rows: rows.collect(), failed: failed.map(|(blame, _)| blame) }
 }
 
@@ -96,7 +97,12 @@ async fn run_step(run: &Run, planned: &PlannedStep) -> (Row, Option<Blame>) {
         }
         Err(failure) => {
             let row = row(planned, &reporter, Some(started.elapsed()), "failed");
-            reporter.event(&Event::StepFailed { row: &row, blame: failure.blame.as_str(), message: &failure.message, hints: &failure.hints });
+            reporter.event(&Event::StepFailed {
+                row: &row,
+                blame: failure.blame.as_str(),
+                message: &failure.message,
+                hints: &failure.hints,
+            });
             (row, Some(failure.blame))
         }
     }
@@ -123,10 +129,13 @@ async fn phases(run: &Run, planned: &PlannedStep, powers: &Powers) -> Result<(),
 fn said_failure(phase: &str, said: &types::Failure) -> Failure {
     let message = format!("{phase}: {}", said.message);
     match said.code.as_str() {
-        "denied" => Failure::module(message).hint("if the step should be allowed to do this, the module has to request it and the manifest to grant it"),
+        "denied" => Failure::module(message)
+            .hint("if the step should be allowed to do this, the module has to request it and the manifest to grant it"),
         "limit" => Failure::module(message),
         "invalid" | "not-found" | "already-exists" | "unsupported" => Failure::user(message),
-        "timeout" => Failure::cluster(message).hint("raise `timeout:` of the step if it only needs longer; running again continues where it stopped"),
+        "timeout" => {
+            Failure::cluster(message).hint("raise `timeout:` of the step if it only needs longer; running again continues where it stopped")
+        }
         "internal" => Failure::bug(message),
         _ => Failure::cluster(message),
     }

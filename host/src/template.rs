@@ -97,7 +97,8 @@ fn reference(options: &options::Template, chart: &str, around: &Surroundings) ->
         let version = options.version.clone().unwrap_or_else(|| "*".into());
         return Ok(Reference::Repository { url: "chart-dir:".into(), name: chart.into(), version });
     }
-    Err(Failure::user(format!("path \"{chart}\" not found")).hint("give a folder, an archive, oci://…, or a chart name with --repo or --chart-dir"))
+    Err(Failure::user(format!("path \"{chart}\" not found"))
+        .hint("give a folder, an archive, oci://…, or a chart name with --repo or --chart-dir"))
 }
 
 /// Merges what the user gives, in Helm's order: files, --set-json, --set, --set-string, --set-file, --set-literal
@@ -111,12 +112,14 @@ fn user_values(options: &options::Template, around: &Surroundings) -> Result<Map
     }
     for text in &options.set_json {
         if text.trim_start().starts_with('{') {
-            let found: Value = serde_json::from_str(text).map_err(|error| Failure::user(format!("failed parsing --set-json data JSON: {text}: {error}")))?;
+            let found: Value = serde_json::from_str(text)
+                .map_err(|error| Failure::user(format!("failed parsing --set-json data JSON: {text}: {error}")))?;
             if let Value::Object(found) = values::as_floats(found) {
                 values::merge_maps(&mut merged, found);
             }
         } else {
-            values::set_json(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set-json data {text}: {error}")))?;
+            values::set_json(&mut merged, text)
+                .map_err(|error| Failure::user(format!("failed parsing --set-json data {text}: {error}")))?;
         }
     }
     for text in &options.set {
@@ -126,7 +129,8 @@ fn user_values(options: &options::Template, around: &Surroundings) -> Result<Map
         values::set_string(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set-string data: {error}")))?;
     }
     for text in &options.set_file {
-        let (key, file) = text.split_once('=').ok_or_else(|| Failure::user(format!("failed parsing --set-file data: {text}: expected KEY=FILE")))?;
+        let (key, file) =
+            text.split_once('=').ok_or_else(|| Failure::user(format!("failed parsing --set-file data: {text}: expected KEY=FILE")))?;
         values::set_literal(&mut merged, &format!("{key}={}", read(file, around)?))
             .map_err(|error| Failure::user(format!("failed parsing --set-file data: {error}")))?;
     }
@@ -150,7 +154,8 @@ fn read(file: &str, around: &Surroundings) -> Result<String, Failure> {
 fn capabilities(options: &options::Template, compat: &HelmCompat) -> Result<Capabilities, Failure> {
     let mut capabilities = Capabilities::offline(compat);
     if let Some(version) = &options.kube_version {
-        let parsed = KubeVersion::parse(version, compat).ok_or_else(|| Failure::user(format!("invalid kube version '{version}': invalid semantic version")))?;
+        let parsed = KubeVersion::parse(version, compat)
+            .ok_or_else(|| Failure::user(format!("invalid kube version '{version}': invalid semantic version")))?;
         capabilities = capabilities.with_kube_version(parsed);
     }
     Ok(capabilities.with_api_versions(options.api_versions.iter().cloned()))

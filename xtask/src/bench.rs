@@ -26,9 +26,16 @@ pub fn bench(place: &Place, whole: bool) -> Result<()> {
     }
     if whole {
         let output = text(Command::new(&binary).args(["module", "bench", "cilium", "--runs", &RUNS.to_string()]))?;
-        rows.extend(output.lines().filter_map(|line| line.split_once(": ")).map(|(name, value)| (format!("module cilium, {name}"), value.to_owned())));
+        rows.extend(
+            output
+                .lines()
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| (format!("module cilium, {name}"), value.to_owned())),
+        );
         demo::example_module(place)?;
-        let boot = || timed(Command::new(&binary).args(["boot", "--sandbox", "--output", "json", "--file", demo::MANIFEST]).current_dir(&place.root));
+        let boot = || {
+            timed(Command::new(&binary).args(["boot", "--sandbox", "--output", "json", "--file", demo::MANIFEST]).current_dir(&place.root))
+        };
         rows.push(("boot of the demo, cold process".into(), show(median(boot)?)));
     }
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -50,7 +57,9 @@ fn render(place: &Place, binary: &Path, shared: &Path, rows: &mut Vec<(String, S
     let mut cargo = place.cargo(&["bench", "--quiet", "--package", "launchway-tests", "--bench", "render", "--"]);
     cargo.arg(&chart).arg(&values).args([KUBE_VERSION, &RUNS.to_string()]);
     let ours = text(&mut cargo)?;
-    let number = |text: &str, key: &str| -> Option<f64> { text.lines().find_map(|line| line.strip_prefix(key)?.trim().split(' ').next()?.parse().ok()) };
+    let number = |text: &str, key: &str| -> Option<f64> {
+        text.lines().find_map(|line| line.strip_prefix(key)?.trim().split(' ').next()?.parse().ok())
+    };
     let warm = number(&ours, "parsed once, ms:").context("the render bench prints its medians")?;
     let first = number(&ours, "parse and render, ms:").context("the render bench prints its medians")?;
     let load = number(&ours, "read the archive, ms:").context("the render bench prints its medians")?;

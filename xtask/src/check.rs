@@ -29,7 +29,11 @@ fn changed(place: &Place) -> Result<BTreeSet<String>> {
     let mut packages = BTreeSet::new();
     for file in status.lines().filter_map(|line| line.get(3..)).filter_map(|path| path.split(" -> ").last()) {
         let mut folders = std::path::Path::new(file.trim_matches('"')).ancestors().skip(1);
-        let Some(folder) = folders.find(|folder| place.root.join(folder).join("Cargo.toml").is_file() && *folder != std::path::Path::new("")) else { continue };
+        let Some(folder) =
+            folders.find(|folder| place.root.join(folder).join("Cargo.toml").is_file() && *folder != std::path::Path::new(""))
+        else {
+            continue;
+        };
         if folder.starts_with("examples") || folder.starts_with("tests/real") {
             continue;
         }

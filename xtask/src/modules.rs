@@ -61,7 +61,9 @@ fn target(place: &Place) -> Result<()> {
     }
     eprintln!("adding the target wasm32-unknown-unknown");
     if place.output("rustup", &["target", "add", "wasm32-unknown-unknown"]).is_err() {
-        bail!("the target wasm32-unknown-unknown is missing and `rustup target add wasm32-unknown-unknown` failed: install it with your toolchain");
+        bail!(
+            "the target wasm32-unknown-unknown is missing and `rustup target add wasm32-unknown-unknown` failed: install it with your toolchain"
+        );
     }
     Ok(())
 }

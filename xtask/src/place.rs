@@ -52,7 +52,8 @@ impl Place {
 
     /// Returns what a command prints.
     pub fn output(&self, program: &str, args: &[&str]) -> Result<String> {
-        let output = Command::new(program).args(args).current_dir(&self.root).output().with_context(|| format!("{program} cannot be run"))?;
+        let output =
+            Command::new(program).args(args).current_dir(&self.root).output().with_context(|| format!("{program} cannot be run"))?;
         if !output.status.success() {
             bail!("{program} {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }

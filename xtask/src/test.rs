@@ -43,7 +43,11 @@ pub fn test(place: &Place) -> Result<()> {
     build.env("LAUNCHWAY_MODULES", &stock);
     place.run(build, "compile launchway")?;
     let mut tests = place.cargo(&["test", "--workspace", "--no-fail-fast"]);
-    tests.env("LAUNCHWAY_TEST_RUN", "1").env("LAUNCHWAY_MODULES", &stock).env("LAUNCHWAY_BINARY", place.target().join("debug/launchway")).env("LAUNCHWAY_GREETER", greeter);
+    tests
+        .env("LAUNCHWAY_TEST_RUN", "1")
+        .env("LAUNCHWAY_MODULES", &stock)
+        .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
+        .env("LAUNCHWAY_GREETER", greeter);
     if let Some(real) = real {
         tests.env("LAUNCHWAY_REAL", real);
     }

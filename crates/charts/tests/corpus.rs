@@ -1,6 +1,5 @@
 //! Real archives in a directory, each found by its chart's name and version, by a range, and nothing else found in its place.
 
-
 use charts::{Options, Reference, Source};
 
 #[tokio::test]

@@ -47,21 +47,71 @@ pub struct Row {
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
-    RunStarted { cluster: &'a str, steps: &'a [&'a str] },
-    StepStarted { step: &'a str, module: &'a str, release: Option<&'a str> },
-    PhaseStarted { step: &'a str, phase: &'a str },
-    PhaseFinished { step: &'a str, phase: &'a str, took: Duration },
-    Activity { step: &'a str, title: &'a str, note: &'a str },
-    Waiting { step: &'a str, pending: &'a [Pending] },
-    Changed { step: &'a str, change: &'a Change },
-    Denied { step: &'a str, call: &'a str, what: &'a str },
-    Log { step: &'a str, level: Level, message: &'a str },
-    StepFinished { row: &'a Row, cpu: Duration },
-    StepFailed { row: &'a Row, blame: &'a str, message: &'a str, hints: &'a [String] },
-    StepSkipped { step: &'a str, because: &'a str },
+    RunStarted {
+        cluster: &'a str,
+        steps: &'a [&'a str],
+    },
+    StepStarted {
+        step: &'a str,
+        module: &'a str,
+        release: Option<&'a str>,
+    },
+    PhaseStarted {
+        step: &'a str,
+        phase: &'a str,
+    },
+    PhaseFinished {
+        step: &'a str,
+        phase: &'a str,
+        took: Duration,
+    },
+    Activity {
+        step: &'a str,
+        title: &'a str,
+        note: &'a str,
+    },
+    Waiting {
+        step: &'a str,
+        pending: &'a [Pending],
+    },
+    Changed {
+        step: &'a str,
+        change: &'a Change,
+    },
+    Denied {
+        step: &'a str,
+        call: &'a str,
+        what: &'a str,
+    },
+    Log {
+        step: &'a str,
+        level: Level,
+        message: &'a str,
+    },
+    StepFinished {
+        row: &'a Row,
+        cpu: Duration,
+    },
+    StepFailed {
+        row: &'a Row,
+        blame: &'a str,
+        message: &'a str,
+        hints: &'a [String],
+    },
+    StepSkipped {
+        step: &'a str,
+        because: &'a str,
+    },
     /// `writes` counts the writing requests of a sandbox run.
-    RunFinished { rows: &'a [Row], took: Duration, failed: bool, writes: Option<usize> },
-    Warning { message: &'a str },
+    RunFinished {
+        rows: &'a [Row],
+        took: Duration,
+        failed: bool,
+        writes: Option<usize>,
+    },
+    Warning {
+        message: &'a str,
+    },
 }
 
 impl Event<'_> {
@@ -69,9 +119,13 @@ impl Event<'_> {
     pub fn to_json(&self) -> Value {
         match self {
             Event::RunStarted { cluster, steps } => json!({ "event": "run-started", "cluster": cluster, "steps": steps }),
-            Event::StepStarted { step, module, release } => json!({ "event": "step-started", "step": step, "module": module, "release": release }),
+            Event::StepStarted { step, module, release } => {
+                json!({ "event": "step-started", "step": step, "module": module, "release": release })
+            }
             Event::PhaseStarted { step, phase } => json!({ "event": "phase-started", "step": step, "phase": phase }),
-            Event::PhaseFinished { step, phase, took } => json!({ "event": "phase-finished", "step": step, "phase": phase, "ms": ms(*took) }),
+            Event::PhaseFinished { step, phase, took } => {
+                json!({ "event": "phase-finished", "step": step, "phase": phase, "ms": ms(*took) })
+            }
             Event::Activity { step, title, note } => json!({ "event": "activity", "step": step, "title": title, "note": note }),
             Event::Waiting { step, pending } => {
                 let line = |pending: &Pending| json!({ "object": pending.object.to_string(), "condition": pending.condition, "reason": pending.reason });
@@ -109,7 +163,8 @@ impl Event<'_> {
 
 impl Row {
     fn to_json(&self) -> Value {
-        let counts: serde_json::Map<String, Value> = self.counts.iter().map(|(action, count)| (action.as_str().to_owned(), (*count).into())).collect();
+        let counts: serde_json::Map<String, Value> =
+            self.counts.iter().map(|(action, count)| (action.as_str().to_owned(), (*count).into())).collect();
         json!({
             "step": self.step, "release": self.release, "chart": self.chart, "revision": self.revision,
             "objects": counts, "ms": self.time.map(ms), "result": self.result,
