@@ -2,6 +2,7 @@
 //! about the program.
 
 pub mod cluster;
+pub mod transcript;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,13 +17,6 @@ use tempfile::TempDir;
 /// Returns the root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
-}
-
-/// Returns a folder of the reference material beside the repository.
-pub fn shared(name: &str) -> PathBuf {
-    let beside = || root().ancestors().map(|folder| folder.join("../shared")).find(|folder| folder.join("charts/cases.jsonl").is_file());
-    let folder = std::env::var_os("LAUNCHWAY_SHARED").map(PathBuf::from).or_else(beside);
-    folder.expect("../shared is not here, nor named by LAUNCHWAY_SHARED").join(name)
 }
 
 /// Returns the program under test.

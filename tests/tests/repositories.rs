@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use launchway_tests::cluster::{Saved, resource_version, title};
-use launchway_tests::{Run, copy_of, files, launchway, read_packed, shared};
+use launchway_tests::{Run, copy_of, files, launchway, read_packed};
 use serde_json::Value;
+use shared_data::folder as shared;
 use tempfile::TempDir;
 
 /// The archives that are here; the repositories pin others of some.
@@ -190,13 +191,13 @@ fn check_releases(repository: &'static Repository) {
 fn check_goldens(repository: &'static Repository) {
     for release in booted(repository).after_first.releases() {
         let metadata = release.chart.as_ref().and_then(|chart| chart.metadata.as_ref()).expect("a chart");
-        let case = format!("charts/golden/{}-{}--{}.yaml", metadata.name, metadata.version, repository.golden);
+        let case = format!("{}-{}--{}.yaml", metadata.name, metadata.version, repository.golden);
         // What `helm template` prints of a release: the manifest, and the hooks after it.
         let mut printed = format!("{}\n", release.manifest.trim());
         for hook in &release.hooks {
             printed.push_str(&format!("---\n# Source: {}\n{}\n", hook.path, hook.manifest));
         }
-        let golden = read_packed(&shared(&case)).expect("a golden");
+        let golden = read_packed(&shared("charts/golden").join(&case)).expect("a golden");
         let different = printed.lines().zip(golden.lines()).find(|(ours, theirs)| ours != theirs);
         assert!(printed == golden, "{case}: {different:?}");
     }

@@ -1,0 +1,85 @@
+//! What a person reads when something is wrong: every `cli/*.case` is a command, what it meets, and exactly what it prints. With
+//! `BLESS=1` the expectation is written from what the program does; read the difference before it is committed.
+
+use std::path::{Path, PathBuf};
+
+use launchway_tests::cluster::{Saved, title};
+use launchway_tests::transcript::Case;
+use launchway_tests::{files, launchway, root};
+use serde_json::Value;
+
+/// Who writes in the name of a step: Helm's objects as helm-controller, all others as kustomize-controller.
+const OURS: [&str; 2] = ["helm-controller", "kustomize-controller"];
+
+fn cases() -> Vec<(PathBuf, Case)> {
+    let all = files(&root().join("tests/cli")).expect("the cases");
+    let read = |file: PathBuf| {
+        let case =
+            Case::parse(&std::fs::read_to_string(&file).expect("a case")).unwrap_or_else(|error| panic!("{}: {error:#}", file.display()));
+        (file, case)
+    };
+    all.into_iter().filter(|file| file.extension().is_some_and(|end| end == "case")).map(read).collect()
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn faults_are_told_as_recorded() {
+    let mut failures = Vec::new();
+    for (file, case) in cases() {
+        let folder = case.folder().expect("a folder");
+        let run = launchway(folder.path(), &case.args);
+        // 2: the person, 3: the cluster, 4: a module. Anything else is a fault of ours, and no expectation can bless it.
+        assert!(matches!(run.code, 2..=4), "{}: exit code {}", file.display(), run.code);
+        assert!(run.stderr.is_empty() || run.stderr.starts_with("error: "), "{}: {}", file.display(), run.stderr);
+        let (whole, found) = case.with(&run, folder.path());
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&file, whole).expect("the case is written");
+        } else if found != case.expected {
+            let diff = similar::TextDiff::from_lines(case.expected.as_str(), found.as_str());
+            failures.push(format!("{}\n{}", file.display(), diff.unified_diff().header("expected", "found")));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// What was written is told, object by object, also by a run that fails.
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn nothing_is_written_without_being_told() {
+    let mut with_writes = 0;
+    for (file, case) in cases().into_iter().filter(|(_, case)| case.args[0] == "boot" && case.args.iter().any(|arg| arg == "--sandbox")) {
+        let folder = case.folder().expect("a folder");
+        let state = folder.path().join("state-of-the-sandbox.json");
+        let more = ["--output", "json", "--sandbox-state", "state-of-the-sandbox.json"].map(String::from);
+        let args = case.args.iter().filter(|arg| !["--output", "plain"].contains(&arg.as_str()));
+        let run = launchway(folder.path(), args.chain(&more));
+        if run.stdout.is_empty() {
+            assert!(!state.exists(), "{}: stopped before the first step, but there is a cluster", file.display());
+            continue;
+        }
+        with_writes += 1;
+        check_told(&file, &run.events(), &Saved::parse(&std::fs::read_to_string(&state).expect("a state")));
+    }
+    assert!(with_writes > 0, "a case fails after its first write");
+}
+
+fn check_told(file: &Path, events: &[Value], saved: &Saved) {
+    let told = |object: &Value| {
+        let same = |event: &&Value| {
+            event["event"] == "changed"
+                && event["kind"] == object["kind"]
+                && event["name"] == object["metadata"]["name"]
+                && event["namespace"].as_str() == object["metadata"]["namespace"].as_str()
+        };
+        events.iter().any(|event| same(&event))
+    };
+    let is_ours = |object: &&Value| {
+        let managers = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+        managers.filter_map(|entry| entry["manager"].as_str()).next().is_some_and(|manager| OURS.contains(&manager))
+    };
+    // Where a release is recorded is told by its revision.
+    let is_record = |object: &Value| object["type"] == "helm.sh/release.v1";
+    for object in saved.objects().iter().filter(is_ours).filter(|object| !is_record(object)) {
+        assert!(told(object), "{}: {} was written and not told", file.display(), title(object));
+    }
+}
