@@ -11,24 +11,8 @@ use flux::{ChartRef, CrdPolicy, Tree};
 use kustomize::{Entry, Files, MemoryFiles};
 use serde_json::Value;
 
-fn load(folder: &Path) -> MemoryFiles {
-    let mut files = BTreeMap::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(at) = open.pop() {
-        for entry in std::fs::read_dir(&at).unwrap().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_dir() {
-                open.push(entry.path());
-            } else {
-                let path = entry.path().strip_prefix(folder).unwrap().to_string_lossy().into_owned();
-                files.insert(path, std::fs::read(entry.path()).unwrap());
-            }
-        }
-    }
-    MemoryFiles(files)
-}
-
 fn tree(shared: &Path, repository: &str) -> (MemoryFiles, Tree) {
-    let files = load(&shared.join("repos").join(repository));
+    let files = MemoryFiles(shared_data::files(&shared.join("repos").join(repository)));
     let tree = flux::read(&files, None).unwrap();
     assert_eq!(tree.failures(), [], "{repository}");
     (files, tree)

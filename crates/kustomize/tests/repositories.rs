@@ -3,33 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use kustomize::MemoryFiles;
 use sha2::{Digest, Sha256};
 
-fn load(folder: &Path) -> MemoryFiles {
-    let mut files = BTreeMap::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(at) = open.pop() {
-        for entry in std::fs::read_dir(&at).unwrap().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_dir() {
-                open.push(entry.path());
-            } else {
-                let path = entry.path().strip_prefix(folder).unwrap().to_string_lossy().into_owned();
-                files.insert(path, std::fs::read(entry.path()).unwrap());
-            }
-        }
-    }
-    MemoryFiles(files)
-}
-
 #[test]
 #[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 fn every_kustomization_builds_to_the_same_bytes() {
     let shared = shared_data::folder(".");
-    let files = load(&shared.join("repos"));
+    let files = MemoryFiles(shared_data::files(&shared.join("repos")));
     let sums = include_str!("repositories.sums");
     let mut wrong = Vec::new();
     for (sum, folder) in sums.lines().map(|line| line.split_once("  ").unwrap()) {
