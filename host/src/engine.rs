@@ -25,7 +25,8 @@ pub fn engine(cache: Option<&Path>) -> Result<Engine> {
     if let Some(folder) = cache {
         let mut settings = CacheConfig::new();
         settings.with_directory(folder);
-        let cache = Cache::new(settings).map_err(|error| anyhow!("{}: cannot be used as the compile cache: {error:#}", folder.display()))?;
+        let cache =
+            Cache::new(settings).map_err(|error| anyhow!("{}: cannot be used as the compile cache: {error:#}", folder.display()))?;
         config.cache(Some(cache));
     }
     let engine = Engine::new(&config)?;

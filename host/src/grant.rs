@@ -32,27 +32,37 @@ pub struct RequestedRule {
 impl Request {
     /// Returns the request of one step: `$release`, `$release.namespace` and `$with.KEY` replaced by what the step says.
     ///
-    /// Paths from `$with` are relative to `folder`, as the modules read them.
-    pub fn for_step(&self, step: &Step, folder: &str) -> Grants {
+    /// Paths from `$with` are relative to `folder`, as the modules read them; one that leaves the repository is a mistake of the step.
+    pub fn for_step(&self, step: &Step, folder: &str) -> Result<Grants, String> {
         let words = |items: &[String]| items.iter().flat_map(|item| expand(item, step)).collect::<Vec<_>>();
-        let rules = self.kubernetes.iter().map(|rule| Rule {
-            verbs: rule.verbs.clone(),
-            api_groups: rule.api_groups.clone(),
-            resources: rule.resources.clone(),
-            namespaces: words(&rule.namespaces),
-            resource_names: words(&rule.resource_names),
-        });
-        let path = |item: &String| match item.starts_with('$') {
-            true => expand(item, step).iter().filter_map(|path| join(folder, path)).collect(),
-            false => vec![item.clone()],
+        let rule = |rule: &RequestedRule| {
+            let (namespaces, resource_names) = (words(&rule.namespaces), words(&rule.resource_names));
+            // An empty list means all: a rule for namespaces that the step does not name must not become one for every namespace.
+            let vanished = |before: &[String], after: &[String]| !before.is_empty() && after.is_empty();
+            if vanished(&rule.namespaces, &namespaces) || vanished(&rule.resource_names, &resource_names) {
+                return None;
+            }
+            let (verbs, api_groups, resources) = (rule.verbs.clone(), rule.api_groups.clone(), rule.resources.clone());
+            Some(Rule { verbs, api_groups, resources, namespaces, resource_names })
         };
-        Grants {
-            kubernetes: rules.collect(),
-            files: self.files.iter().flat_map(path).collect(),
+        let mut files = Vec::new();
+        for item in &self.files {
+            match item.strip_prefix("$with.") {
+                None => files.push(item.clone()),
+                Some(key) => {
+                    for path in expand(item, step) {
+                        files.push(join(folder, &path).ok_or_else(|| format!("with.{key}: {path} leads out of the repository"))?);
+                    }
+                }
+            }
+        }
+        Ok(Grants {
+            kubernetes: self.kubernetes.iter().filter_map(rule).collect(),
+            files,
             charts: words(&self.charts),
             releases: words(&self.releases),
             secrets: words(&self.secrets),
-        }
+        })
     }
 }
 
@@ -98,21 +108,36 @@ pub fn missing(requested: &Grants, granted: &Grants) -> Vec<String> {
     for rule in requested.kubernetes.iter().filter(|rule| !granted.kubernetes.iter().any(|grant| covers(grant, rule))) {
         missing.push(format!("kubernetes: {}", yaml_rule(rule)));
     }
-    let mut words = |name: &str, requested: &[String], granted: &[String]| {
-        for word in requested.iter().filter(|word| !granted.iter().any(|grant| grant == *word || matches_word(grant, word))) {
+    let mut words = |name: &str, requested: &[String], granted: &[String], allows: fn(&str, &str) -> bool| {
+        // A request that is a pattern itself is more than any of the words it stands for: only the same pattern or a whole folder covers it.
+        let covered =
+            |word: &str, grant: &String| grant == word || if is_pattern(word) { covers_pattern(grant, word) } else { allows(grant, word) };
+        for word in requested.iter().filter(|word| !granted.iter().any(|grant| covered(word, grant))) {
             missing.push(format!("{name}: [ \"{word}\" ]"));
         }
     };
-    words("files", &requested.files, &granted.files);
-    words("charts", &requested.charts, &granted.charts);
-    words("releases", &requested.releases, &granted.releases);
-    words("secrets", &requested.secrets, &granted.secrets);
+    words("files", &requested.files, &granted.files, allows_file);
+    words("charts", &requested.charts, &granted.charts, allows_chart);
+    words("releases", &requested.releases, &granted.releases, allows_word);
+    words("secrets", &requested.secrets, &granted.secrets, allows_word);
     missing
+}
+
+fn is_pattern(word: &str) -> bool {
+    word.contains(['*', '?', '[', '{'])
+}
+
+/// Tells whether a granted word allows everything that a requested pattern may stand for, where that can be told without doubt.
+fn covers_pattern(grant: &str, pattern: &str) -> bool {
+    let folder = grant.trim_end_matches("**").trim_end_matches('/');
+    let whole = grant.ends_with("/**") || !is_pattern(grant);
+    grant == "**" || (whole && !is_pattern(folder) && pattern.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
 }
 
 fn yaml_rule(rule: &Rule) -> String {
     let list = |items: &[String]| items.iter().map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(", ");
-    let mut text = format!("[{{ verbs: [{}], apiGroups: [{}], resources: [{}]", list(&rule.verbs), list(&rule.api_groups), list(&rule.resources));
+    let mut text =
+        format!("[{{ verbs: [{}], apiGroups: [{}], resources: [{}]", list(&rule.verbs), list(&rule.api_groups), list(&rule.resources));
     for (key, items) in [("namespaces", &rule.namespaces), ("resourceNames", &rule.resource_names)] {
         if !items.is_empty() {
             text.push_str(&format!(", {key}: [{}]", list(items)));
@@ -131,9 +156,63 @@ fn covers(grant: &Rule, rule: &Rule) -> bool {
         && narrow(&grant.resource_names, &rule.resource_names)
 }
 
-/// Tells whether a granted word, which may hold `*` and `**`, allows a whole word.
-fn matches_word(grant: &str, word: &str) -> bool {
-    glob(grant).is_some_and(|glob| glob.is_match(word)) || word.strip_prefix(grant.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
+/// Tells whether a granted release or secret, which may hold `*`, allows a whole word. `*` alone stands for all.
+fn allows_word(grant: &str, word: &str) -> bool {
+    grant == word || grant == "*" || glob(grant).is_some_and(|glob| glob.is_match(word))
+}
+
+/// Tells whether a granted chart allows a reference. A `*` in the end stands for any rest.
+fn allows_chart(grant: &str, reference: &str) -> bool {
+    match grant.strip_suffix('*') {
+        Some(prefix) => reference.starts_with(prefix),
+        None => reference == grant,
+    }
+}
+
+/// Tells whether a granted path allows a path: the same, a folder above it, or a glob that matches.
+fn allows_file(grant: &str, path: &str) -> bool {
+    allows_below(grant, path) || glob(grant).is_some_and(|glob| glob.is_match(path))
+}
+
+fn allows_below(grant: &str, path: &str) -> bool {
+    let folder = grant.trim_end_matches('/');
+    path == folder || folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Tells whether something that a granted path allows may lie below a folder.
+fn leads(grant: &str, folder: &str) -> bool {
+    let mut pattern = grant.split('/').filter(|part| !part.is_empty());
+    for part in folder.split('/').filter(|part| !part.is_empty()) {
+        match pattern.next() {
+            Some("**") => return true,
+            // A part that is no glob by itself, as of braces across folders, is not looked into further.
+            Some(wanted) if wanted == part || glob(wanted).is_none_or(|glob| glob.is_match(part)) => {}
+            _ => return false,
+        }
+    }
+    pattern.next().is_some()
+}
+
+/// Tells whether a path is written in the one way that the grants are compared with: relative, no part of it `.`, `..` or empty, nothing that
+/// some system reads as another separator. What git keeps for itself (`.git` may hold credentials) is no part of the repository either.
+fn is_plain(path: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git");
+    path.len() <= MAX_PATH && !path.contains(['\\', '\0']) && (path.is_empty() || path.split('/').all(plain))
+}
+
+/// The longest path that is looked at: the limit of Linux.
+pub const MAX_PATH: usize = 4096;
+
+/// Tells whether a chart reference has no part that a URL or a file system would resolve to something else than what the grant was compared with.
+fn is_plain_reference(reference: &str) -> bool {
+    let rest = reference.split_once("://").map_or(reference, |(_, rest)| rest);
+    let lower = reference.to_ascii_lowercase();
+    reference.len() <= MAX_PATH
+        && !rest.split(['/', ' ']).any(|part| part == "..")
+        && !reference.contains(['\\', '#', '?'])
+        && !reference.chars().any(char::is_control)
+        && !["%2e", "%2f", "%5c"].iter().any(|escape| lower.contains(escape))
+        && !rest.split('/').next().is_some_and(|host| host.contains('@') && reference.contains("://"))
 }
 
 fn glob(pattern: &str) -> Option<GlobMatcher> {
@@ -163,8 +242,7 @@ pub struct Key {
 
 impl Key {
     fn new(grants: Grants) -> Self {
-        let words = grants.files.iter().chain(&grants.charts);
-        let globs = words.map(|pattern| (pattern.clone(), glob(pattern))).collect();
+        let globs = grants.files.iter().map(|pattern| (pattern.clone(), glob(pattern))).collect();
         Key { grants, globs }
     }
 
@@ -181,23 +259,12 @@ impl Key {
     }
 
     fn path(&self, path: &str) -> bool {
-        let inside = |pattern: &String| {
-            let folder = pattern.trim_end_matches('/');
-            path == folder || folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-        };
-        self.grants.files.iter().any(|pattern| inside(pattern) || self.globs.get(pattern).is_some_and(|glob| glob.as_ref().is_some_and(|glob| glob.is_match(path))))
-    }
-
-    fn chart(&self, reference: &str) -> bool {
-        let allows = |grant: &String| match grant.strip_suffix('*') {
-            Some(prefix) => reference.starts_with(prefix),
-            None => reference == grant,
-        };
-        self.grants.charts.iter().any(allows)
+        let glob = |pattern: &String| self.globs.get(pattern).is_some_and(|glob| glob.as_ref().is_some_and(|glob| glob.is_match(path)));
+        self.grants.files.iter().any(|pattern| allows_below(pattern, path) || glob(pattern))
     }
 
     fn word(words: &[String], word: &str) -> bool {
-        words.iter().any(|item| item == word || item == "*" || matches_word(item, word))
+        words.iter().any(|item| allows_word(item, word))
     }
 }
 
@@ -220,12 +287,15 @@ impl Gate {
 
     /// Checks a call to the cluster.
     pub fn kubernetes(&self, access: Access<'_>) -> Result<(), Denied> {
-        self.ask(|key| key.kubernetes(access), || {
-            let group = if access.group.is_empty() { String::new() } else { format!(".{}", access.group) };
-            let place = access.namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
-            let name = access.name.map(|name| format!(" {name}")).unwrap_or_default();
-            format!("{} {}{group}{name}{place}", access.verb, access.resource)
-        })
+        self.ask(
+            |key| key.kubernetes(access),
+            || {
+                let group = if access.group.is_empty() { String::new() } else { format!(".{}", access.group) };
+                let place = access.namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
+                let name = access.name.map(|name| format!(" {name}")).unwrap_or_default();
+                format!("{} {}{group}{name}{place}", access.verb, access.resource)
+            },
+        )
     }
 
     /// Checks that some rule could allow a verb in an API group at all, before the kind is known.
@@ -238,21 +308,34 @@ impl Gate {
         self.ask(could, || format!("{verb} in API group \"{group}\""))
     }
 
+    /// Checks that some rule is about an API group at all, so that its kinds may be asked for.
+    pub fn api_group(&self, group: &str) -> Result<(), Denied> {
+        let could = |key: &Key| key.grants.kubernetes.iter().any(|rule| rule.api_groups.iter().any(|item| item == "*" || item == group));
+        self.ask(could, || format!("anything in API group \"{group}\""))
+    }
+
     /// Checks a path of the repository.
     pub fn file(&self, path: &str) -> Result<(), Denied> {
+        plain(path, "file")?;
         self.ask(|key| key.path(path), || format!("file {path}"))
     }
 
-    /// Tells whether anything inside a folder may be read, so that it may be listed.
+    /// Checks that anything inside a folder may be read, so that it may be listed.
     pub fn folder(&self, path: &str) -> Result<(), Denied> {
-        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-        let leads = |key: &Key| key.path(path) || key.grants.files.iter().any(|pattern| pattern.starts_with(&prefix) || pattern.starts_with("**"));
-        self.ask(leads, || format!("folder {path}"))
+        plain(path, "folder")?;
+        let could = |key: &Key| key.path(path) || key.grants.files.iter().any(|pattern| leads(pattern, path));
+        self.ask(could, || format!("folder {path}"))
     }
 
     /// Checks a chart reference.
     pub fn chart(&self, reference: &str) -> Result<(), Denied> {
-        self.ask(|key| key.chart(reference), || format!("chart {reference}"))
+        if !is_plain_reference(reference) {
+            return Err(Denied(format!(
+                "chart {}: a reference has no `..` in its path, no escapes, no query and no user",
+                shown(reference)
+            )));
+        }
+        self.ask(|key| key.grants.charts.iter().any(|grant| allows_chart(grant, reference)), || format!("chart {reference}"))
     }
 
     /// Checks a release, as `NAMESPACE/NAME`.
@@ -272,6 +355,20 @@ impl Gate {
             (true, false) => Err(Denied(format!("{}: the manifest does not grant it", what()))),
         }
     }
+}
+
+fn plain(path: &str, what: &str) -> Result<(), Denied> {
+    if is_plain(path) {
+        return Ok(());
+    }
+    Err(Denied(format!("{what} {}: not a plain path of the repository (no `..`, no `.git`, at most {MAX_PATH} bytes)", shown(path))))
+}
+
+/// Returns the beginning of a text that may be long or hold anything.
+fn shown(text: &str) -> String {
+    let start: String = text.chars().take(200).collect();
+    let cut = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{cut}", start.escape_debug())
 }
 
 #[cfg(test)]
@@ -342,7 +439,10 @@ mod tests {
             ..Grants::default()
         };
         let granted = Grants { kubernetes: vec![rule(&["get"], &["*"], &["*"], &[])], secrets: words(&["*"]), ..Grants::default() };
-        assert_eq!(missing(&requested, &granted), [r#"kubernetes: [{ verbs: ["get", "patch"], apiGroups: [""], resources: ["configmaps"] }]"#]);
+        assert_eq!(
+            missing(&requested, &granted),
+            [r#"kubernetes: [{ verbs: ["get", "patch"], apiGroups: [""], resources: ["configmaps"] }]"#]
+        );
         assert!(missing(&requested, &requested).is_empty());
     }
 }

@@ -1,19 +1,23 @@
 //! A step module: loaded, looked into without running it, asked what it is, and run phase by phase.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
+pub use self::limits::{Exceeded, Limits, Meter, Usage};
 use crate::bindings;
+use crate::bindings::launchway::bootstrap::types;
 use crate::capability::Powers;
-use crate::engine::TICK;
+use crate::capability::report;
 use crate::failure::{Blame, Failure};
 use crate::grant::Request;
 
@@ -67,29 +71,6 @@ impl Phase {
     }
 }
 
-/// How much a step may use.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    pub memory: u64,
-    pub cpu: Duration,
-    pub call_bytes: u64,
-    pub handles: u64,
-    pub log_lines: u64,
-}
-
-impl Limits {
-    /// Returns the defaults with what the manifest says instead.
-    pub fn of(step: &bootstrap::Limits) -> Self {
-        Limits {
-            memory: step.memory.unwrap_or(64 << 20),
-            cpu: step.cpu.unwrap_or(Duration::from_secs(10)),
-            call_bytes: step.call_bytes.unwrap_or(16 << 20),
-            handles: step.handles.unwrap_or(1024),
-            log_lines: step.log_lines.unwrap_or(10_000),
-        }
-    }
-}
-
 /// Everything a store holds: the step's powers, its handles and its limits.
 pub struct StepState {
     pub powers: Option<Powers>,
@@ -99,15 +80,16 @@ pub struct StepState {
     /// Message and location from the module's panic hook.
     pub panicked: Option<(String, String)>,
     pub log_lines_left: u64,
-    limits: StoreLimits,
-    cpu_ticks_left: u64,
-    cpu_spent: Arc<AtomicU64>,
+    pub limits: Limits,
+    /// What the module computed and was denied so far.
+    pub usage: Arc<Usage>,
+    meter: Meter,
 }
 
 /// How a phase ended that did not succeed.
 pub enum Fault {
     /// The module said so: its failure is a value.
-    Said(bindings::launchway::bootstrap::types::Failure),
+    Said(types::Failure),
     /// The module broke: a trap, a panic or a limit.
     Broke(Failure),
 }
@@ -129,38 +111,55 @@ impl Module {
             capabilities: Request::default(),
         };
         let mut module = Module { reference: reference.into(), digest, description, imports, component, engine };
-        linker.instantiate_pre(&module.component).map_err(|error| no_step(reference, &format!("{error:#}")))?;
+        let other_world = |error: wasmtime::Error| {
+            no_step(reference, &format!("it is no step of this version: {error:#}"))
+                .hint("a step is a component of the world `launchway:bootstrap/step`: build it with the guest SDK, or against wit/")
+        };
+        linker.instantiate_pre(&module.component).and_then(bindings::StepPre::new).map_err(other_world)?;
         module.description = module.describe().await?;
         Ok(module)
     }
 
     /// Returns `name version`.
     pub fn title(&self) -> String {
-        format!("{} {}", self.description.name, self.description.version)
+        format!("{} {}", self.description.name, self.description.version).trim_end().to_owned()
     }
 
     /// Asks a component what it is, with every import trapping.
     async fn describe(&self) -> Result<Description, Failure> {
         let text = self.pure("describe", async |step, store| step.call_describe(store).await).await?;
-        let description: Description =
-            serde_json::from_str(&text).map_err(|error| no_step(&self.reference, &format!("its describe() is not what it should be: {error}")))?;
+        let description: Description = serde_json::from_str(&text)
+            .map_err(|error| no_step(&self.reference, &format!("its describe() is not what it should be: {error}")))?;
         if description.schema != 1 {
             let message = format!("its describe() has schema {}, this program knows 1", description.schema);
-            return Err(no_step(&self.reference, &message));
+            return Err(no_step(&self.reference, &message).hint("use a module and a program of the same time"));
         }
-        Ok(description)
+        let word =
+            |text: &str| !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._+".contains(c));
+        if !word(&description.name) || !word(&description.version) {
+            return Err(no_step(
+                &self.reference,
+                "its describe() has no usable name and version: letters, digits, `-`, `.`, `_` and `+`, at most 64 of each",
+            ));
+        }
+        Ok(Description { summary: report::message(description.summary), ..description })
     }
 
     /// Asks what the workloads of the step's release will do at run time.
     pub async fn effects(&self, params: &Value, values: &Value) -> Result<Value, Failure> {
         let (params, values) = (params.to_string(), values.to_string());
         let text = self.pure("effects", async |step, store| step.call_effects(store, &params, &values).await).await?;
-        let text = text.map_err(|failure| Failure::module(format!("module {}: effects: {}", self.title(), failure.message)))?;
+        let text =
+            text.map_err(|failure| Failure::module(format!("module {}: effects: {}", self.title(), report::message(failure.message))))?;
         serde_json::from_str(&text).map_err(|error| Failure::module(format!("module {}: effects: not JSON: {error}", self.title())))
     }
 
     /// Calls an export that needs nothing from the host.
-    async fn pure<T>(&self, export: &str, call: impl AsyncFnOnce(&bindings::Step, &mut Store<StepState>) -> wasmtime::Result<T>) -> Result<T, Failure> {
+    async fn pure<T>(
+        &self,
+        export: &str,
+        call: impl AsyncFnOnce(&bindings::Step, &mut Store<StepState>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
         let limits = Limits::of(&bootstrap::Limits::default());
         let state = StepState::new(None, limits, Arc::default());
         let mut linker = Linker::new(&self.engine);
@@ -175,7 +174,9 @@ impl Module {
         match outcome {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.broke(export, &error, store.data())),
-            Err(_) => Err(Failure::module(format!("module {}: {export}: did not return within {:?}", self.title(), limits.cpu * 2))),
+            Err(_) => {
+                Err(Failure::module(format!("module {}: {export}: did not return within {:?}", self.title(), limits.cpu * 2)).hint(AUTHOR))
+            }
         }
     }
 
@@ -191,6 +192,7 @@ impl Module {
     ) -> Result<Value, Fault> {
         let spent = powers.cpu_spent.clone();
         let mut store = self.store(StepState::new(Some(powers), limits, spent), limits);
+        let usage = store.data().usage.clone();
         let params = params.to_string();
         let run = async {
             let step = bindings::Step::instantiate_async(&mut store, &self.component, linker).await?;
@@ -200,11 +202,15 @@ impl Module {
                 Phase::PostInstall => step.call_post_install(&mut store, &params).await,
             }
         };
-        match tokio::time::timeout(timeout, run).await {
+        let outcome = tokio::time::timeout(timeout, run).await;
+        usage.pause();
+        match outcome {
             Ok(Ok(Ok(text))) => serde_json::from_str(&text).map_err(|error| {
-                Fault::Broke(Failure::module(format!("module {}: {}: returned no JSON: {error}", self.title(), phase.as_str())))
+                Fault::Broke(
+                    Failure::module(format!("module {}: {}: returned no JSON: {error}", self.title(), phase.as_str())).hint(AUTHOR),
+                )
             }),
-            Ok(Ok(Err(failure))) => Err(Fault::Said(failure)),
+            Ok(Ok(Err(failure))) => Err(Fault::Said(types::Failure { message: report::message(failure.message), ..failure })),
             Ok(Err(error)) => Err(Fault::Broke(self.broke(phase.as_str(), &error, store.data()))),
             Err(_) => {
                 let during = store.data().call.map(|call| format!(" during {call}")).unwrap_or_default();
@@ -216,19 +222,15 @@ impl Module {
 
     fn store(&self, state: StepState, limits: Limits) -> Store<StepState> {
         let mut store = Store::new(&self.engine, state);
-        store.limiter(|state| &mut state.limits);
+        store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(usize::try_from(limits.call_bytes).unwrap_or(usize::MAX));
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut context| {
-            let state = context.data_mut();
-            state.cpu_spent.fetch_add(1, Ordering::Relaxed);
-            match state.cpu_ticks_left.checked_sub(1) {
-                Some(left) => {
-                    state.cpu_ticks_left = left;
-                    Ok(UpdateDeadline::Yield(1))
-                }
-                None => Ok(UpdateDeadline::Interrupt),
+        store.epoch_deadline_callback(|context| {
+            let state = context.data();
+            if state.usage.tick() > state.limits.cpu {
+                return Err(Exceeded::cpu(state.limits.cpu).into());
             }
+            Ok(UpdateDeadline::Yield(1))
         });
         store
     }
@@ -236,12 +238,14 @@ impl Module {
     /// Says how a module broke, with all that is known of where.
     fn broke(&self, export: &str, error: &wasmtime::Error, state: &StepState) -> Failure {
         let mut message = format!("module {}: {export}: ", self.title());
+        let exceeded = limits::exceeded(error, state.limits);
         let trap = error.downcast_ref::<Trap>();
-        let cause = match (&state.panicked, trap) {
-            (Some((text, location)), _) => format!("panicked at {location}: {text}"),
-            (None, Some(Trap::Interrupt)) => "used up its CPU time".to_owned(),
-            (None, Some(trap)) => format!("trapped: {trap}"),
-            (None, None) => error.root_cause().to_string(),
+        let cause = match (&state.panicked, &exceeded, trap) {
+            (Some((text, location)), ..) => format!("panicked at {location}: {text}"),
+            (None, Some(exceeded), _) => exceeded.to_string(),
+            (None, None, Some(Trap::StackOverflow)) => "its call stack is full: it calls itself without end, or too deeply".to_owned(),
+            (None, None, Some(trap)) => format!("trapped: {trap}"),
+            (None, None, None) => error.root_cause().to_string(),
         };
         message.push_str(&cause);
         if let Some(call) = state.call {
@@ -252,12 +256,8 @@ impl Module {
                 message.push_str(&format!("\n    at {line}"));
             }
         }
-        let failure = Failure::module(message);
-        match trap {
-            Some(Trap::Interrupt) => failure.hint("raise `limits: { cpu: … }` of the step if the module really computes that long"),
-            _ if cause.contains("growing memory") => failure.hint("raise `limits: { memory: … }` of the step if the module really needs more"),
-            _ => failure.hint("this is a fault of the module: tell its author"),
-        }
+        let way_out = exceeded.filter(|_| state.panicked.is_none()).and_then(|exceeded| exceeded.way_out());
+        Failure::module(message).hint(way_out.unwrap_or_else(|| AUTHOR.into()))
     }
 }
 
@@ -265,21 +265,33 @@ impl StepState {
     fn new(powers: Option<Powers>, limits: Limits, cpu_spent: Arc<AtomicU64>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
-        let memory = usize::try_from(limits.memory).unwrap_or(usize::MAX);
-        let store_limits = StoreLimitsBuilder::new().memory_size(memory).table_elements(100_000).trap_on_grow_failure(true).build();
-        let cpu_ticks_left = u64::try_from(limits.cpu.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX);
+        let usage = Arc::new(Usage::new(cpu_spent));
         StepState {
             powers,
             table,
             call: None,
             panicked: None,
             log_lines_left: limits.log_lines,
-            limits: store_limits,
-            cpu_ticks_left,
-            cpu_spent,
+            usage,
+            meter: Meter::new(limits.memory),
+            limits,
         }
     }
+
+    /// Counts bytes that the host keeps for the module behind a handle. They are as many as its own memory may have, and are not given back
+    /// before the phase ends.
+    pub fn hold(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        Ok(self.meter.hold(bytes)?)
+    }
+
+    /// Stops a module that does not take no for an answer: each denial is a line of the audit.
+    pub fn check_denials(&self) -> wasmtime::Result<()> {
+        Ok(self.usage.check_denials(self.limits.log_lines)?)
+    }
 }
+
+/// The way out where the module is to blame.
+const AUTHOR: &str = "this is a fault of the module: tell its author";
 
 /// Returns the innermost frames that have a name, demangled, with source lines where the module has them.
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
@@ -301,7 +313,8 @@ fn inspect(reference: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>
         return Err(no_step(reference, "it is no WebAssembly"));
     }
     let decoded = wit_component::decode(bytes).map_err(|error| {
-        no_step(reference, &format!("it is no component: {}", error.root_cause())).hint("a core module becomes a component with `cargo xtask modules` or `wit-component`")
+        no_step(reference, &format!("it is no component: {}", error.root_cause()))
+            .hint("a core module becomes a component with `cargo xtask modules` or `wit-component`")
     })?;
     let wit_component::DecodedWasm::Component(resolve, world) = decoded else {
         return Err(no_step(reference, "it is a WIT package, not a component"));
@@ -310,8 +323,9 @@ fn inspect(reference: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>
     for (key, item) in &resolve.worlds[world].imports {
         let name = resolve.name_world_key(key);
         if name.starts_with("wasi:") {
-            return Err(no_step(reference, &format!("it imports {name}, and no WASI is offered"))
-                .hint("build Rust modules for wasm32-unknown-unknown, Python ones with `--stub-wasi`, JavaScript ones with all features disabled"));
+            return Err(no_step(reference, &format!("it imports {name}, and no WASI is offered")).hint(
+                "build Rust modules for wasm32-unknown-unknown, Python ones with `--stub-wasi`, JavaScript ones with all features disabled",
+            ));
         }
         let functions = match item {
             wit_parser::WorldItem::Interface { id, .. } => resolve.interfaces[*id].functions.keys().cloned().collect(),

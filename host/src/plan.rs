@@ -86,6 +86,7 @@ async fn plan_step(step: Step, sources: &mut Sources<'_>, problems: &mut Problem
     };
     let folder = release.as_ref().map_or("", |release| release.folder());
     let requested = module.description.capabilities.for_step(&step, folder);
+    let requested = requested.map_err(|message| (step.locate("/with"), Failure::user(format!("step {}: {message}", step.name))))?;
     for name in requested.releases.iter().filter_map(|name| name.parse::<ReleaseRef>().ok()) {
         if Some(&name) != step.release.as_ref() {
             sources.releases.open(&name).await.map_err(named(step.locate("/with")))?;

@@ -16,7 +16,7 @@ pub struct Repository {
 }
 
 /// The largest file that is read.
-const MAX_FILE: u64 = 32 << 20;
+pub const MAX_FILE: u64 = 32 << 20;
 
 impl Repository {
     /// Opens a repository.
@@ -48,10 +48,23 @@ impl Repository {
         if found.is_dir() {
             return Ok(None);
         }
+        if !found.is_file() {
+            return Err("is no regular file".into());
+        }
         if found.len() > MAX_FILE {
             return Err(format!("is larger than {} MiB", MAX_FILE >> 20));
         }
         self.root.read(path).map(Some).map_err(|error| error.to_string())
+    }
+
+    /// Returns the path of a file or folder with links followed; none if there is no such thing. A link that leads out of the repository is an
+    /// error without a number of the system.
+    pub fn real_path(&self, path: &str) -> std::io::Result<Option<String>> {
+        match self.root.canonicalize(if path.is_empty() { "." } else { path }) {
+            Ok(found) => Ok(found.into_os_string().into_string().ok().map(|found| if found == "." { String::new() } else { found })),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the size of a file.

@@ -10,7 +10,6 @@ use wasmtime::component::Linker;
 
 use crate::bindings::launchway::bootstrap::types;
 use crate::capability::Powers;
-use crate::engine::TICK;
 use crate::failure::{Blame, Failure};
 use crate::module::{Fault, Phase, StepState};
 use crate::plan::PlannedStep;
@@ -91,8 +90,8 @@ async fn run_step(run: &Run, planned: &PlannedStep) -> (Row, Option<Blame>) {
         Ok(()) => {
             let wrote = reporter.tally().counts.iter().any(|(action, count)| *action != kube_engine::Action::Unchanged && *count > 0);
             let row = row(planned, &reporter, Some(started.elapsed()), if wrote { "done" } else { "unchanged" });
-            let ticks = u32::try_from(spent.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
-            reporter.event(&Event::StepFinished { row: &row, cpu: TICK * ticks });
+            let cpu = Duration::from_nanos(spent.load(Ordering::Relaxed));
+            reporter.event(&Event::StepFinished { row: &row, cpu });
             (row, None)
         }
         Err(failure) => {

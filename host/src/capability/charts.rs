@@ -6,7 +6,7 @@ use charts::Fetched;
 use serde_json::json;
 use wasmtime::component::Resource as Handle;
 
-use super::{Answer, Powers, failure, invalid};
+use super::{Answer, Call, failure, invalid};
 use crate::bindings::launchway::bootstrap::charts as contract;
 use crate::module::StepState;
 
@@ -20,13 +20,13 @@ impl contract::Host for StepState {
     async fn fetch(&mut self, reference: String, version: Option<String>) -> wasmtime::Result<Answer<Handle<FetchedChart>>> {
         let powers = self.enter("charts.fetch")?;
         match fetch(&powers, &reference, version.as_deref()).await {
-            Ok(chart) => Ok(Ok(self.table.push(chart)?)),
+            Ok(chart) => Ok(Ok(self.push(chart)?)),
             Err(failure) => Ok(Err(failure)),
         }
     }
 }
 
-async fn fetch(powers: &Powers, reference: &str, version: Option<&str>) -> Answer<FetchedChart> {
+async fn fetch(powers: &Call, reference: &str, version: Option<&str>) -> Answer<FetchedChart> {
     powers.gate.chart(reference).map_err(|denied| powers.refuse("charts.fetch", denied))?;
     let found = powers.charts.of_text(reference, version).map_err(invalid)?;
     let fetched = powers.charts.fetch(&found).await.map_err(|message| failure("not-found", message))?;

@@ -6,16 +6,19 @@ use globset::GlobBuilder;
 use kustomize::Files;
 use wasmtime::component::Resource as Handle;
 
-use super::{Answer, Powers, failure, invalid};
+use super::{Answer, Call, failure, invalid};
 use crate::bindings::launchway::bootstrap::files;
-use crate::grant::{Gate, join};
+use crate::grant::{Denied, Gate, join};
 use crate::module::StepState;
-use crate::repository::Repository;
+use crate::repository::{MAX_FILE, Repository};
 
 /// A folder of the repository. Handing it on hands on no more than what is in it.
 pub struct Dir {
     path: String,
 }
+
+/// The longest pattern of a glob.
+const MAX_PATTERN: usize = 1024;
 
 /// How many files one glob may look at.
 const MAX_WALK: usize = 100_000;
@@ -26,18 +29,39 @@ impl files::Host for StepState {
         if name != "repository" {
             return Ok(Err(failure("not-found", format!("there is no root {name}: the only one is `repository`"))));
         }
-        Ok(Ok(self.table.push(Dir { path: String::new() })?))
+        Ok(Ok(self.push(Dir { path: String::new() })?))
     }
 }
 
 impl StepState {
     /// Resolves a path below a folder and asks the gate.
-    fn file(&mut self, call: &'static str, dir: &Handle<Dir>, path: &str) -> wasmtime::Result<Answer<(Powers, String)>> {
+    fn file(&mut self, call: &'static str, dir: &Handle<Dir>, path: &str) -> wasmtime::Result<Answer<(Call, String)>> {
         let powers = self.enter(call)?;
         let dir = self.table.get(dir)?;
         let Some(path) = inside(&dir.path, path) else { return Ok(Err(invalid(format!("{path}: leads out of its folder")))) };
-        let checked = powers.gate.file(&path).map_err(|denied| powers.refuse(call, denied));
+        let checked = may_read(&powers.gate, &powers.repository, &path).map_err(|denied| powers.refuse(call, denied));
         Ok(checked.map(|()| (powers, path)))
+    }
+}
+
+/// Asks the gate for a file, and for the file behind it where a link leads to another one.
+fn may_read(gate: &Gate, repository: &Repository, path: &str) -> Result<(), Denied> {
+    gate.file(path)?;
+    behind(repository, path, |real| gate.file(real))
+}
+
+/// Asks the gate for a folder in the same way.
+fn may_look(gate: &Gate, repository: &Repository, path: &str) -> Result<(), Denied> {
+    gate.folder(path)?;
+    behind(repository, path, |real| gate.folder(real))
+}
+
+fn behind(repository: &Repository, path: &str, ask: impl Fn(&str) -> Result<(), Denied>) -> Result<(), Denied> {
+    match repository.real_path(path) {
+        Ok(Some(real)) if real != path => ask(&real).map_err(|Denied(what)| Denied(format!("{path} is a link: {what}"))),
+        Err(error) if error.raw_os_error().is_none() => Err(Denied(format!("{path}: a link leads out of the repository"))),
+        // What cannot be found or read is reported when it is read.
+        _ => Ok(()),
     }
 }
 
@@ -52,10 +76,10 @@ impl files::HostDir for StepState {
         let powers = self.enter("files.subdir")?;
         let dir = self.table.get(&this)?;
         let Some(path) = inside(&dir.path, &path) else { return Ok(Err(invalid(format!("{path}: leads out of its folder")))) };
-        if let Err(denied) = powers.gate.folder(&path) {
+        if let Err(denied) = may_look(&powers.gate, &powers.repository, &path) {
             return Ok(Err(powers.refuse("files.subdir", denied)));
         }
-        Ok(Ok(self.table.push(Dir { path })?))
+        Ok(Ok(self.push(Dir { path })?))
     }
 
     async fn read_text(&mut self, this: Handle<Dir>, path: String) -> wasmtime::Result<Answer<String>> {
@@ -75,7 +99,7 @@ impl files::HostDir for StepState {
         let powers = self.enter("files.list")?;
         let dir = self.table.get(&this)?;
         let Some(path) = inside(&dir.path, &path) else { return Ok(Err(invalid(format!("{path}: leads out of its folder")))) };
-        if let Err(denied) = powers.gate.folder(&path) {
+        if let Err(denied) = may_look(&powers.gate, &powers.repository, &path) {
             return Ok(Err(powers.refuse("files.list", denied)));
         }
         Ok(list(&powers, &path))
@@ -99,6 +123,9 @@ impl files::HostDir for StepState {
 }
 
 fn read(repository: &Repository, path: &str) -> Answer<Vec<u8>> {
+    if repository.size(path) > MAX_FILE {
+        return Err(failure("limit", format!("{path}: is larger than {} MiB, and no module reads such a file", MAX_FILE >> 20)));
+    }
     match repository.bytes(path) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(failure("not-found", format!("{path}: no such file in {}", repository.path().display()))),
@@ -107,13 +134,14 @@ fn read(repository: &Repository, path: &str) -> Answer<Vec<u8>> {
 }
 
 /// Lists what the step may see of a folder.
-fn list(powers: &Powers, path: &str) -> Answer<Vec<files::Entry>> {
+fn list(powers: &Call, path: &str) -> Answer<Vec<files::Entry>> {
     let entries = powers.repository.list(path).map_err(|error| failure("unavailable", format!("{path}: {error}")))?;
-    let entries = entries.ok_or_else(|| failure("not-found", format!("{path}: no such folder in {}", powers.repository.path().display())))?;
+    let entries =
+        entries.ok_or_else(|| failure("not-found", format!("{path}: no such folder in {}", powers.repository.path().display())))?;
     let full = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
     let visible = |entry: &kustomize::Entry| match entry.directory {
-        true => powers.gate.folder(&full(&entry.name)).is_ok(),
-        false => powers.gate.file(&full(&entry.name)).is_ok(),
+        true => may_look(&powers.gate, &powers.repository, &full(&entry.name)).is_ok(),
+        false => may_read(&powers.gate, &powers.repository, &full(&entry.name)).is_ok(),
     };
     let shown = |entry: kustomize::Entry| files::Entry {
         size: if entry.directory { 0 } else { powers.repository.size(&full(&entry.name)) },
@@ -123,26 +151,38 @@ fn list(powers: &Powers, path: &str) -> Answer<Vec<files::Entry>> {
     Ok(entries.into_iter().filter(visible).map(shown).collect())
 }
 
-fn glob(powers: &Powers, folder: &str, pattern: &str) -> Answer<Vec<String>> {
-    let matcher = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| invalid(format!("{pattern}: {}", error.kind())))?;
+fn glob(powers: &Call, folder: &str, pattern: &str) -> Answer<Vec<String>> {
+    if pattern.len() > MAX_PATTERN {
+        return Err(invalid(format!("a pattern may have {MAX_PATTERN} bytes, this one has {}", pattern.len())));
+    }
+    let matcher =
+        GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| invalid(format!("{pattern}: {}", error.kind())))?;
     let matcher = matcher.compile_matcher();
+    may_look(&powers.gate, &powers.repository, folder).map_err(|denied| powers.refuse("files.glob", denied))?;
     let mut matches = Vec::new();
     let mut looked_at = 0;
     let mut folders = vec![folder.to_owned()];
     while let Some(current) = folders.pop() {
-        for entry in powers.repository.list(&current).unwrap_or_default().unwrap_or_default() {
+        let entries = powers.repository.list(&current).map_err(|error| failure("unavailable", format!("{current}: {error}")))?;
+        // A folder can vanish while it is walked; the first one has to be there.
+        let entries = entries.or_else(|| (current != folder).then(Vec::new));
+        let entries =
+            entries.ok_or_else(|| failure("not-found", format!("{folder}: no such folder in {}", powers.repository.path().display())))?;
+        for entry in entries {
             looked_at += 1;
             if looked_at > MAX_WALK {
                 return Err(failure("limit", format!("{pattern}: more than {MAX_WALK} files to look at: glob below a smaller folder")));
             }
             let path = if current.is_empty() { entry.name } else { format!("{current}/{}", entry.name) };
             if entry.directory {
-                if !path.ends_with(".git") && powers.gate.folder(&path).is_ok() {
+                // Links to folders are not followed: they may lead in circles.
+                let real = powers.repository.real_path(&path).is_ok_and(|real| real.as_deref() == Some(&*path));
+                if real && powers.gate.folder(&path).is_ok() {
                     folders.push(path);
                 }
             } else {
                 let below = path.strip_prefix(folder).unwrap_or(&path).trim_start_matches('/').to_owned();
-                if matcher.is_match(&below) && powers.gate.file(&path).is_ok() {
+                if matcher.is_match(&below) && may_read(&powers.gate, &powers.repository, &path).is_ok() {
                     matches.push(below);
                 }
             }
@@ -152,7 +192,7 @@ fn glob(powers: &Powers, folder: &str, pattern: &str) -> Answer<Vec<String>> {
     Ok(matches)
 }
 
-fn kustomize(powers: &Powers, path: &str) -> Answer<String> {
+fn kustomize(powers: &Call, path: &str) -> Answer<String> {
     let files = Granted { repository: powers.repository.clone(), gate: powers.gate.clone() };
     let build = kustomize::build(&files, path).map_err(|error| invalid(crate::failure::chain(&error)))?;
     if let Some(absent) = build.absent.first() {
@@ -169,13 +209,15 @@ struct Granted {
 
 impl Files for Granted {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
-        self.gate.file(path).map_err(|denied| format!("denied: {}", denied.0))?;
-        self.repository.bytes(path)
+        let path = join("", path).ok_or_else(|| format!("{path}: leads out of the repository"))?;
+        may_read(&self.gate, &self.repository, &path).map_err(|denied| format!("denied: {}", denied.0))?;
+        self.repository.bytes(&path)
     }
 
     fn list(&self, folder: &str) -> Result<Option<Vec<kustomize::Entry>>, String> {
-        self.gate.folder(folder).map_err(|denied| format!("denied: {}", denied.0))?;
-        self.repository.list(folder)
+        let folder = join("", folder).ok_or_else(|| format!("{folder}: leads out of the repository"))?;
+        may_look(&self.gate, &self.repository, &folder).map_err(|denied| format!("denied: {}", denied.0))?;
+        self.repository.list(&folder)
     }
 }
 

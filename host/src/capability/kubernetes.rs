@@ -7,7 +7,7 @@ use kube_engine::{Action, ObjectRef, PatchType, Propagation, Resource, Selection
 use serde_json::{Value, json};
 use wasmtime::component::Resource as Handle;
 
-use super::{Answer, Powers, failure, invalid};
+use super::{Answer, Call, failure, invalid};
 use crate::bindings::launchway::bootstrap::{kubernetes, types};
 use crate::grant::Access;
 use crate::module::StepState;
@@ -70,10 +70,12 @@ impl kubernetes::Host for StepState {
 
 impl kubernetes::HostApply for StepState {
     async fn new(&mut self, manifests: String) -> wasmtime::Result<Handle<Apply>> {
-        Ok(self.table.push(Apply { manifests, default_namespace: None, force: false })?)
+        self.hold(manifests.len())?;
+        self.push(Apply { manifests, default_namespace: None, force: false })
     }
 
     async fn default_namespace(&mut self, this: Handle<Apply>, namespace: String) -> wasmtime::Result<()> {
+        self.hold(namespace.len())?;
         self.table.get_mut(&this)?.default_namespace = Some(namespace);
         Ok(())
     }
@@ -97,10 +99,14 @@ impl kubernetes::HostApply for StepState {
 
 impl kubernetes::HostWait for StepState {
     async fn new(&mut self) -> wasmtime::Result<Handle<Wait>> {
-        Ok(self.table.push(Wait::default())?)
+        self.push(Wait::default())
     }
 
     async fn until(&mut self, this: Handle<Wait>, object: types::ObjectRef, condition: String) -> wasmtime::Result<Answer<()>> {
+        let types::ObjectRef { api_version, kind, namespace, name } = &object;
+        let texts =
+            [api_version, kind, name, &condition].iter().map(|text| text.len()).sum::<usize>() + namespace.as_ref().map_or(0, String::len);
+        self.hold(texts + size_of::<(ObjectRef, Condition)>())?;
         let parsed = condition.parse().map_err(invalid);
         let wait = self.table.get_mut(&this)?;
         Ok(parsed.map(|condition| wait.conditions.push((object.into(), condition))))
@@ -123,37 +129,48 @@ impl kubernetes::HostWait for StepState {
     }
 }
 
-async fn get(powers: &Powers, object: ObjectRef) -> Answer<Option<String>> {
+async fn get(powers: &Call, object: ObjectRef) -> Answer<Option<String>> {
     if permitted(powers, "kubernetes.get", "get", &object).await?.is_none() {
         return Ok(None);
     }
     Ok(powers.cluster.get(&object).await?.map(|object| object.to_string()))
 }
 
-async fn list(powers: &Powers, selection: Selection) -> Answer<Vec<String>> {
+async fn list(powers: &Call, selection: Selection) -> Answer<Vec<String>> {
     let call = "kubernetes.list";
-    let any = ObjectRef { api_version: selection.api_version.clone(), kind: selection.kind.clone(), namespace: selection.namespace.clone(), name: String::new() };
+    let any = ObjectRef {
+        api_version: selection.api_version.clone(),
+        kind: selection.kind.clone(),
+        namespace: selection.namespace.clone(),
+        name: String::new(),
+    };
     let Some(resource) = known(powers, call, "list", &any).await? else { return Ok(Vec::new()) };
-    let access = Access { verb: "list", group: any.group(), resource: &resource.plural, namespace: selection.namespace.as_deref(), name: None };
+    let namespace = selection.namespace.as_deref().filter(|_| resource.namespaced);
+    let access = Access { verb: "list", group: any.group(), resource: &resource.plural, namespace, name: None };
     powers.gate.kubernetes(access).map_err(|denied| powers.refuse(call, denied))?;
     Ok(powers.cluster.list(&selection).await?.iter().map(Value::to_string).collect())
 }
 
-/// What kinds there are is no secret of the cluster: every module may ask.
-async fn discover(powers: &Powers, api_version: &str) -> Answer<Vec<String>> {
+/// Who has any business with an API group may ask for its kinds.
+async fn discover(powers: &Call, api_version: &str) -> Answer<Vec<String>> {
+    check_api_version(api_version)?;
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    powers.gate.api_group(group).map_err(|denied| powers.refuse("kubernetes.discover", denied))?;
     let kinds = powers.cluster.kinds(api_version).await?;
-    let line = |kind: &Resource| json!({ "kind": kind.kind, "plural": kind.plural, "namespaced": kind.namespaced, "verbs": kind.verbs }).to_string();
+    let line = |kind: &Resource| {
+        json!({ "kind": kind.kind, "plural": kind.plural, "namespaced": kind.namespaced, "verbs": kind.verbs }).to_string()
+    };
     Ok(kinds.iter().map(line).collect())
 }
 
-async fn create(powers: &Powers, object: &str) -> Answer<kubernetes::Change> {
+async fn create(powers: &Call, object: &str) -> Answer<kubernetes::Change> {
     let object: Value = serde_json::from_str(object).map_err(|error| invalid(format!("create: not JSON: {error}")))?;
     let reference = reference(&object)?;
     must_be_permitted(powers, "kubernetes.create", "create", &reference).await?;
     changed(powers, powers.cluster.create(&object, MANAGER).await?)
 }
 
-async fn patch(powers: &Powers, object: ObjectRef, patch_type: &str, body: &str, subresource: Option<&str>) -> Answer<kubernetes::Change> {
+async fn patch(powers: &Call, object: ObjectRef, patch_type: &str, body: &str, subresource: Option<&str>) -> Answer<kubernetes::Change> {
     let patch_type = match patch_type {
         "merge" => PatchType::Merge,
         "json" => PatchType::Json,
@@ -161,11 +178,11 @@ async fn patch(powers: &Powers, object: ObjectRef, patch_type: &str, body: &str,
         other => return Err(invalid(format!("patch: unknown type {other}: use merge, json or strategic"))),
     };
     let body: Value = serde_json::from_str(body).map_err(|error| invalid(format!("patch of {object}: not JSON: {error}")))?;
-    must_be_permitted(powers, "kubernetes.patch", "patch", &object).await?;
+    permitted_part(powers, "kubernetes.patch", "patch", &object, subresource).await?.ok_or_else(|| no_kind(&object))?;
     changed(powers, powers.cluster.patch(&object, patch_type, &body, subresource, MANAGER).await?)
 }
 
-async fn delete(powers: &Powers, object: ObjectRef, propagation: Option<&str>) -> Answer<kubernetes::Change> {
+async fn delete(powers: &Call, object: ObjectRef, propagation: Option<&str>) -> Answer<kubernetes::Change> {
     let propagation = match propagation {
         None | Some("Background") => Propagation::Background,
         Some("Foreground") => Propagation::Foreground,
@@ -176,7 +193,7 @@ async fn delete(powers: &Powers, object: ObjectRef, propagation: Option<&str>) -
     changed(powers, powers.cluster.delete(&object, propagation).await?)
 }
 
-async fn apply(powers: &Powers, request: &Apply) -> Answer<Vec<kubernetes::Change>> {
+async fn apply(powers: &Call, request: &Apply) -> Answer<Vec<kubernetes::Change>> {
     let call = "kubernetes.apply";
     let objects = objects(&request.manifests, request.default_namespace.as_deref())?;
     // All are checked before the first is written; one whose kind an earlier one defines is checked again in its turn.
@@ -211,14 +228,19 @@ async fn apply(powers: &Powers, request: &Apply) -> Answer<Vec<kubernetes::Chang
     Ok(changes)
 }
 
-async fn wait(powers: &Powers, request: &Wait) -> Answer<Vec<String>> {
+async fn wait(powers: &Call, request: &Wait) -> Answer<Vec<String>> {
     let call = "kubernetes.wait";
     for (object, _) in &request.conditions {
         permitted(powers, call, "watch", object).await?;
     }
     let timeout = request.timeout.unwrap_or(Duration::MAX).min(powers.time_left());
     let progress = |pending: &[Pending]| powers.reporter.waiting(pending);
-    match wait::until(&powers.cluster, &request.conditions, timeout, &progress).await {
+    let outcome = wait::until(&powers.cluster, &request.conditions, timeout, &progress).await;
+    // A kind that was unknown at first could not be checked by its resource then.
+    for (object, _) in &request.conditions {
+        permitted(powers, call, "watch", object).await?;
+    }
+    match outcome {
         Ok(seen) => Ok(seen.iter().map(Value::to_string).collect()),
         Err(WaitError::Cluster(error)) => Err(error.into()),
         Err(WaitError::Timeout { pending, waited }) => {
@@ -230,32 +252,68 @@ async fn wait(powers: &Powers, request: &Wait) -> Answer<Vec<String>> {
 }
 
 fn with_pending(mut failure: types::Failure, pending: &[Pending]) -> types::Failure {
-    let line = |pending: &Pending| json!({ "object": pending.object.to_string(), "condition": pending.condition, "lastSeen": pending.reason });
+    let line =
+        |pending: &Pending| json!({ "object": pending.object.to_string(), "condition": pending.condition, "lastSeen": pending.reason });
     failure.details = Some(json!({ "pending": pending.iter().map(line).collect::<Vec<_>>() }).to_string());
     failure
 }
 
 /// Returns the kind behind an object, or none if the cluster has none such; refuses early what no rule could allow.
-async fn known(powers: &Powers, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Option<Resource>> {
+async fn known(powers: &Call, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Option<Resource>> {
+    check_reference(object)?;
     powers.gate.kubernetes_group(verb, object.group()).map_err(|denied| powers.refuse(call, denied))?;
     Ok(powers.cluster.resource(&object.api_version, &object.kind).await?)
 }
 
-async fn permitted(powers: &Powers, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Option<Resource>> {
+async fn permitted(powers: &Call, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Option<Resource>> {
+    permitted_part(powers, call, verb, object, None).await
+}
+
+/// The same for a part of an object: a resource of its own in RBAC, `deployments/scale`.
+async fn permitted_part(powers: &Call, call: &'static str, verb: &str, object: &ObjectRef, part: Option<&str>) -> Answer<Option<Resource>> {
+    if let Some(part) = part.filter(|part| part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_lowercase())) {
+        return Err(invalid(format!("{object}: {} is no subresource", part.escape_debug())));
+    }
     let Some(resource) = known(powers, call, verb, object).await? else { return Ok(None) };
     let namespace = object.namespace.as_deref().filter(|_| resource.namespaced);
-    let access = Access { verb, group: object.group(), resource: &resource.plural, namespace, name: Some(&object.name) };
+    let plural = part.map_or_else(|| resource.plural.clone(), |part| format!("{}/{part}", resource.plural));
+    let access = Access { verb, group: object.group(), resource: &plural, namespace, name: Some(&object.name) };
     powers.gate.kubernetes(access).map_err(|denied| powers.refuse(call, denied))?;
     Ok(Some(resource))
 }
 
-async fn must_be_permitted(powers: &Powers, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Resource> {
-    permitted(powers, call, verb, object).await?.ok_or_else(|| {
-        failure("not-found", format!("the cluster has no kind {} in {}: its CRD is missing", object.kind, object.api_version))
-    })
+async fn must_be_permitted(powers: &Call, call: &'static str, verb: &str, object: &ObjectRef) -> Answer<Resource> {
+    permitted(powers, call, verb, object).await?.ok_or_else(|| no_kind(object))
 }
 
-fn changed(powers: &Powers, change: kube_engine::Change) -> Answer<kubernetes::Change> {
+fn no_kind(object: &ObjectRef) -> types::Failure {
+    failure("not-found", format!("the cluster has no kind {} in {}: its CRD is missing", object.kind, object.api_version))
+}
+
+/// Refuses what would not stay one segment of a request's path: the grant was compared with the name, not with where a path leads.
+pub(super) fn check_reference(object: &ObjectRef) -> Answer<()> {
+    check_api_version(&object.api_version)?;
+    let odd = |text: &str| text == "." || text == ".." || text.len() > 253 || text.chars().any(|c| c.is_control() || "/%?#\\ ".contains(c));
+    let parts = [("kind", Some(&object.kind)), ("namespace", object.namespace.as_ref()), ("name", Some(&object.name))];
+    match parts.into_iter().find_map(|(what, text)| Some((what, text.filter(|text| odd(text))?))) {
+        Some((what, text)) => {
+            Err(invalid(format!("{what} {:?} is not one that Kubernetes allows", text.chars().take(300).collect::<String>())))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_api_version(text: &str) -> Answer<()> {
+    let word = |part: &str| {
+        part.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-') && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    if text.len() <= 253 && text.split('/').count() <= 2 && text.split('/').all(word) {
+        return Ok(());
+    }
+    Err(invalid(format!("{:?} is no API version: write GROUP/VERSION, or v1", text.chars().take(300).collect::<String>())))
+}
+
+fn changed(powers: &Call, change: kube_engine::Change) -> Answer<kubernetes::Change> {
     powers.reporter.changed(&change);
     let ObjectRef { api_version, kind, namespace, name } = change.object;
     Ok(kubernetes::Change { object: types::ObjectRef { api_version, kind, namespace, name }, action: Action::as_str(change.action).into() })
@@ -272,7 +330,9 @@ fn objects(manifests: &str, default_namespace: Option<&str>) -> Answer<Vec<(Obje
     for document in documents {
         let items = match document.value {
             Value::Null => Vec::new(),
-            Value::Object(mut list) if list.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List")) && list.contains_key("items") => {
+            Value::Object(mut list)
+                if list.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List")) && list.contains_key("items") =>
+            {
                 match list.remove("items") {
                     Some(Value::Array(items)) => items,
                     _ => Vec::new(),

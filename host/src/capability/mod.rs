@@ -7,16 +7,18 @@ pub mod releases;
 pub mod report;
 pub mod secrets;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use kube_engine::Cluster;
+use wasmtime::component::Resource as Handle;
 
 use crate::bindings::launchway::bootstrap::types;
 use crate::chart_source::ChartSource;
 use crate::grant::{Denied, Gate};
-use crate::module::StepState;
+use crate::module::{Exceeded, StepState, Usage};
 use crate::release_source::ReleaseSource;
 use crate::report::StepReporter;
 use crate::repository::Repository;
@@ -34,7 +36,7 @@ pub struct Powers {
     pub reporter: StepReporter,
     /// When the step's time is over.
     pub deadline: Instant,
-    /// Epoch ticks the module computed, for the report.
+    /// Nanoseconds that the module computed so far, over all phases of the step.
     pub cpu_spent: Arc<AtomicU64>,
 }
 
@@ -43,9 +45,32 @@ impl Powers {
     pub fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
+}
 
+/// A host call that is going on: the step's powers, and a clock of the module that stands still until the call ends.
+pub struct Call {
+    powers: Powers,
+    usage: Arc<Usage>,
+}
+
+impl Deref for Call {
+    type Target = Powers;
+
+    fn deref(&self) -> &Powers {
+        &self.powers
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.usage.resume();
+    }
+}
+
+impl Call {
     /// Turns a refused call into a value, after an audit line.
     fn refuse(&self, call: &'static str, denied: Denied) -> types::Failure {
+        self.usage.denied();
         self.reporter.denied(call, &denied.0);
         failure("denied", format!("{call} is denied: {}", denied.0))
     }
@@ -55,9 +80,18 @@ impl StepState {
     /// Notes which call is going on and returns the step's powers.
     ///
     /// A module has no powers while it describes itself; the linker of that store has no host functions either.
-    fn enter(&mut self, call: &'static str) -> wasmtime::Result<Powers> {
+    fn enter(&mut self, call: &'static str) -> wasmtime::Result<Call> {
         self.call = Some(call);
-        self.powers.clone().ok_or_else(|| wasmtime::Error::msg(format!("{call} was called where no host call is allowed")))
+        self.check_denials()?;
+        let powers = self.powers.clone().ok_or_else(|| wasmtime::Error::msg(format!("{call} was called where no host call is allowed")))?;
+        self.usage.pause();
+        Ok(Call { powers, usage: self.usage.clone() })
+    }
+
+    /// Gives the module a handle, unless it has as many as it may have.
+    fn push<T: Send + 'static>(&mut self, resource: T) -> wasmtime::Result<Handle<T>> {
+        let limit = self.limits.handles;
+        self.table.push(resource).map_err(|_| Exceeded::handles(limit).into())
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use wasmtime::component::Resource as Handle;
 
 use super::charts::FetchedChart;
-use super::{Answer, Powers, failure, invalid};
+use super::{Answer, Call, Powers, failure, invalid};
 use crate::bindings::launchway::bootstrap::{releases, types};
 use crate::failure::Blame;
 use crate::module::StepState;
@@ -31,7 +31,7 @@ impl releases::HostRelease for StepState {
     async fn from_flux(&mut self, namespace: String, name: String) -> wasmtime::Result<Answer<Handle<StepRelease>>> {
         let powers = self.enter("releases.from-flux")?;
         match from_flux(&powers, ReleaseRef { namespace, name }).await {
-            Ok(open) => Ok(Ok(self.table.push(StepRelease { open })?)),
+            Ok(open) => Ok(Ok(self.push(StepRelease { open })?)),
             Err(failure) => Ok(Err(failure)),
         }
     }
@@ -44,7 +44,7 @@ impl releases::HostRelease for StepState {
         values: String,
     ) -> wasmtime::Result<Answer<Handle<StepRelease>>> {
         let powers = self.enter("releases.from-parts")?;
-        let chart = self.table.get(&chart)?;
+        let bytes = values.len();
         let release = ReleaseRef { namespace, name };
         if let Err(denied) = powers.gate.release(&release.to_string()) {
             return Ok(Err(powers.refuse("releases.from-parts", denied)));
@@ -54,8 +54,10 @@ impl releases::HostRelease for StepState {
             Ok(_) => return Ok(Err(invalid(format!("release {release}: values must be an object")))),
             Err(error) => return Ok(Err(invalid(format!("release {release}: values are not JSON: {error}")))),
         };
+        self.hold(bytes)?;
+        let chart = self.table.get(&chart)?;
         let open = Arc::new(powers.releases.of_parts(&chart.fetched, &chart.reference, &release, values));
-        Ok(Ok(self.table.push(StepRelease { open })?))
+        Ok(Ok(self.push(StepRelease { open })?))
     }
 
     async fn info(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<String> {
@@ -117,7 +119,7 @@ impl releases::HostRelease for StepState {
 }
 
 impl StepState {
-    fn release(&mut self, call: &'static str, this: &Handle<StepRelease>) -> wasmtime::Result<(Powers, Arc<OpenRelease>)> {
+    fn release(&mut self, call: &'static str, this: &Handle<StepRelease>) -> wasmtime::Result<(Call, Arc<OpenRelease>)> {
         let powers = self.enter(call)?;
         Ok((powers, self.table.get(this)?.open.clone()))
     }
@@ -141,7 +143,7 @@ fn of_release(open: &OpenRelease, error: &ReleaseError) -> types::Failure {
     types::Failure { code: error.code().into(), message, retryable: error.retryable(), details: None }
 }
 
-async fn from_flux(powers: &Powers, release: ReleaseRef) -> Answer<Arc<OpenRelease>> {
+async fn from_flux(powers: &Call, release: ReleaseRef) -> Answer<Arc<OpenRelease>> {
     powers.gate.release(&release.to_string()).map_err(|denied| powers.refuse("releases.from-flux", denied))?;
     powers.releases.open(&release).await.map_err(|error| {
         let code = if error.blame == Blame::User { "invalid" } else { "unavailable" };
@@ -149,7 +151,7 @@ async fn from_flux(powers: &Powers, release: ReleaseRef) -> Answer<Arc<OpenRelea
     })
 }
 
-async fn ensure(powers: &Powers, open: &OpenRelease) -> Answer<String> {
+async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
     namespace(powers, &open.wanted.namespace).await?;
     if open.wanted.storage_namespace != open.wanted.namespace {
         namespace(powers, &open.wanted.storage_namespace).await?;
@@ -165,7 +167,7 @@ async fn ensure(powers: &Powers, open: &OpenRelease) -> Answer<String> {
 }
 
 /// Makes a release's namespace where it is missing: as the repository has it, so that Flux finds it as it would have made it.
-async fn namespace(powers: &Powers, name: &str) -> Answer<()> {
+async fn namespace(powers: &Call, name: &str) -> Answer<()> {
     let reference = ObjectRef { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: name.into() };
     if powers.cluster.get(&reference).await?.is_some() {
         return Ok(());
@@ -188,7 +190,7 @@ fn status(state: &ReleaseState) -> Value {
 }
 
 /// What helm-controller would decide now: it looks at its HelmRelease's status, and at nothing that Helm itself looks at.
-async fn handoff(powers: &Powers, open: &OpenRelease) -> Answer<Value> {
+async fn handoff(powers: &Call, open: &OpenRelease) -> Answer<Value> {
     let spec = open.spec.as_ref().ok_or_else(|| failure("unsupported", "only a release of the repository is handed to Flux"))?;
     let reference = ObjectRef {
         api_version: "helm.toolkit.fluxcd.io/v2".into(),

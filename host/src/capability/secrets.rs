@@ -4,7 +4,7 @@ use kube_engine::ObjectRef;
 use serde_json::json;
 use wasmtime::component::Resource as Handle;
 
-use super::{Answer, Powers, failure, invalid};
+use super::{Answer, Call, failure, invalid};
 use crate::bindings::launchway::bootstrap::{secrets, types};
 use crate::grant::Access;
 use crate::module::StepState;
@@ -23,7 +23,7 @@ impl secrets::Host for StepState {
         if !powers.secrets.knows(&name) {
             return Ok(Err(failure("not-found", format!("secret {name} is not defined in the manifest"))));
         }
-        Ok(Ok(self.table.push(Secret { name })?))
+        Ok(Ok(self.push(Secret { name })?))
     }
 }
 
@@ -40,10 +40,11 @@ impl secrets::HostSecret for StepState {
     }
 }
 
-async fn place(powers: &Powers, secret: &Secret, target: ObjectRef, key: &str) -> Answer<()> {
+async fn place(powers: &Call, secret: &Secret, target: ObjectRef, key: &str) -> Answer<()> {
     if target.kind != "Secret" || target.api_version != "v1" || target.namespace.is_none() {
         return Err(invalid(format!("{target}: a secret is placed into a Secret with a namespace")));
     }
+    super::kubernetes::check_reference(&target)?;
     let access = Access { verb: "patch", group: "", resource: "secrets", namespace: target.namespace.as_deref(), name: Some(&target.name) };
     powers.gate.kubernetes(access).map_err(|denied| powers.refuse("secrets.place", denied))?;
     let value = powers.secrets.value(&secret.name).map_err(|message| failure("not-found", message))?;
