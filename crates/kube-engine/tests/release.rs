@@ -1,5 +1,7 @@
 //! Releases against the API server in this process.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

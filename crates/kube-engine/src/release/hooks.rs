@@ -66,7 +66,7 @@ async fn finished(context: &Context<'_>, wanted: &Wanted, event: &str, object: &
         |text: &str| text.parse::<wait::Condition>().map_err(|message| ReleaseError::Document { path: reference.to_string(), message });
     let failed = |pending: Vec<Pending>| ReleaseError::Hook {
         event: event.into(),
-        object: reference.clone(),
+        object: Box::new(reference.clone()),
         reason: pending.first().map(|pending| pending.reason.clone()).unwrap_or_default(),
     };
     let progress = |pending: &[Pending]| (context.progress)(Progress::Waiting(pending));
@@ -81,7 +81,7 @@ async fn finished(context: &Context<'_>, wanted: &Wanted, event: &str, object: &
                 Err(error) => Err(error.into()),
             },
             broken = wait::until(context.cluster, &failure, wanted.timeout, &|_| {}) => match broken {
-                Ok(_) => Err(ReleaseError::Hook { event: event.into(), object: reference.clone(), reason: "its pod failed".into() }),
+                Ok(_) => Err(ReleaseError::Hook { event: event.into(), object: Box::new(reference.clone()), reason: "its pod failed".into() }),
                 Err(error) => Err(error.into()),
             },
         };

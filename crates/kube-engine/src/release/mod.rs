@@ -117,9 +117,9 @@ pub enum ReleaseError {
     #[error("{path}: {message}")]
     Document { path: String, message: String },
     #[error("{object} belongs to release {owner}: it is not taken over")]
-    Ownership { object: ObjectRef, owner: String },
+    Ownership { object: Box<ObjectRef>, owner: String },
     #[error("{event} hook {object} failed: {reason}")]
-    Hook { event: String, object: ObjectRef, reason: String },
+    Hook { event: String, object: Box<ObjectRef>, reason: String },
     #[error("stored release {secret}")]
     Record { secret: String, source: RecordError },
     #[error(transparent)]

@@ -124,7 +124,7 @@ impl Run<'_> {
     async fn own(&self, reference: &ObjectRef) -> Result<(), ReleaseError> {
         let live = self.context.cluster.get(reference).await?;
         match live.and_then(|live| documents::foreign_owner(&live, self.wanted)) {
-            Some(owner) => Err(ReleaseError::Ownership { object: reference.clone(), owner }),
+            Some(owner) => Err(ReleaseError::Ownership { object: Box::new(reference.clone()), owner }),
             None => Ok(()),
         }
     }
