@@ -1,7 +1,5 @@
 //! The host's side of `wit/`, generated.
 
-#![expect(clippy::all, clippy::unwrap_used, reason = "generated from wit/, which is documented")]
-
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "step",

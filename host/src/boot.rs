@@ -200,7 +200,7 @@ fn open_sandbox(options: &options::Sandbox) -> Result<Sandbox, Failure> {
 
 /// Tells the sandbox what the workloads of each step will do at run time.
 async fn declare_effects(sandbox: &Sandbox, steps: &[Arc<PlannedStep>], without: &[String]) -> Result<(), Failure> {
-    for unknown in without.iter().filter(|name| !steps.iter().any(|step| step.step.name == **name)) {
+    if let Some(unknown) = without.iter().find(|name| !steps.iter().any(|step| step.step.name == **name)) {
         return Err(Failure::user(format!("--without-effects {unknown}: there is no such step")));
     }
     for planned in steps.iter().filter(|planned| !without.contains(&planned.step.name)) {

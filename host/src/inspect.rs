@@ -1,5 +1,8 @@
 //! `launchway module`: what a module is, without running a step of it.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::Surroundings;
@@ -19,19 +22,45 @@ pub fn list() -> Result<(), Failure> {
 
 /// Prints imports, requested capabilities and parameters of a module.
 pub async fn inspect(reference: &str, as_json: bool, modules: &Modules, around: &Surroundings) -> Result<(), Failure> {
-    let engine = engine::engine(None).map_err(|error| Failure::bug(format!("{error:#}")))?;
-    let linker = engine::linker(&engine).map_err(|error| Failure::bug(format!("{error:#}")))?;
-    let mut source = ModuleSource::new(engine, linker, &modules.replaced);
-    let is_file = reference.contains(['/', '.']);
-    let parsed = if is_file { bootstrap::ModuleRef::File(reference.into()) } else { bootstrap::ModuleRef::Stock(reference.into()) };
-    let registry = charts::Source::new(charts::Options { directories: Vec::new(), cache: None, docker_config: None, plain_http: Vec::new() });
-    let module = source.load(&parsed, &around.folder, &registry).await?;
+    let (module, _) = load(reference, modules, around).await?;
     if as_json {
         println!("{:#}", to_json(&module));
     } else {
         print!("{}", to_text(&module));
     }
     Ok(())
+}
+
+/// Prints how long a module takes to compile, and to be instantiated and describe itself. Nothing is taken from the compile cache.
+pub async fn bench(reference: &str, runs: u32, modules: &Modules, around: &Surroundings) -> Result<(), Failure> {
+    let (module, bytes) = load(reference, modules, around).await?;
+    let (mut compile, mut describe) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let started = Instant::now();
+        module.compile_again(&bytes)?;
+        compile.push(started.elapsed());
+        let started = Instant::now();
+        module.describe().await?;
+        describe.push(started.elapsed());
+    }
+    for (name, mut times) in [("compile", compile), ("instantiate and describe", describe)] {
+        times.sort();
+        println!("{name}: {:.2} ms", times[times.len() / 2].as_secs_f64() * 1000.0);
+    }
+    Ok(())
+}
+
+/// Loads a module by what a person types, with its bytes. A file is relative to the working directory.
+async fn load(reference: &str, modules: &Modules, around: &Surroundings) -> Result<(Arc<Module>, Vec<u8>), Failure> {
+    let engine = engine::engine(None).map_err(|error| Failure::bug(format!("{error:#}")))?;
+    let linker = engine::linker(&engine).map_err(|error| Failure::bug(format!("{error:#}")))?;
+    let mut source = ModuleSource::new(engine, linker, &modules.replaced);
+    let is_file = reference.contains(['/', '.']);
+    let parsed = if is_file { bootstrap::ModuleRef::File(reference.into()) } else { bootstrap::ModuleRef::Stock(reference.into()) };
+    let registry =
+        charts::Source::new(charts::Options { directories: Vec::new(), cache: None, docker_config: None, plain_http: Vec::new() });
+    let module = source.load(&parsed, &around.folder, &registry).await?;
+    Ok((module, source.bytes(&parsed, &around.folder, &registry).await?))
 }
 
 fn to_json(module: &Module) -> Value {
@@ -72,7 +101,9 @@ fn to_text(module: &Module) -> String {
         }
         text.push('\n');
     }
-    for (name, words) in [("files", &request.files), ("charts", &request.charts), ("releases", &request.releases), ("secrets", &request.secrets)] {
+    for (name, words) in
+        [("files", &request.files), ("charts", &request.charts), ("releases", &request.releases), ("secrets", &request.secrets)]
+    {
         if !words.is_empty() {
             text.push_str(&format!("  {name}: {}\n", words.join(", ")));
         }

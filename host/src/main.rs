@@ -64,7 +64,7 @@ async fn run(options: Options) -> Result<(), Failure> {
     match options.command {
         Command::Boot(options) => {
             tokio::select! {
-                outcome = boot::boot(options, &around) => outcome,
+                outcome = boot::boot(*options, &around) => outcome,
                 _ = tokio::signal::ctrl_c() => Err(Failure::new(Blame::Interrupted, "interrupted")
                     .hint("run the same command again: what is done is not done twice, and a release that was begun is taken over")),
             }
@@ -72,6 +72,7 @@ async fn run(options: Options) -> Result<(), Failure> {
         Command::Template(options) => template::template(*options, &around).await,
         Command::Module(ModuleCommand::List) => inspect::list(),
         Command::Module(ModuleCommand::Inspect { module, json, modules }) => inspect::inspect(&module, json, &modules, &around).await,
+        Command::Module(ModuleCommand::Bench { module, runs, modules }) => inspect::bench(&module, runs, &modules, &around).await,
     }
 }
 

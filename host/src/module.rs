@@ -120,13 +120,19 @@ impl Module {
         Ok(module)
     }
 
+    /// Compiles a component once more, to be measured.
+    pub fn compile_again(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let compiled = Component::from_binary(&self.engine, bytes);
+        compiled.map(drop).map_err(|error| no_step(&self.reference, &error.to_string()))
+    }
+
     /// Returns `name version`.
     pub fn title(&self) -> String {
         format!("{} {}", self.description.name, self.description.version).trim_end().to_owned()
     }
 
     /// Asks a component what it is, with every import trapping.
-    async fn describe(&self) -> Result<Description, Failure> {
+    pub async fn describe(&self) -> Result<Description, Failure> {
         let text = self.pure("describe", async |step, store| step.call_describe(store).await).await?;
         let description: Description = serde_json::from_str(&text)
             .map_err(|error| no_step(&self.reference, &format!("its describe() is not what it should be: {error}")))?;

@@ -39,14 +39,19 @@ impl ModuleSource {
         if let Some(known) = self.loaded.get(&key) {
             return Ok(known.clone());
         }
-        let bytes = match reference {
-            ModuleRef::Stock(name) => self.stock_bytes(name)?,
-            ModuleRef::File(file) => read(&folder.join(file))?,
-            ModuleRef::Oci(reference) => registry.artifact(reference).await.map_err(|error| Failure::user(chain(&error)))?,
-        };
+        let bytes = self.bytes(reference, folder, registry).await?;
         let module = Arc::new(Module::load(&self.engine, &self.linker, &key, &bytes).await?);
         self.loaded.insert(key, module.clone());
         Ok(module)
+    }
+
+    /// Returns a module as it was built.
+    pub async fn bytes(&self, reference: &ModuleRef, folder: &Path, registry: &Source) -> Result<Vec<u8>, Failure> {
+        match reference {
+            ModuleRef::Stock(name) => self.stock_bytes(name),
+            ModuleRef::File(file) => read(&folder.join(file)),
+            ModuleRef::Oci(reference) => registry.artifact(reference).await.map_err(|error| Failure::user(chain(&error))),
+        }
     }
 
     fn stock_bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {

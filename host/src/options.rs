@@ -15,7 +15,7 @@ pub struct Options {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Boot(Boot),
+    Boot(Box<Boot>),
     Template(Box<Template>),
     #[command(subcommand)]
     Module(ModuleCommand),
@@ -195,6 +195,16 @@ pub enum ModuleCommand {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        modules: Modules,
+    },
+    /// Measures how long a module takes to compile, and to start and describe itself: medians.
+    Bench {
+        /// A stock module or a file.
+        module: String,
+        /// How often each is measured.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        runs: u32,
         #[command(flatten)]
         modules: Modules,
     },

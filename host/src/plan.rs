@@ -48,7 +48,7 @@ pub async fn plan(file: &str, bootstrap: Bootstrap, sources: &mut Sources<'_>) -
     let mut blame = None;
     let mut planned = Vec::new();
     for step in bootstrap.steps {
-        match plan_step(step, sources, &mut problems).await {
+        match plan_step(file, step, sources, &mut problems).await {
             Ok(step) => planned.extend(step),
             Err((place, failure)) => {
                 blame = blame.or(Some(failure.blame)).filter(|blame| *blame == failure.blame);
@@ -64,7 +64,7 @@ pub async fn plan(file: &str, bootstrap: Bootstrap, sources: &mut Sources<'_>) -
 
 type Faulty = (Place, Failure);
 
-async fn plan_step(step: Step, sources: &mut Sources<'_>, problems: &mut Problems) -> Result<Option<PlannedStep>, Faulty> {
+async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: &mut Problems) -> Result<Option<PlannedStep>, Faulty> {
     let at_module = step.locate("/module");
     let named = |place: Place| {
         let name = step.name.clone();
@@ -100,7 +100,13 @@ async fn plan_step(step: Step, sources: &mut Sources<'_>, problems: &mut Problem
     let missing = grant::missing(&requested, &granted);
     if !missing.is_empty() {
         let message = format!("step {}: module {} requests what the manifest does not grant", step.name, module.description.name);
-        let failure = Failure::user(message).hint(format!("look at `launchway module inspect {}`, then add under `grants:` {}", step.module, missing.join(" and ")));
+        // The manifest names files from where it lies, the command line from where the person is.
+        let module = match &step.module {
+            ModuleRef::File(path) => Path::new(file).parent().unwrap_or(Path::new("")).join(path).display().to_string(),
+            other => other.to_string(),
+        };
+        let hint = format!("look at `launchway module inspect {module}`, then add under `grants:` {}", missing.join(" and "));
+        let failure = Failure::user(message).hint(hint);
         return Err((step.locate("/grants"), failure));
     }
     let secrets = sources.secrets.missing(&requested.secrets);
@@ -146,10 +152,15 @@ fn check_parameters(step: &Step, module: &Module, problems: &mut Problems) {
     for (pointer, message) in leaves {
         let place = step.locate(&format!("/with{pointer}"));
         let path = format!("with{}", pointer.replace('/', "."));
-        let known: Vec<&String> = module.description.parameters["properties"].as_object().map(|map| map.keys().collect()).unwrap_or_default();
+        let known: Vec<&String> =
+            module.description.parameters["properties"].as_object().map(|map| map.keys().collect()).unwrap_or_default();
         let hint = match known.as_slice() {
             [] => "the module takes no parameters".to_owned(),
-            known => format!("parameters of {} are {}", module.description.name, known.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ")),
+            known => format!(
+                "parameters of {} are {}",
+                module.description.name,
+                known.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ")
+            ),
         };
         problems.add(place, format!("step {}: {path}: {message}", step.name), Some(hint));
     }

@@ -20,8 +20,11 @@ pub struct Run {
     pub linker: Linker<StepState>,
     pub reporter: Reporter,
     /// Makes the powers of a step.
-    pub powers: Box<dyn Fn(&PlannedStep, StepReporter, Instant, Arc<AtomicU64>) -> Powers + Send + Sync>,
+    pub powers: Box<PowersOf>,
 }
+
+/// From a step, its reporter, its deadline and the counter of its CPU ticks to its powers.
+pub type PowersOf = dyn Fn(&PlannedStep, StepReporter, Instant, Arc<AtomicU64>) -> Powers + Send + Sync;
 
 /// How the steps ended.
 pub struct Outcome {
