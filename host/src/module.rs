@@ -249,7 +249,9 @@ impl Module {
         let cause = match (&state.panicked, &exceeded, trap) {
             (Some((text, location)), ..) => format!("panicked at {location}: {text}"),
             (None, Some(exceeded), _) => exceeded.to_string(),
-            (None, None, Some(Trap::StackOverflow)) => "its call stack is full: it calls itself without end, or too deeply".to_owned(),
+            (None, None, Some(Trap::StackOverflow | Trap::MemoryOutOfBounds)) if is_recursion(error) => {
+                "its call stack is full: it calls itself without end, or too deeply".to_owned()
+            }
             (None, None, Some(trap)) => format!("trapped: {trap}"),
             (None, None, None) => error.root_cause().to_string(),
         };
@@ -299,6 +301,13 @@ impl StepState {
 /// The way out where the module is to blame.
 const AUTHOR: &str = "this is a fault of the module: tell its author";
 
+/// Tells whether a function called itself very often when it trapped. A module's own stack lies in its memory and may end before the engine's.
+fn is_recursion(error: &wasmtime::Error) -> bool {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return false };
+    let innermost = backtrace.frames().first().map(|frame| frame.func_index());
+    innermost.is_some() && backtrace.frames().iter().filter(|frame| Some(frame.func_index()) == innermost).count() > 8
+}
+
 /// Returns the innermost frames that have a name, demangled, with source lines where the module has them.
 fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
     let named = backtrace.frames().iter().filter_map(|frame| {
@@ -307,7 +316,16 @@ fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
         let place = frame.symbols().iter().find_map(|symbol| Some(format!(" ({}:{})", symbol.file()?, symbol.line()?)));
         Some(name + &place.unwrap_or_default())
     });
-    named.filter(|line| !line.contains("panicking") && !line.contains("rust_begin_unwind") && !line.contains("__rust")).take(8).collect()
+    let noise = ["panicking", "rust_begin_unwind", "__rust"];
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for line in named.filter(|line| !noise.iter().any(|word| line.contains(word))) {
+        match lines.last_mut() {
+            Some((last, times)) if *last == line => *times += 1,
+            _ => lines.push((line, 1)),
+        }
+    }
+    let shown = lines.into_iter().take(8).map(|(line, times)| if times > 1 { format!("{line} ({times} times)") } else { line });
+    shown.collect()
 }
 
 /// Returns the imports of a component by interface, without compiling it, and refuses what is no step.
@@ -318,10 +336,13 @@ fn inspect(reference: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>
     if !bytes.starts_with(b"\0asm") {
         return Err(no_step(reference, "it is no WebAssembly"));
     }
-    let decoded = wit_component::decode(bytes).map_err(|error| {
-        no_step(reference, &format!("it is no component: {}", error.root_cause()))
-            .hint("a core module becomes a component with `cargo xtask modules` or `wit-component`")
-    })?;
+    // The layer in the second half of the version: 0 is a core module.
+    if bytes.get(6..8) == Some(&[0, 0]) {
+        return Err(no_step(reference, "it is a core module, not a component")
+            .hint("a core module of the step's world becomes a component with `cargo xtask modules` or `wit-component`"));
+    }
+    let decoded = wit_component::decode(bytes)
+        .map_err(|error| no_step(reference, &format!("it is no component: {}", error.root_cause())).hint(AUTHOR))?;
     let wit_component::DecodedWasm::Component(resolve, world) = decoded else {
         return Err(no_step(reference, "it is a WIT package, not a component"));
     };
@@ -333,11 +354,12 @@ fn inspect(reference: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>
                 "build Rust modules for wasm32-unknown-unknown, Python ones with `--stub-wasi`, JavaScript ones with all features disabled",
             ));
         }
-        let functions = match item {
-            wit_parser::WorldItem::Interface { id, .. } => resolve.interfaces[*id].functions.keys().cloned().collect(),
-            _ => Vec::new(),
-        };
-        imports.insert(name, functions);
+        // Types that the world names itself are no authority.
+        if let wit_parser::WorldItem::Interface { id, .. } = item {
+            imports.insert(name, resolve.interfaces[*id].functions.keys().cloned().collect());
+        } else if let wit_parser::WorldItem::Function(_) = item {
+            imports.insert(name, Vec::new());
+        }
     }
     Ok(imports)
 }

@@ -1,6 +1,6 @@
 //! Everything that can be known before the first write: modules loaded, parameters checked, grants compared, releases and charts at hand.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use boon::{Compiler, Schemas};
@@ -102,7 +102,9 @@ async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: 
         let message = format!("step {}: module {} requests what the manifest does not grant", step.name, module.description.name);
         // The manifest names files from where it lies, the command line from where the person is.
         let module = match &step.module {
-            ModuleRef::File(path) => Path::new(file).parent().unwrap_or(Path::new("")).join(path).display().to_string(),
+            ModuleRef::File(path) => {
+                Path::new(file).parent().unwrap_or(Path::new("")).join(path).components().collect::<PathBuf>().display().to_string()
+            }
             other => other.to_string(),
         };
         let hint = format!("look at `launchway module inspect {module}`, then add under `grants:` {}", missing.join(" and "));

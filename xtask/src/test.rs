@@ -22,6 +22,7 @@ pub fn test(place: &Place) -> Result<()> {
     step("modules");
     let stock = modules::build(place)?;
     let greeter = demo::example_module(place)?;
+    let misbehave = modules::build_other(place, &place.root.join("tests/modules/misbehave"), "misbehave")?;
     let folder = place.root.join("examples/modules/greeter");
     let mut own = place.cargo(&["test", "--quiet"]);
     own.current_dir(&folder);
@@ -47,7 +48,8 @@ pub fn test(place: &Place) -> Result<()> {
         .env("LAUNCHWAY_TEST_RUN", "1")
         .env("LAUNCHWAY_MODULES", &stock)
         .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
-        .env("LAUNCHWAY_GREETER", greeter);
+        .env("LAUNCHWAY_GREETER", greeter)
+        .env("LAUNCHWAY_MISBEHAVE", misbehave);
     if let Some(real) = real {
         tests.env("LAUNCHWAY_REAL", real);
     }

@@ -1,0 +1,305 @@
+//! What becomes of a run when a module misbehaves: the exit code, what a person is told, and what does not happen any more.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use launchway_tests::{Run, command, launchway, root, run, temporary};
+use serde_json::Value;
+use tempfile::TempDir;
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
+
+fn misbehave() -> PathBuf {
+    std::env::var_os("LAUNCHWAY_MISBEHAVE").expect("LAUNCHWAY_MISBEHAVE is not set: run `cargo xtask test`, which builds the module").into()
+}
+
+/// A repository whose first step uses a module, and whose second one needs it.
+struct Repository(TempDir);
+
+impl Repository {
+    /// `more` are further lines of the step.
+    fn new(module: &[u8], more: &str) -> Self {
+        let folder = temporary().unwrap();
+        let repository = folder.path().join("repository");
+        fs::create_dir(&repository).unwrap();
+        fs::write(repository.join("module.wasm"), module).unwrap();
+        let indented: String = more.lines().map(|line| format!("      {line}\n")).collect();
+        let manifest = format!(
+            "apiVersion: launchway.dev/v1alpha1\nkind: Bootstrap\nmetadata: {{ name: test }}\nspec:\n  repository: .\n  steps:\n    - name: bad\n      module: ./module.wasm\n{indented}    - name: after\n      module: namespaces\n      needs: [bad]\n      with: {{ names: [after] }}\n"
+        );
+        fs::write(repository.join("launchway.yaml"), manifest).unwrap();
+        Repository(folder)
+    }
+
+    fn misbehaving(misdeed: &str, more: &str) -> Self {
+        let module = fs::read(misbehave()).unwrap();
+        let with = if more.contains("with:") { String::new() } else { format!("with: {{ do: {misdeed} }}\n") };
+        Repository::new(&module, &(with + more))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("repository")
+    }
+
+    fn boot(&self) -> Run {
+        launchway(&self.path(), ["boot", "--sandbox", "--output", "json"])
+    }
+}
+
+fn events<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["event"] == name).collect()
+}
+
+/// Asserts that the first step failed in `install`, that nothing ran after it, and returns its message and hints.
+fn failed(misdeed: &str, more: &str, code: i32) -> (String, Vec<Value>) {
+    let run = Repository::misbehaving(misdeed, more).boot();
+    assert_eq!(run.code, code, "{misdeed}: {}{}", run.stdout, run.stderr);
+    let all = run.events();
+    let failure = events(&all, "step-failed");
+    assert_eq!(failure.len(), 1, "{misdeed}: {}", run.stdout);
+    let phases: Vec<&str> = events(&all, "phase-started").iter().map(|event| event["phase"].as_str().unwrap()).collect();
+    assert_eq!(phases, ["pre-install", "install"], "{misdeed}: nothing runs after a failed install");
+    assert!(!run.stdout.contains("post-install ran"), "{misdeed}");
+    let skipped = events(&all, "step-skipped");
+    assert_eq!(skipped.len(), 1, "{misdeed}: the next step is not started");
+    assert_eq!(skipped[0]["step"], "after");
+    let text = format!("{}\n{}", failure[0]["message"].as_str().unwrap(), failure[0]["hints"]);
+    (text, all)
+}
+
+fn assert_says(misdeed: &str, text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "{misdeed}: {word:?} is missing in\n{text}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_module_that_behaves_runs_to_the_end() {
+    let run = Repository::misbehaving("nothing", "").boot();
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let all = run.events();
+    let phases: Vec<&str> =
+        events(&all, "phase-started").iter().filter(|event| event["step"] == "bad").map(|event| event["phase"].as_str().unwrap()).collect();
+    assert_eq!(phases, ["pre-install", "install", "post-install"]);
+    assert!(run.stdout.contains("post-install ran"));
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_broken_module_is_named_with_phase_place_and_call() {
+    let module = "module misbehave 0.1.0: install: ";
+    let (text, _) = failed("panic", "", 4);
+    assert_says(
+        "panic",
+        &text,
+        &[module, "the greeting must not be empty", "src/lib.rs:", "last host call: report.log", "tell its author"],
+    );
+    let (text, _) = failed("trap", "", 4);
+    assert_says("trap", &text, &[module, "unreachable", "    at guest_sdk::component", "tell its author"]);
+    let (text, _) = failed("stack", "", 4);
+    assert_says("stack", &text, &[module, "calls itself without end"]);
+    assert!(text.lines().count() < 15, "a deep stack is not printed whole: {text}");
+    let (text, _) = failed("bad-json", "", 4);
+    assert_says("bad-json", &text, &[module, "returned no JSON", "tell its author"]);
+    let (text, _) = failed("fail", "", 3);
+    assert_says("fail", &text, &["install: it was meant to fail"]);
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_limit_is_named_with_the_way_to_raise_it() {
+    for (misdeed, limits, words) in [
+        ("loop", "{ cpu: 300ms }", ["300ms of its limit `cpu`", "limits: { cpu: … }"]),
+        ("loop-with-calls", "{ cpu: 300ms, logLines: 100000000 }", ["300ms of its limit `cpu`", "limits: { cpu: … }"]),
+        ("loop-with-calls", "{ cpu: 60s, logLines: 1000 }", ["denied more than 1000 calls", "tell its author"]),
+        ("memory", "{ memory: 8Mi }", ["8Mi of its limit `memory`", "limits: { memory: … }"]),
+        ("huge-call", "{ callBytes: 1Mi }", ["1Mi of its limit `callBytes`", "limits: { callBytes: … }"]),
+        ("huge-outcome", "{ memory: 256Mi }", ["16Mi of its limit `callBytes`", "limits: { callBytes: … }"]),
+        ("handles", "{ handles: 100 }", ["100 of its limit `handles`", "limits: { handles: … }"]),
+        ("held-manifests", "{ memory: 8Mi }", ["keep more for it than the 8Mi of its limit `memory`", "limits: { memory: … }"]),
+        ("held-conditions", "{ memory: 8Mi }", ["keep more for it than the 8Mi of its limit `memory`", "limits: { memory: … }"]),
+    ] {
+        let (text, _) = failed(misdeed, &format!("limits: {limits}\ntimeout: 1m"), 4);
+        assert_says(misdeed, &text, &["module misbehave 0.1.0: install: "]);
+        assert_says(misdeed, &text, &words);
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_flood_is_cut_and_the_step_goes_on() {
+    for (misdeed, event) in [("log", "log"), ("notes", "activity")] {
+        let run = Repository::misbehaving(misdeed, "limits: { logLines: 50 }").boot();
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        let all = run.events();
+        assert!(events(&all, event).len() <= 60, "{misdeed}: {}", events(&all, event).len());
+        assert!(run.stdout.contains("limits: { logLines: … }"), "{misdeed}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_wait_ends_with_the_step_and_costs_no_cpu() {
+    let more = "with: { do: wait-forever, namespaces: [default] }\ntimeout: 3s\nlimits: { cpu: 1s }\n\
+        grants: { kubernetes: [{ verbs: [get, watch], apiGroups: [\"\"], resources: [configmaps], namespaces: [default] }] }";
+    let started = Instant::now();
+    let (text, _) = failed("wait-forever", more, 3);
+    assert!(started.elapsed() < Duration::from_secs(60));
+    assert_says("wait-forever", &text, &["ConfigMap", "never", "timeout:"]);
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_call_that_was_not_requested_is_denied_as_a_value_and_on_record() {
+    for (call, host_call) in [
+        ("undeclared-kind", "kubernetes.get"),
+        ("undeclared-group", "kubernetes.get"),
+        ("undeclared-namespace", "kubernetes.get"),
+        ("undeclared-create", "kubernetes.create"),
+        ("undeclared-patch", "kubernetes.patch"),
+        ("undeclared-delete", "kubernetes.delete"),
+        ("undeclared-list", "kubernetes.list"),
+        ("undeclared-apply", "kubernetes.apply"),
+        ("undeclared-wait", "kubernetes.wait"),
+        ("undeclared-discover", "kubernetes.discover"),
+        ("undeclared-release", "releases.from-flux"),
+        ("undeclared-chart", "charts.fetch"),
+        ("undeclared-secret", "secrets.open"),
+        ("undeclared-file", "files.read-text"),
+    ] {
+        let run = Repository::misbehaving(call, "").boot();
+        assert_eq!(run.code, 0, "{call}: a denial is a value: {}{}", run.stdout, run.stderr);
+        let all = run.events();
+        let denied = events(&all, "denied");
+        assert_eq!(denied.len(), 1, "{call}: {}", run.stdout);
+        assert_eq!(denied[0]["call"], host_call, "{call}");
+        assert!(run.stdout.contains(r#"\"code\":\"denied\""#), "{call}: {}", run.stdout);
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_request_without_a_grant_stops_before_anything_runs() {
+    let repository = Repository::misbehaving("read", "with: { do: read, files: [a.txt] }");
+    let run = repository.boot();
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    assert_says("read", &run.stderr, &["requests what the manifest does not grant", "a.txt", "module inspect ./module.wasm`"]);
+    let elsewhere = launchway(repository.0.path(), ["boot", "--sandbox", "--file", "repository/launchway.yaml"]);
+    assert_says("from elsewhere", &elsewhere.stderr, &["module inspect repository/module.wasm`"]);
+    let outside = Repository::misbehaving("read", "with: { do: read, files: [../outside.txt] }\ngrants: { files: [\"**\"] }").boot();
+    assert_eq!((outside.code, outside.stdout.as_str()), (2, ""), "{}", outside.stderr);
+    assert_says("outside", &outside.stderr, &["../outside.txt leads out of the repository"]);
+}
+
+#[cfg(unix)]
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn no_path_leads_out_of_the_grant() {
+    use std::os::unix::fs::symlink;
+    let repository = Repository::misbehaving("escape-path", "with: { do: escape-path, files: [granted] }\ngrants: { files: [granted] }");
+    let (root, outside) = (repository.path(), repository.0.path().join("outside.txt"));
+    for folder in ["granted/kustomize", "granted/kustomize-dots", "granted/.git", "granted-too", ".git", "other"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: secret }\n";
+    fs::write(&outside, config_map).unwrap();
+    for file in ["secret.txt", "granted-too/secret.txt", "other/secret.txt", ".git/config", "granted/.git/config"] {
+        fs::write(root.join(file), config_map).unwrap();
+    }
+    fs::write(root.join("granted/kustomize/kustomization.yaml"), "resources: [../../secret.txt]\n").unwrap();
+    fs::write(root.join("granted/kustomize-dots/kustomization.yaml"), "resources: [link.yaml]\n").unwrap();
+    for (link, target) in [
+        ("granted/link-to-secret", "../secret.txt"),
+        ("granted/link-outside", "../../outside.txt"),
+        ("granted/link-absolute", "/etc/passwd"),
+        ("granted/link-folder", "../other"),
+        ("granted/kustomize-dots/link.yaml", "../../secret.txt"),
+        ("granted/circle", "."),
+    ] {
+        symlink(target, root.join(link)).unwrap();
+    }
+    let run = repository.boot();
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let all = run.events();
+    let outcome = events(&all, "log")
+        .into_iter()
+        .find_map(|event| event["message"].as_str()?.strip_prefix("outcome: "))
+        .expect("the module says what worked");
+    assert_eq!(outcome, r#"{"worked":[]}"#);
+    assert!(events(&all, "denied").len() > 50, "each try is on record");
+}
+
+/// Returns a component of a world whose functions all trap.
+fn component(wit: &str, world: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let package = if wit.is_empty() { resolve.push_dir(root().join("wit")).unwrap().0 } else { resolve.push_str("test.wit", wit).unwrap() };
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut core = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().validate(true).module(&core).unwrap().encode().unwrap()
+}
+
+const WASI: &str = "package wasi:cli@0.2.0;\n\
+    interface environment { get-arguments: func() -> list<string>; }\n\
+    world command { import environment; export describe: func() -> string; }";
+
+const OTHER: &str = "package other:thing@1.0.0;\nworld thing { export describe: func() -> string; }";
+
+const UNKNOWN: &str =
+    "package other:thing@1.0.0;\ninterface more { call: func(); }\nworld thing { import more; export describe: func() -> string; }";
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn what_is_no_step_is_refused_before_anything_runs() {
+    let wit = {
+        let mut resolve = Resolve::default();
+        let package = resolve.push_str("test.wit", OTHER).unwrap();
+        wit_component::encode(&resolve, package, false).unwrap()
+    };
+    // The beginning of what the engine itself writes: an ELF file that says so in its flags.
+    let mut precompiled = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 200];
+    precompiled.resize(200, 0);
+    for (what, bytes, words) in [
+        ("a text", b"hello, I am no module\n".to_vec(), vec!["it is no WebAssembly"]),
+        ("nothing", Vec::new(), vec!["it is no WebAssembly"]),
+        ("a core module", b"\0asm\x01\0\0\0".to_vec(), vec!["it is a core module, not a component", "wit-component"]),
+        ("half a component", component("", "step")[..400].to_vec(), vec!["it is no component"]),
+        ("a WIT package", wit, vec!["it is a WIT package"]),
+        ("WASI", component(WASI, "command"), vec!["imports wasi:cli/environment@0.2.0", "no WASI is offered", "wasm32-unknown-unknown"]),
+        ("another world", component(OTHER, "thing"), vec!["no step of this version", "launchway:bootstrap/step"]),
+        ("an unknown import", component(UNKNOWN, "thing"), vec!["no step of this version", "other:thing/more"]),
+        ("a describe that traps", component("", "step"), vec!["describe", "unreachable", "tell its author"]),
+        ("precompiled code", precompiled, vec!["./module.wasm"]),
+    ] {
+        let run = Repository::new(&bytes, "").boot();
+        assert_eq!((run.code, run.stdout.as_str()), (4, ""), "{what}: {}", run.stderr);
+        assert_says(what, &run.stderr, &words);
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn inspect_shows_all_that_a_module_can_do() {
+    let folder = temporary().unwrap();
+    let run = launchway(folder.path(), ["module", "inspect", "cilium", "--json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let shown: Value = serde_json::from_str(&run.stdout).unwrap();
+    let kubernetes = shown["imports"]["launchway:bootstrap/kubernetes@0.1.0"].as_array().expect("cilium talks to the cluster");
+    for never in ["create", "patch", "delete"] {
+        assert!(!kubernetes.iter().any(|function| function == never), "cilium does not call kubernetes.{never}: {kubernetes:?}");
+    }
+    assert!(shown["imports"].as_object().unwrap().keys().all(|name| name.starts_with("launchway:bootstrap/")));
+    let text = launchway(folder.path(), ["module", "inspect", "cilium"]).stdout;
+    assert_says("inspect", &text, &["imports (all that it can call)", "requested capabilities", "parameters (with:)", "manifests"]);
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn bench_prints_medians() {
+    let run = run(command(Path::new(".")).args(["module", "bench", "namespaces", "--runs", "1"]));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let names: Vec<&str> = run.stdout.lines().filter_map(|line| line.strip_suffix(" ms")?.split_once(": ")).map(|(name, _)| name).collect();
+    assert_eq!(names, ["compile", "instantiate and describe"]);
+}
