@@ -445,4 +445,135 @@ mod tests {
         );
         assert!(missing(&requested, &requested).is_empty());
     }
+
+    fn files(granted: &[&str]) -> Gate {
+        let grants = Grants { files: words(granted), ..Grants::default() };
+        Gate::new(grants.clone(), grants)
+    }
+
+    #[test]
+    fn no_way_to_write_a_path_gets_around_a_grant() {
+        let long = "a/".repeat(10_000);
+        for gate in [files(&["apps"]), files(&["apps/**"]), files(&["**"]), files(&[""])] {
+            for path in [
+                "apps/../secret",
+                "..",
+                ".",
+                "apps/.",
+                "./apps/x",
+                "apps//x",
+                "/apps/x",
+                "apps/x/",
+                "apps\\..\\secret",
+                "apps/x\0.yaml",
+                ".git",
+                ".git/config",
+                "apps/.git/config",
+                "apps/.GIT/config",
+                &long,
+            ] {
+                let Err(Denied(text)) = gate.file(path) else { panic!("{path} was allowed") };
+                assert!(text.len() < 600, "the message is short: {text}");
+                assert!(gate.folder(path).is_err(), "{path}");
+            }
+            assert!(gate.file("apps/\u{ff0e}\u{ff0e}/x").is_ok(), "other dots are letters of a name");
+        }
+    }
+
+    #[test]
+    fn folders_are_listed_as_far_as_something_granted_is_below() {
+        for (grant, yes, no) in [
+            ("apps/cilium", vec!["", "apps", "apps/cilium", "apps/cilium/app"], vec!["apps/other", "app"]),
+            ("apps/*/values.yaml", vec!["", "apps", "apps/any"], vec!["apps/any/deeper", "other"]),
+            ("apps/**/values.yaml", vec!["apps", "apps/a/b/c"], vec!["other"]),
+            ("**", vec!["", "a/b"], vec![]),
+            ("crds/*.yaml", vec!["", "crds"], vec!["crds/sub"]),
+        ] {
+            let gate = files(&[grant]);
+            for folder in yes {
+                assert!(gate.folder(folder).is_ok(), "{grant}: {folder}");
+            }
+            for folder in no {
+                assert!(gate.folder(folder).is_err(), "{grant}: {folder}");
+            }
+        }
+        assert!(files(&[]).folder("").is_err());
+    }
+
+    #[test]
+    fn charts_are_compared_as_they_will_be_fetched() {
+        let charts = words(&["oci://ghcr.io/ours/*", "charts/*", "https://charts.example NAME"]);
+        let grants = Grants { charts, ..Grants::default() };
+        let gate = Gate::new(grants.clone(), grants);
+        for allowed in ["oci://ghcr.io/ours/a", "oci://ghcr.io/ours/deep/a:1.0.0", "charts/a", "https://charts.example NAME"] {
+            assert!(gate.chart(allowed).is_ok(), "{allowed}");
+        }
+        for refused in [
+            "oci://ghcr.io/theirs/a",
+            "oci://ghcr.io/ours/../theirs/a",
+            "oci://ghcr.io/ours/%2E%2e/theirs/a",
+            "charts/../secret",
+            "charts/a\\..\\..\\b",
+            "charts/\n",
+            "oci://ghcr.io/ours/a?x",
+            "https://charts.example OTHER",
+            "/etc",
+        ] {
+            assert!(gate.chart(refused).is_err(), "{refused}");
+        }
+        let wide = Grants { charts: words(&["oci://ghcr.io*"]), ..Grants::default() };
+        assert!(Gate::new(wide.clone(), wide).chart("oci://ghcr.io@evil.example/a").is_err());
+    }
+
+    fn step(with: &str) -> Step {
+        let text = format!(
+            "apiVersion: launchway.dev/v1alpha1\nkind: Bootstrap\nmetadata: {{ name: t }}\nspec:\n  repository: .\n  steps:\n    - name: s\n      module: ./m.wasm\n      with: {with}\n"
+        );
+        bootstrap::parse("launchway.yaml", &text).unwrap().steps.remove(0)
+    }
+
+    #[test]
+    fn a_rule_without_the_namespaces_it_names_is_no_rule_for_all() {
+        let rule = RequestedRule {
+            verbs: words(&["get"]),
+            api_groups: words(&[""]),
+            resources: words(&["secrets"]),
+            namespaces: words(&["$with.namespaces"]),
+            resource_names: Vec::new(),
+        };
+        let by_release = RequestedRule { namespaces: words(&["$release.namespace"]), ..rule.clone() };
+        let by_name = RequestedRule { namespaces: Vec::new(), resource_names: words(&["$with.name"]), ..rule.clone() };
+        let request = Request { kubernetes: vec![rule, by_release, by_name], ..Request::default() };
+        assert!(request.for_step(&step("{}"), "").unwrap().kubernetes.is_empty());
+        assert!(request.for_step(&step("{ namespaces: [] }"), "").unwrap().kubernetes.is_empty());
+        let named = request.for_step(&step("{ namespaces: [a] }"), "").unwrap().kubernetes;
+        assert_eq!(named.iter().map(|rule| rule.namespaces.clone()).collect::<Vec<_>>(), [words(&["a"])]);
+    }
+
+    #[test]
+    fn paths_from_parameters_stay_in_the_repository() {
+        let request = Request { files: words(&["$with.paths", "fixed"]), ..Request::default() };
+        let inside = request.for_step(&step("{ paths: [x.yaml, ../y, /z] }"), "apps/a").unwrap();
+        assert_eq!(inside.files, ["apps/a/x.yaml", "apps/y", "z", "fixed"]);
+        let error = request.for_step(&step("{ paths: [../../../etc/passwd] }"), "apps/a").unwrap_err();
+        assert_eq!(error, "with.paths: ../../../etc/passwd leads out of the repository");
+    }
+
+    #[test]
+    fn a_requested_pattern_needs_all_of_it_granted() {
+        let lacks = |requested: &str, granted: &str| {
+            let files = |word: &str| Grants { files: words(&[word]), ..Grants::default() };
+            !missing(&files(requested), &files(granted)).is_empty()
+        };
+        for (requested, granted) in [("**", "*"), ("apps/**", "apps/*"), ("apps/*", "apps/a"), ("**", "apps/**"), ("apps-2/*", "apps")] {
+            assert!(lacks(requested, granted), "{granted} does not cover {requested}");
+        }
+        for (requested, granted) in [("apps/*", "apps"), ("apps/*/x", "apps/**"), ("apps/a", "apps/*"), ("a[b", "a[b"), ("*", "**")] {
+            assert!(!lacks(requested, granted), "{granted} covers {requested}");
+        }
+        let releases = |word: &str| Grants { releases: words(&[word]), ..Grants::default() };
+        assert!(!missing(&releases("hello/greeter"), &releases("hello")).is_empty(), "a namespace is no folder of releases");
+        let charts = |word: &str| Grants { charts: words(&[word]), ..Grants::default() };
+        assert!(missing(&charts("oci://ghcr.io/a/b"), &charts("oci://ghcr.io/*")).is_empty());
+    }
 }

@@ -223,7 +223,11 @@ impl Files for Granted {
 
 #[cfg(test)]
 mod tests {
-    use super::inside;
+    use std::fs;
+
+    use bootstrap::Grants;
+
+    use super::*;
 
     #[test]
     fn a_handle_leads_only_down() {
@@ -231,5 +235,81 @@ mod tests {
         assert_eq!(inside("a/b", "../c"), None);
         assert_eq!(inside("a", "/x").as_deref(), Some("a/x"));
         assert_eq!(inside("", "").as_deref(), Some(""));
+    }
+
+    /// A folder of its own for one test, removed in the end.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("launchway-files-{name}-{}", std::process::id()));
+            fs::create_dir_all(path.join("repository/granted")).unwrap();
+            Folder(path)
+        }
+
+        fn repository(&self) -> Repository {
+            Repository::open(&self.0.join("repository")).unwrap()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn gate() -> Gate {
+        let grants = Grants { files: vec!["granted".into()], ..Grants::default() };
+        Gate::new(grants.clone(), grants)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_what_it_leads_to() {
+        use std::os::unix::fs::symlink;
+        let folder = Folder::new("links");
+        let root = folder.0.join("repository");
+        fs::write(root.join("secret"), "secret").unwrap();
+        fs::write(root.join("granted/file"), "file").unwrap();
+        fs::write(folder.0.join("outside"), "outside").unwrap();
+        for (link, target) in
+            [("inside", "file"), ("secret", "../secret"), ("outside", "../../outside"), ("absolute", "/etc/passwd"), ("circle", "circle")]
+        {
+            symlink(target, root.join("granted").join(link)).unwrap();
+        }
+        let repository = folder.repository();
+        let asked = |path: &str| may_read(&gate(), &repository, path).map_err(|denied| denied.0);
+        assert_eq!(asked("granted/inside"), Ok(()));
+        assert!(asked("granted/secret").unwrap_err().contains("granted/secret is a link: file secret"));
+        for outside in ["granted/outside", "granted/absolute"] {
+            assert!(asked(outside).unwrap_err().contains("out of the repository"), "{outside}");
+            assert!(read(&repository, outside).is_err(), "{outside}");
+        }
+        assert!(read(&repository, "granted/circle").is_err());
+    }
+
+    #[test]
+    fn a_kustomization_reads_no_more_than_its_module() {
+        let folder = Folder::new("kustomize");
+        let root = folder.0.join("repository");
+        fs::write(root.join("secret"), "secret").unwrap();
+        fs::write(root.join("granted/file"), "file").unwrap();
+        let files = Granted { repository: Arc::new(folder.repository()), gate: Arc::new(gate()) };
+        assert_eq!(files.read("granted/./file").unwrap().as_deref(), Some(&b"file"[..]));
+        assert!(files.read("granted/../secret").unwrap_err().contains("denied"));
+        assert!(files.read("../outside").is_err());
+        assert!(files.list("granted/../other").is_err());
+    }
+
+    #[test]
+    fn a_huge_file_is_a_limit() {
+        let folder = Folder::new("huge");
+        let file = fs::File::create(folder.0.join("repository/granted/huge")).unwrap();
+        file.set_len(MAX_FILE + 1).unwrap();
+        let failure = read(&folder.repository(), "granted/huge").unwrap_err();
+        assert_eq!(
+            (failure.code.as_str(), failure.message.as_str()),
+            ("limit", "granted/huge: is larger than 32 MiB, and no module reads such a file")
+        );
     }
 }
