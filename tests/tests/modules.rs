@@ -1,5 +1,7 @@
 //! What becomes of a run when a module misbehaves: the exit code, what a person is told, and what does not happen any more.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
