@@ -53,7 +53,14 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
         releases.tree()?;
     }
     let registry = registry(&options.charts, around);
-    let mut sources = Sources { modules: &mut modules, releases: &releases, secrets: &secrets, registry: &registry, folder: &folder };
+    let mut sources = Sources {
+        modules: &mut modules,
+        releases: &releases,
+        secrets: &secrets,
+        repository: &repository,
+        registry: &registry,
+        folder: &folder,
+    };
     let steps = plan::plan(&shown, bootstrap, &mut sources).await?;
     let steps: Vec<Arc<PlannedStep>> = steps.into_iter().map(Arc::new).collect();
 
@@ -177,7 +184,25 @@ fn writer(output: Output, around: &Surroundings) -> Box<dyn Writer> {
     }
 }
 
+/// Tells whether a text is `ADDRESS/BITS`.
+fn is_cidr(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let most = match address.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(_)) => 32,
+        Ok(std::net::IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+}
+
 fn open_sandbox(options: &options::Sandbox) -> Result<Sandbox, Failure> {
+    let (cidr, version) = (&options.sandbox_service_cidr, &options.sandbox_kube_version);
+    if !is_cidr(cidr) {
+        return Err(Failure::user(format!("--sandbox-service-cidr {cidr}: is no range of addresses")).hint("write it as 10.96.0.0/12"));
+    }
+    if helm::KubeVersion::parse(version, &HelmCompat::newest()).is_none() {
+        return Err(Failure::user(format!("--sandbox-kube-version {version}: is no version")).hint("write it as v1.36.3"));
+    }
     let saved = match &options.sandbox_state {
         Some(file) if file.exists() => {
             let wrong = |error: String| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use boon::{Compiler, Schemas};
 use bootstrap::{Bootstrap, Grants, ModuleRef, Place, Problems, ReleaseRef, Step};
+use kustomize::Files;
 use serde_json::{Value, json};
 
 use crate::failure::{Blame, Failure};
@@ -12,6 +13,7 @@ use crate::grant::{self, Gate};
 use crate::module::{Limits, Module};
 use crate::module_source::ModuleSource;
 use crate::release_source::{OpenRelease, ReleaseSource};
+use crate::repository::Repository;
 use crate::secret_source::SecretSource;
 
 /// A step that is ready to run.
@@ -37,6 +39,7 @@ pub struct Sources<'a> {
     pub modules: &'a mut ModuleSource,
     pub releases: &'a ReleaseSource,
     pub secrets: &'a SecretSource,
+    pub repository: &'a Repository,
     pub registry: &'a charts::Source,
     /// The folder of the manifest.
     pub folder: &'a Path,
@@ -92,6 +95,12 @@ async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: 
             sources.releases.open(&name).await.map_err(named(step.locate("/with")))?;
         }
     }
+    let absent = absent_files(&step, &requested, sources.repository);
+    if !absent.is_empty() {
+        let message = format!("step {}: {}: no such file or folder in the repository", step.name, absent.join(", "));
+        let hint = "paths are relative to the folder of the HelmRelease; a leading / means the repository";
+        return Err((step.locate("/with"), Failure::user(message).hint(hint)));
+    }
     let granted = match step.module {
         // A stock module comes with its grants; what the operator adds is added.
         ModuleRef::Stock(_) => join(requested.clone(), &step.grants),
@@ -117,6 +126,16 @@ async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: 
     }
     let limits = Limits::of(&step.limits);
     Ok(Some(PlannedStep { gate: Arc::new(Gate::new(requested, granted)), limits, release, module, step }))
+}
+
+/// Returns the files that a step names itself and that are not there. Patterns may match nothing.
+fn absent_files(step: &Step, requested: &Grants, repository: &Repository) -> Vec<String> {
+    if !matches!(step.module, ModuleRef::Stock(_)) {
+        return Vec::new();
+    }
+    let is_there = |path: &str| matches!(repository.bytes(path), Ok(Some(_))) || matches!(repository.list(path), Ok(Some(_)));
+    let literal = requested.files.iter().filter(|path| !path.contains(['*', '?', '[', '{']));
+    literal.filter(|path| !is_there(path)).cloned().collect()
 }
 
 fn join(mut one: Grants, other: &Grants) -> Grants {

@@ -109,7 +109,7 @@ pub fn isolate(command: &mut Command, folder: &Path) {
         .env("LAUNCHWAY_CACHE", cache)
         .env("HOME", &nowhere)
         .env("DOCKER_CONFIG", &nowhere)
-        .env("KUBECONFIG", nowhere.join("config"));
+        .env("KUBECONFIG", "/nonexistent/kubeconfig");
     command.envs(std::env::var_os("PATH").map(|path| ("PATH", path))).current_dir(folder).stdin(Stdio::null());
 }
 
