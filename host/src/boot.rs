@@ -52,13 +52,12 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
         // Said once here, and not once for every step.
         releases.tree()?;
     }
-    let registry = registry(&options.charts, around);
     let mut sources = Sources {
         modules: &mut modules,
         releases: &releases,
         secrets: &secrets,
         repository: &repository,
-        registry: &registry,
+        registry: charts.source(),
         folder: &folder,
     };
     let steps = plan::plan(&shown, bootstrap, &mut sources).await?;

@@ -22,6 +22,11 @@ impl ChartSource {
         ChartSource { source, repository, fetched: Mutex::default() }
     }
 
+    /// Returns where they come from: step modules are fetched through the same connections.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// Returns a chart. The message of a failure names the reference, what was tried and the way out.
     pub async fn fetch(&self, reference: &Reference) -> Result<Arc<Fetched>, String> {
         let mut fetched = self.fetched.lock().await;
