@@ -114,7 +114,7 @@ impl Builder {
             });
         }
         match event {
-            Event::Alias(name) => self.alias(&name),
+            Event::Alias(name) => self.alias(name),
             Event::Scalar(scalar) => Ok(self.scalar(scalar)),
             Event::SequenceStart(anchor) => self.sequence(anchor, events, depth),
             Event::MappingStart(anchor) => self.mapping(anchor, events, depth),
@@ -124,16 +124,16 @@ impl Builder {
         }
     }
 
-    fn open(&mut self, anchor: &Option<String>) {
+    fn open(&mut self, anchor: Option<&str>) {
         if let Some(name) = anchor {
-            self.anchors.insert(name.clone(), Anchor::Open);
+            self.anchors.insert(name.to_owned(), Anchor::Open);
         }
     }
 
-    fn close(&mut self, anchor: Option<String>, built: &Built) {
+    fn close(&mut self, anchor: Option<&str>, built: &Built) {
         if let Some(name) = anchor {
             let done = Anchor::Done { value: built.value.clone(), steps: built.steps, bytes: built.bytes };
-            self.anchors.insert(name, done);
+            self.anchors.insert(name.to_owned(), done);
         }
     }
 
@@ -176,9 +176,18 @@ impl Builder {
         built
     }
 
-    fn sequence(&mut self, anchor: Option<String>, events: &mut Events, depth: usize) -> Result<Built, Error> {
+    /// Steps over a scalar key, whose value is of use to nobody but an alias to it.
+    fn key(&mut self, scalar: Scalar) -> Built {
+        if scalar.anchor.is_some() {
+            return self.scalar(scalar);
+        }
         self.step();
-        self.open(&anchor);
+        Built { value: Value::Null, steps: 1, bytes: 32 + scalar.value.len(), is_merge: is_merge(&scalar) }
+    }
+
+    fn sequence(&mut self, anchor: Option<&str>, events: &mut Events, depth: usize) -> Result<Built, Error> {
+        self.step();
+        self.open(anchor);
         let mut items = Vec::new();
         let (mut steps, mut bytes) = (1, 32);
         loop {
@@ -196,9 +205,9 @@ impl Builder {
         Ok(built)
     }
 
-    fn mapping(&mut self, anchor: Option<String>, events: &mut Events, depth: usize) -> Result<Built, Error> {
+    fn mapping(&mut self, anchor: Option<&str>, events: &mut Events, depth: usize) -> Result<Built, Error> {
         self.step();
-        self.open(&anchor);
+        self.open(anchor);
         let mut map = Map::new();
         let (mut steps, mut bytes) = (1, 32);
         loop {
@@ -209,7 +218,7 @@ impl Builder {
             let (name, key) = match event {
                 Event::Scalar(scalar) => {
                     let name = key_name(&scalar);
-                    (Some(name), self.scalar(scalar))
+                    (Some(name), self.key(scalar))
                 }
                 other => (None, self.node(other, mark, events, depth + 1)?),
             };
@@ -315,9 +324,9 @@ pub(crate) fn scalar_value(scalar: &Scalar) -> Result<Value, Error> {
         Resolved::Int(value) => Value::Number(value.into()),
         Resolved::Uint(value) => Value::Number(value.into()),
         Resolved::Float(value) => Value::Number(Number::from_f64(value).ok_or(Error::Number(no_number(value)))?),
-        Resolved::Timestamp => Value::String(scalar.value.clone()),
+        Resolved::Timestamp => Value::String(scalar.value.clone().into_owned()),
         Resolved::Str if scalar.tag.as_deref() == Some("tag:yaml.org,2002:binary") => Value::String(binary(&scalar.value)?),
-        Resolved::Str => Value::String(scalar.value.clone()),
+        Resolved::Str => Value::String(scalar.value.clone().into_owned()),
     })
 }
 
@@ -367,14 +376,14 @@ pub(crate) fn key_name(scalar: &Scalar) -> Result<String, Error> {
     let wrong = |kind, key: String| Err(Error::Key { kind, key, value: String::new() });
     match meaning(scalar)? {
         Resolved::Str if scalar.tag.as_deref() == Some("tag:yaml.org,2002:binary") => binary(&scalar.value),
-        Resolved::Str => Ok(scalar.value.clone()),
+        Resolved::Str => Ok(scalar.value.clone().into_owned()),
         Resolved::Int(value) => Ok(value.to_string()),
         Resolved::Float(value) => Ok(float_key(value)),
         Resolved::Bool(value) => Ok(value.to_string()),
         Resolved::Null => wrong("%!s(<nil>)", "<nil>".to_owned()),
         Resolved::Uint(value) => wrong("uint64", format!("{value:#x}")),
         // Only untyped values keep their text; sigs yaml sees a string here too.
-        Resolved::Timestamp => Ok(scalar.value.clone()),
+        Resolved::Timestamp => Ok(scalar.value.clone().into_owned()),
     }
 }
 
@@ -422,7 +431,7 @@ impl Error {
     pub(crate) fn with_value(self, value: &Value) -> Error {
         match self {
             Error::Key { kind, key, .. } => {
-                let value = go_syntax(value);
+                let value = if value.is_null() { "<nil>".to_owned() } else { go_syntax(value) };
                 Error::Key { kind, key, value }
             }
             other => other,
@@ -504,6 +513,7 @@ mod tests {
             &format!("{base}z: {{<<: [*x, *w]}}\n"),
             json!({"x": {"a": 1, "b": 2}, "w": {"a": 3, "c": 4}, "z": {"a": 1, "b": 2, "c": 4}}),
         );
+        check("? .inf\n", json!({".inf": null}));
         fails("<<: 1\n", "yaml: map merge requires map or sequence of maps as the value");
     }
 
@@ -527,6 +537,11 @@ mod tests {
         fails("a: .inf", "json: unsupported value: +Inf");
         fails("%YAML 1.2\n---\na: 1\n", "yaml: found incompatible YAML document");
         fails("\"\\/\"", "yaml: found unknown escape character");
+        fails("[a?b]", "yaml: did not find expected ',' or ']'");
+        // go-yaml forgets that an empty flow collection may be a key, and ends the document after it.
+        check("[]: x", json!([]));
+        fails("[a]: x", "yaml: invalid map key: []interface {}{\"a\"}");
+        fails("?", "unsupported map key of type: %!s(<nil>), key: <nil>, value: <nil>");
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! [`parse`] reads the first document as `yaml.Unmarshal` does on Helm's render path (not strict: the last duplicate key wins);
 //! [`marshal`] is `yaml.Marshal`. Positions of nodes, for our own file formats, are in [`node`].
 
+mod chars;
 mod construct;
 mod emit;
 mod event;
 pub mod node;
 mod resolve;
+mod scalar;
+mod scan;
 mod sort;
 pub mod v3;
 

@@ -107,10 +107,10 @@ impl Reader {
             return Err(at(mark, format!("exceeded max depth of {MAX_DEPTH}")));
         }
         match event {
-            Event::Alias(name) => self.alias(&name, mark),
+            Event::Alias(name) => self.alias(name, mark),
             Event::Scalar(scalar) => self.scalar(scalar, mark),
             Event::SequenceStart(anchor) => {
-                self.open(&anchor);
+                self.open(anchor);
                 let mut items = Vec::new();
                 let mut count = 1;
                 loop {
@@ -125,7 +125,7 @@ impl Reader {
                 Ok(self.close(anchor, Data::Sequence(items), mark, count))
             }
             Event::MappingStart(anchor) => {
-                self.open(&anchor);
+                self.open(anchor);
                 let mut entries = Vec::new();
                 let mut count = 1;
                 loop {
@@ -151,7 +151,7 @@ impl Reader {
             Error::Syntax { message, .. } => at(mark, message),
             other => at(mark, other.to_string()),
         })?;
-        let data = Data::Scalar { text: scalar.value, style: scalar.style, value };
+        let data = Data::Scalar { text: scalar.value.into_owned(), style: scalar.style, value };
         Ok(self.close(scalar.anchor, data, mark, 1))
     }
 
@@ -169,16 +169,16 @@ impl Reader {
         }
     }
 
-    fn open(&mut self, anchor: &Option<String>) {
+    fn open(&mut self, anchor: Option<&str>) {
         if let Some(name) = anchor {
-            self.anchors.insert(name.clone(), None);
+            self.anchors.insert(name.to_owned(), None);
         }
     }
 
-    fn close(&mut self, anchor: Option<String>, data: Data, mark: Mark, count: usize) -> (Node, usize) {
+    fn close(&mut self, anchor: Option<&str>, data: Data, mark: Mark, count: usize) -> (Node, usize) {
         let node = Node { line: mark.line, column: mark.column, data };
         if let Some(name) = anchor {
-            self.anchors.insert(name, Some((node.clone(), count)));
+            self.anchors.insert(name.to_owned(), Some((node.clone(), count)));
         }
         (node, count)
     }
