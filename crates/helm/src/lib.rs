@@ -13,6 +13,8 @@ pub mod release;
 mod render;
 #[cfg_attr(target_arch = "wasm32", path = "schema_unchecked.rs")]
 mod schema;
+#[cfg(not(target_arch = "wasm32"))]
+mod schema_plain;
 pub mod values;
 
 pub use capabilities::{Capabilities, KubeVersion};
