@@ -106,36 +106,58 @@ fn push_break(out: &mut String, indent: Option<&str>, depth: usize) {
     }
 }
 
+/// Which bytes may stand for something that is escaped.
+const SUSPECT: [bool; 256] = {
+    let mut suspect = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        suspect[byte] = true;
+        byte += 1;
+    }
+    let mut marks: &[u8] = b"\"\\<>&\xe2";
+    while let [mark, rest @ ..] = marks {
+        suspect[*mark as usize] = true;
+        marks = rest;
+    }
+    suspect
+};
+
 fn push_quoted(out: &mut String, text: &str, html: Html) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push('"');
-    let mut start = 0;
-    for (at, c) in text.char_indices() {
-        let escape = match c {
-            '"' => "\\\"",
-            '\\' => "\\\\",
-            '\u{8}' => "\\b",
-            '\u{c}' => "\\f",
-            '\n' => "\\n",
-            '\r' => "\\r",
-            '\t' => "\\t",
-            '<' if html == Html::Escaped => "\\u003c",
-            '>' if html == Html::Escaped => "\\u003e",
-            '&' if html == Html::Escaped => "\\u0026",
-            '\u{2028}' => "\\u2028",
-            '\u{2029}' => "\\u2029",
-            c if c < ' ' => "",
-            _ => continue,
+    let bytes = text.as_bytes();
+    let (mut start, mut at) = (0, 0);
+    while let Some(found) = bytes[at..].iter().position(|byte| SUSPECT[*byte as usize]) {
+        at += found;
+        let (escape, length) = match bytes[at] {
+            b'"' => ("\\\"", 1),
+            b'\\' => ("\\\\", 1),
+            8 => ("\\b", 1),
+            12 => ("\\f", 1),
+            b'\n' => ("\\n", 1),
+            b'\r' => ("\\r", 1),
+            b'\t' => ("\\t", 1),
+            b'<' if html == Html::Escaped => ("\\u003c", 1),
+            b'>' if html == Html::Escaped => ("\\u003e", 1),
+            b'&' if html == Html::Escaped => ("\\u0026", 1),
+            0xe2 if bytes[at..].starts_with(b"\xe2\x80\xa8") => ("\\u2028", 3),
+            0xe2 if bytes[at..].starts_with(b"\xe2\x80\xa9") => ("\\u2029", 3),
+            0..0x20 => ("", 1),
+            _ => {
+                at += 1;
+                continue;
+            }
         };
         out.push_str(&text[start..at]);
         if escape.is_empty() {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
             out.push_str("\\u00");
-            out.push(char::from(HEX[(c as usize >> 4) & 15]));
-            out.push(char::from(HEX[c as usize & 15]));
+            out.push(char::from(HEX[usize::from(bytes[at] >> 4)]));
+            out.push(char::from(HEX[usize::from(bytes[at] & 15)]));
         } else {
             out.push_str(escape);
         }
-        start = at + c.len_utf8();
+        at += length;
+        start = at;
     }
     out.push_str(&text[start..]);
     out.push('"');

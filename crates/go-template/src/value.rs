@@ -5,11 +5,13 @@
 //! an embedder needs is a [`Native`].
 
 use std::any::Any;
-use std::cell::{Ref, RefCell, RefMut};
+use std::borrow::Cow;
+use std::cell::{OnceCell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::func::Method;
 
@@ -254,23 +256,42 @@ impl ListKind {
 #[derive(Clone)]
 pub struct List {
     kind: ListKind,
-    items: Option<Rc<Vec<Value>>>,
+    items: Items,
+}
+
+#[derive(Clone)]
+enum Items {
+    Nil,
+    Values(Rc<Vec<Value>>),
+    Bytes(Rc<Bytes>),
+}
+
+/// Is what a `[]uint8` holds: its elements become values only where a template looks at them one by one.
+struct Bytes {
+    raw: Arc<[u8]>,
+    values: OnceCell<Vec<Value>>,
+}
+
+impl Bytes {
+    fn values(&self) -> &[Value] {
+        self.values.get_or_init(|| self.raw.iter().map(|b| Value::Uint(u64::from(*b), UintKind::Uint8)).collect())
+    }
 }
 
 impl List {
     /// Creates a list of the given type.
     pub fn new(kind: ListKind, items: Vec<Value>) -> Self {
-        List { kind, items: Some(Rc::new(items)) }
+        List { kind, items: Items::Values(Rc::new(items)) }
     }
 
     /// Creates a nil slice of the given type.
     pub fn nil(kind: ListKind) -> Self {
-        List { kind, items: None }
+        List { kind, items: Items::Nil }
     }
 
     /// Creates a `[]uint8`.
-    pub fn bytes(bytes: &[u8]) -> Self {
-        List::new(ListKind::Bytes, bytes.iter().map(|b| Value::Uint(u64::from(*b), UintKind::Uint8)).collect())
+    pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+        List { kind: ListKind::Bytes, items: Items::Bytes(Rc::new(Bytes { raw: bytes.into(), values: OnceCell::new() })) }
     }
 
     /// Returns the Go type.
@@ -280,20 +301,26 @@ impl List {
 
     /// Returns the elements; a nil slice has none.
     pub fn items(&self) -> &[Value] {
-        self.items.as_ref().map_or(&[], |items| items.as_slice())
+        match &self.items {
+            Items::Nil => &[],
+            Items::Values(items) => items,
+            Items::Bytes(bytes) => bytes.values(),
+        }
     }
 
     /// Tells whether this is a nil slice.
     pub fn is_nil(&self) -> bool {
-        self.items.is_none()
+        matches!(self.items, Items::Nil)
     }
 
     /// Returns the elements of a `[]uint8` as bytes.
-    pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        (self.kind == ListKind::Bytes).then(|| {
-            let byte = |item: &Value| if let Value::Uint(b, _) = item { (*b & 0xff) as u8 } else { 0 };
-            self.items().iter().map(byte).collect()
-        })
+    pub fn to_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        let byte = |item: &Value| if let Value::Uint(b, _) = item { (*b & 0xff) as u8 } else { 0 };
+        match &self.items {
+            Items::Bytes(bytes) => Some(Cow::Borrowed(&bytes.raw)),
+            _ if self.kind == ListKind::Bytes => Some(self.items().iter().map(byte).collect()),
+            _ => None,
+        }
     }
 }
 
@@ -469,7 +496,8 @@ impl Drop for Map {
 impl List {
     /// Takes the elements that nobody else holds, if any of them is itself a container.
     fn take(&mut self) -> Option<Vec<Value>> {
-        let items = Rc::into_inner(self.items.take()?)?;
+        let Items::Values(items) = std::mem::replace(&mut self.items, Items::Nil) else { return None };
+        let items = Rc::into_inner(items)?;
         items.iter().any(Value::is_container).then_some(items)
     }
 }

@@ -211,7 +211,8 @@ fn words(document: &Document, annotation: &str) -> Vec<String> {
 }
 
 fn head(path: &str, text: String, compat: &HelmCompat) -> Result<Document, String> {
-    let value = yaml::parse(&text).map_err(|error| format!("error converting YAML to JSON: {error}"))?;
+    let is_head = |key: &str| ["apiVersion", "kind", "metadata"].iter().any(|name| key.eq_ignore_ascii_case(name));
+    let value = yaml::parse_top(&text, is_head).map_err(|error| format!("error converting YAML to JSON: {error}"))?;
     let mut document = Document { path: path.to_owned(), text, ..Document::default() };
     let fields = match &value {
         Value::Null => return Ok(document),

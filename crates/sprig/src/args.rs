@@ -56,7 +56,7 @@ pub(crate) fn reserve_items(call: &mut Call<'_>, count: usize) -> Result<(), Fau
 pub(crate) fn strval(value: &Value) -> Result<Str, Fault> {
     Ok(match value {
         Value::Str(text) => text.clone(),
-        Value::List(list) if list.to_bytes().is_some() => Str::from(list.to_bytes().unwrap_or_default()),
+        Value::List(list) if let Some(bytes) = list.to_bytes() => Str::from(&*bytes),
         other => Str::from(fmt::sprint(std::slice::from_ref(other)).map_err(|error| Fault::Text(error.to_string()))?),
     })
 }

@@ -62,7 +62,21 @@ struct Built {
     is_merge: bool,
 }
 
+/// Reads the first document, but of its top level only the entries whose key is wanted: the others are checked and dropped.
+///
+/// What is no YAML, or cannot become JSON, is an error wherever it stands.
+pub fn parse_top(text: &str, is_wanted: fn(&str) -> bool) -> Result<Value, Error> {
+    let mut events = Events::of(text);
+    let mut builder = Builder { is_wanted: Some(is_wanted), ..Builder::new() };
+    let read = builder.document(&mut events);
+    // What is dropped may be meant by an alias or merged.
+    if builder.needs_all { parse(text) } else { Ok(read?.map(|document| document.value).unwrap_or_default()) }
+}
+
 struct Builder {
+    /// Which entries of the top level are kept; all where nothing says so.
+    is_wanted: Option<fn(&str) -> bool>,
+    needs_all: bool,
     anchors: HashMap<String, Anchor>,
     /// The first fault of the content; go-yaml reports it only after the whole document has been read.
     fault: Option<Error>,
@@ -73,7 +87,7 @@ struct Builder {
 
 impl Builder {
     fn new() -> Builder {
-        Builder { anchors: HashMap::new(), fault: None, steps: 0, alias_steps: 0, alias_bytes: 0 }
+        Builder { is_wanted: None, needs_all: false, anchors: HashMap::new(), fault: None, steps: 0, alias_steps: 0, alias_bytes: 0 }
     }
 
     fn document(&mut self, events: &mut Events) -> Result<Option<Document>, Error> {
@@ -223,6 +237,15 @@ impl Builder {
                 other => (None, self.node(other, mark, events, depth + 1)?),
             };
             let (event, mark) = events.next()?;
+            if depth == 0
+                && let Some(is_wanted) = self.is_wanted
+                && let Some(Ok(name)) = &name
+                && !key.is_merge
+                && !is_wanted(name)
+            {
+                self.skim(event, mark, events, depth + 1)?;
+                continue;
+            }
             let value = self.node(event, mark, events, depth + 1)?;
             steps += key.steps + value.steps;
             bytes += key.bytes + value.bytes;
@@ -242,6 +265,64 @@ impl Builder {
         let built = Built { value: Value::Object(map), steps, bytes, is_merge: false };
         self.close(anchor, &built);
         Ok(built)
+    }
+}
+
+impl Builder {
+    /// Steps over a node that nobody wants, looking only for faults.
+    fn skim(&mut self, event: Event, mark: Mark, events: &mut Events, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return self.node(event, mark, events, depth).map(|_| ());
+        }
+        self.step();
+        match event {
+            Event::Alias(_) => self.needs_all = true,
+            Event::Scalar(scalar) => {
+                self.needs_all |= scalar.anchor.is_some();
+                // Only numbers that are none and tags that do not fit can be wrong.
+                let may_be_wrong = scalar.tag.is_some() || scalar.implicit && scalar.value.starts_with(['.', '+', '-']);
+                if may_be_wrong && let Err(fault) = scalar_value(&scalar) {
+                    self.fail(fault);
+                }
+            }
+            Event::SequenceStart(anchor) => {
+                self.needs_all |= anchor.is_some();
+                loop {
+                    let (event, mark) = events.next()?;
+                    if matches!(event, Event::SequenceEnd) {
+                        return Ok(());
+                    }
+                    self.skim(event, mark, events, depth + 1)?;
+                }
+            }
+            Event::MappingStart(anchor) => {
+                self.needs_all |= anchor.is_some();
+                loop {
+                    let (event, mark) = events.next()?;
+                    match event {
+                        Event::MappingEnd => return Ok(()),
+                        Event::Scalar(scalar) => self.skim_key(&scalar),
+                        // What is wrong with such a key depends on its content.
+                        other => {
+                            self.needs_all = true;
+                            self.skim(other, mark, events, depth + 1)?;
+                        }
+                    }
+                    let (event, mark) = events.next()?;
+                    self.skim(event, mark, events, depth + 1)?;
+                }
+            }
+            other => return self.node(other, mark, events, depth).map(|_| ()),
+        }
+        Ok(())
+    }
+
+    fn skim_key(&mut self, scalar: &Scalar) {
+        self.step();
+        let is_text = scalar.tag.is_none() && (!scalar.implicit || matches!(resolve::plain(&scalar.value), Resolved::Str));
+        // An error about a key tells the value as well, which is not at hand.
+        let is_wrong = !is_text && key_name(scalar).is_err();
+        self.needs_all |= scalar.anchor.is_some() || is_merge(scalar) || is_wrong;
     }
 }
 
@@ -554,6 +635,29 @@ mod tests {
         fails(&text, "yaml: document contains excessive aliasing");
         assert!(parse(&"[".repeat(100_000)).is_err());
         assert!(parse(&"- ".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn reads_the_top_of_documents() {
+        let is_wanted: fn(&str) -> bool = |key| key == "kind";
+        let top = |text: &str| parse_top(text, is_wanted).map_err(|error| error.to_string());
+        assert_eq!(top("kind: A\nspec: {kind: B, x: [1, {y: .5}]}\n"), Ok(json!({"kind": "A"})));
+        assert_eq!(top("spec: &x {a: 1}\nkind: *x\n"), Ok(json!({"spec": {"a": 1}, "kind": {"a": 1}})));
+        for text in [
+            "spec: {a: .inf}",
+            "spec: [!!int x]",
+            "spec: {~: 1}",
+            "spec: {a: *b}",
+            "spec: {<<: 1}",
+            "spec: {{a: b}: c}",
+            "spec: {a: [}",
+            "spec:\n\t- a",
+            "- 1\n- .nan",
+            "a: 1\nb: 2\n? [x]\n: y",
+        ] {
+            assert_eq!(top(text), parse(text).map_err(|error| error.to_string()), "{text}");
+            assert!(top(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub mod v3;
 
 use serde_json::Value;
 
-pub use construct::{Document, documents, parse};
+pub use construct::{Document, documents, parse, parse_top};
 
 /// Why YAML text could not be read or written; it prints as go-yaml or sigs yaml words it, without Helm's prefixes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -65,7 +65,7 @@ fn get(_: &mut Call<'_>, files: &Value, args: &[Value]) -> Outcome {
 
 fn get_bytes(_: &mut Call<'_>, files: &Value, args: &[Value]) -> Outcome {
     let data = receiver(files).files.get(&argument(args));
-    Ok(Value::List(List::bytes(data.map(|data| &data[..]).unwrap_or_default())))
+    Ok(Value::List(data.map_or_else(|| List::bytes([]), |data| List::bytes(data.clone()))))
 }
 
 fn lines(_: &mut Call<'_>, files: &Value, args: &[Value]) -> Outcome {
@@ -154,7 +154,7 @@ impl Native for Files {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        self.files.get(name).map(|data| Value::List(List::bytes(data)))
+        self.files.get(name).map(|data| Value::List(List::bytes(data.clone())))
     }
 
     fn method(&self, name: &str) -> Option<&'static Method> {
@@ -181,7 +181,7 @@ impl Native for Files {
     }
 
     fn entries(&self) -> Option<Vec<(Value, Value)>> {
-        Some(self.files.iter().map(|(name, data)| (Value::str(name.as_str()), Value::List(List::bytes(data)))).collect())
+        Some(self.files.iter().map(|(name, data)| (Value::str(name.as_str()), Value::List(List::bytes(data.clone())))).collect())
     }
 
     fn equals(&self, other: &dyn Native) -> bool {
