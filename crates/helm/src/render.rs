@@ -171,14 +171,14 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
         .map_err(|error| RenderError::Values(format!("chart dependencies processing failed: {error}")))?;
     let values = values::coalesce_values(&chart, &request.values, compat).map_err(|error| RenderError::Values(error.0))?;
     if !request.skip_schema_validation {
-        schema::validate(&chart, &values).map_err(RenderError::Schema)?;
+        schema::validate(&chart, &values, &mut parsed.schemas).map_err(RenderError::Schema)?;
     }
     check_kube_version(&chart, &request.capabilities)?;
     let job = Job {
         compat,
         capabilities: &request.capabilities,
         release: release(request),
-        values: values.clone(),
+        values: &values,
         lookup: request.lookup.clone(),
         limits: request.limits,
     };

@@ -1,7 +1,9 @@
 //! Checks values against `values.schema.json` and words failures as Helm does (`pkg/chart/common/util/jsonschema.go`, whose library
 //! is by the author of `boon`). Schemas elsewhere are not fetched: a reference to one is an error, but for `urn:`, which Helm lets pass.
 
-use boon::{Compiler, ErrorKind, Schemas, SchemeUrlLoader, UrlLoader, ValidationError};
+use std::sync::Arc;
+
+use boon::{Compiler, ErrorKind, SchemeUrlLoader, UrlLoader, ValidationError};
 use serde_json::{Map, Number, Value};
 
 use crate::chart::Chart;
@@ -9,11 +11,27 @@ use crate::schema_plain::PlainSchema;
 
 const LOCATION: &str = "file:///values.schema.json";
 
+/// The schemas that were read, each with its text.
+#[derive(Default)]
+pub(crate) struct Schemas(Vec<(Arc<[u8]>, Option<PlainSchema>)>);
+
+impl Schemas {
+    fn plain(&mut self, schema: &Arc<[u8]>) -> Option<&PlainSchema> {
+        let known = self.0.iter().position(|(text, _)| Arc::ptr_eq(text, schema));
+        let position = known.unwrap_or_else(|| {
+            self.0.push((schema.clone(), PlainSchema::read(without_mark(schema))));
+            self.0.len() - 1
+        });
+        self.0[position].1.as_ref()
+    }
+}
+
 /// Checks the values of a chart and of its subcharts; the error lists every chart that has complaints.
-pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>) -> Result<(), String> {
+pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>, known: &mut Schemas) -> Result<(), String> {
     let mut text = String::new();
     if let Some(schema) = &chart.schema
-        && let Err(error) = one(schema, values)
+        && !known.plain(schema).is_some_and(|plain| plain.accepts(values))
+        && let Err(error) = by_library(without_mark(schema), values)
     {
         text.push_str(&format!("{}:\n{error}", chart.name()));
     }
@@ -21,7 +39,7 @@ pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>) -> Result<(),
         match values.get(dependency.name()) {
             None | Some(Value::Null) => {}
             Some(Value::Object(inner)) => {
-                if let Err(error) = validate(dependency, inner) {
+                if let Err(error) = validate(dependency, inner, known) {
                     text.push_str(&error);
                 }
             }
@@ -62,12 +80,8 @@ impl UrlLoader for Elsewhere {
     }
 }
 
-fn one(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> {
-    let schema = schema.strip_prefix(b"\xef\xbb\xbf").unwrap_or(schema);
-    if PlainSchema::read(schema).is_some_and(|plain| plain.accepts(values)) {
-        return Ok(());
-    }
-    by_library(schema, values)
+fn without_mark(schema: &[u8]) -> &[u8] {
+    schema.strip_prefix(b"\xef\xbb\xbf").unwrap_or(schema)
 }
 
 /// Checks with the library, whose word is final.
@@ -81,7 +95,7 @@ fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> 
     }
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(loader));
-    let mut schemas = Schemas::new();
+    let mut schemas = boon::Schemas::new();
     compiler.add_resource(LOCATION, schema).map_err(|error| compile_error(&error))?;
     let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error))?;
     let values = Value::Object(values.clone());
@@ -239,7 +253,7 @@ mod tests {
         let schema =
             json!({"required": ["req"], "properties": {"a": {"type": "string"}, "b": {"minimum": 70000}, "c": {"enum": ["x", "y"]}}});
         let values = json!({"a": 1.0, "b": 2.0, "c": "z"});
-        let found = one(schema.to_string().as_bytes(), values.as_object().expect("a map")).expect_err("does not fit");
+        let found = by_library(schema.to_string().as_bytes(), values.as_object().expect("a map")).expect_err("does not fit");
         let mut lines: Vec<&str> = found.lines().collect();
         lines.sort_unstable();
         assert_eq!(
@@ -251,7 +265,7 @@ mod tests {
                 "- at '/c': value must be one of 'x', 'y'",
             ]
         );
-        assert_eq!(one(b"{", &Map::new()), Err("unexpected EOF".to_owned()));
+        assert_eq!(by_library(b"{", &Map::new()), Err("unexpected EOF".to_owned()));
     }
 
     /// Draws numbers below a bound, always the same ones.

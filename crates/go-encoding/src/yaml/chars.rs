@@ -94,18 +94,29 @@ pub(crate) fn reading_stops(text: &str) -> Option<usize> {
 }
 
 fn first_bad(bytes: &[u8]) -> Option<usize> {
-    let mut pos = 0;
-    loop {
-        pos += bytes.get(pos..)?.iter().position(|byte| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127 | 0xc2 | 0xef))?;
-        let next = |ahead: usize| bytes.get(pos + ahead).copied().unwrap_or(0);
-        let is_bad = match bytes[pos] {
-            0xc2 => matches!(next(1), 0x80..=0x84 | 0x86..=0x9f),
-            0xef => next(1) == 0xbf && matches!(next(2), 0xbe | 0xbf),
-            _ => true,
-        };
-        if is_bad {
-            return Some(pos);
+    const BLOCK: usize = 64;
+    // Almost all text is fine: whole blocks are looked at without branches, and only a suspicious one byte by byte.
+    for (number, block) in bytes.chunks(BLOCK).enumerate() {
+        if block.iter().fold(false, |found, byte| found | is_suspicious(*byte)) {
+            let start = number * BLOCK;
+            let found = (start..start + block.len()).find(|pos| is_bad(bytes, *pos));
+            if found.is_some() {
+                return found;
+            }
         }
-        pos += 1;
+    }
+    None
+}
+
+fn is_suspicious(byte: u8) -> bool {
+    (byte < 0x20) & (byte != b'\n') & (byte != b'\t') & (byte != b'\r') | (byte == 0x7f) | (byte == 0xc2) | (byte == 0xef)
+}
+
+fn is_bad(bytes: &[u8], pos: usize) -> bool {
+    let next = |ahead: usize| bytes.get(pos + ahead).copied().unwrap_or(0);
+    match bytes[pos] {
+        0xc2 => matches!(next(1), 0x80..=0x84 | 0x86..=0x9f),
+        0xef => next(1) == 0xbf && matches!(next(2), 0xbe | 0xbf),
+        byte => is_suspicious(byte),
     }
 }

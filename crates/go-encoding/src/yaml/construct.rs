@@ -231,6 +231,8 @@ impl Builder {
             }
             let (name, key) = match event {
                 Event::Scalar(scalar) => {
+                    // The key after an entry that was skimmed is read ahead with it.
+                    self.needs_all |= scalar.dropped;
                     let name = key_name(&scalar);
                     (Some(name), self.key(scalar))
                 }
@@ -243,7 +245,9 @@ impl Builder {
                 && !key.is_merge
                 && !is_wanted(name)
             {
+                events.drop_quoted(true);
                 self.skim(event, mark, events, depth + 1)?;
+                events.drop_quoted(false);
                 continue;
             }
             let value = self.node(event, mark, events, depth + 1)?;
@@ -278,7 +282,7 @@ impl Builder {
         match event {
             Event::Alias(_) => self.needs_all = true,
             Event::Scalar(scalar) => {
-                self.needs_all |= scalar.anchor.is_some();
+                self.needs_all |= scalar.anchor.is_some() || scalar.tag.is_some() && scalar.dropped;
                 // Only numbers that are none and tags that do not fit can be wrong.
                 let may_be_wrong = scalar.tag.is_some() || scalar.implicit && scalar.value.starts_with(['.', '+', '-']);
                 if may_be_wrong && let Err(fault) = scalar_value(&scalar) {
@@ -319,6 +323,7 @@ impl Builder {
 
     fn skim_key(&mut self, scalar: &Scalar) {
         self.step();
+        self.needs_all |= scalar.tag.is_some() && scalar.dropped;
         let is_text = scalar.tag.is_none() && (!scalar.implicit || matches!(resolve::plain(&scalar.value), Resolved::Str));
         // An error about a key tells the value as well, which is not at hand.
         let is_wrong = !is_text && key_name(scalar).is_err();
@@ -642,6 +647,8 @@ mod tests {
         let is_wanted: fn(&str) -> bool = |key| key == "kind";
         let top = |text: &str| parse_top(text, is_wanted).map_err(|error| error.to_string());
         assert_eq!(top("kind: A\nspec: {kind: B, x: [1, {y: .5}]}\n"), Ok(json!({"kind": "A"})));
+        assert_eq!(top("spec: \"a\\n\"\n\"kind\": \"A\\t\"\nx: 'it''s'\n"), Ok(json!({"kind": "A\t"})));
+        assert_eq!(top("spec:\n  - \"a\"\n\"kind\": A\n").map(|top| top["kind"].clone()), Ok(json!("A")));
         assert_eq!(top("spec: &x {a: 1}\nkind: *x\n"), Ok(json!({"spec": {"a": 1}, "kind": {"a": 1}})));
         for text in [
             "spec: {a: .inf}",
@@ -654,6 +661,8 @@ mod tests {
             "spec:\n\t- a",
             "- 1\n- .nan",
             "a: 1\nb: 2\n? [x]\n: y",
+            "a: !!int \"x\"",
+            "a: \"\\q\"",
         ] {
             assert_eq!(top(text), parse(text).map_err(|error| error.to_string()), "{text}");
             assert!(top(text).is_err(), "{text}");

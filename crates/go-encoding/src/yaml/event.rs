@@ -22,6 +22,8 @@ pub(crate) struct Scalar<'a> {
     pub style: Style,
     /// Plain, or tagged `!`: its meaning is looked up.
     pub implicit: bool,
+    /// Whether the value was not kept, see [`Events::drop_quoted`].
+    pub dropped: bool,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,11 @@ type Step<'a> = Scanned<(Event<'a>, Place)>;
 impl<'a> Events<'a> {
     pub(crate) fn of(text: &'a str) -> Events<'a> {
         Events { scanner: Scanner::of(text), state: State::Stream, states: Vec::new(), starts: Vec::new(), tags: Vec::new() }
+    }
+
+    /// Says whether the quoted scalars from here on need not be kept. One token may have been read ahead.
+    pub(crate) fn drop_quoted(&mut self, drop: bool) {
+        self.scanner.drop_quoted(drop);
     }
 
     /// Returns the next event and where it starts.
@@ -276,7 +283,7 @@ impl<'a> Events<'a> {
             _ if anchor.is_some() || tag.is_some() => {
                 self.pop_state();
                 let implicit = tag.is_none();
-                Ok((Event::Scalar(Scalar { anchor, tag, value: Cow::Borrowed(""), style: Style::Plain, implicit }), start))
+                Ok((Event::Scalar(Scalar { anchor, tag, value: Cow::Borrowed(""), style: Style::Plain, implicit, dropped: false }), start))
             }
             _ => Self::fault("did not find expected node content", at, Some(start)),
         }
@@ -291,12 +298,12 @@ impl<'a> Events<'a> {
     }
 
     fn scalar(&mut self, anchor: Option<&'a str>, tag: Option<Cow<'a, str>>) -> Scanned<Event<'a>> {
-        let Kind::Scalar { value, style } = self.scanner.take()?.kind else { return Ok(Event::StreamEnd) };
+        let Kind::Scalar { value, style, dropped } = self.scanner.take()?.kind else { return Ok(Event::StreamEnd) };
         let implicit = match &tag {
             None => style == Style::Plain,
             Some(tag) => tag == "!",
         };
-        Ok(Event::Scalar(Scalar { anchor, tag, value, style, implicit }))
+        Ok(Event::Scalar(Scalar { anchor, tag, value, style, implicit, dropped }))
     }
 
     /// Takes an anchor and a tag, in either order.
@@ -450,7 +457,7 @@ impl<'a> Events<'a> {
 }
 
 fn empty<'a>(place: Place) -> (Event<'a>, Place) {
-    let scalar = Scalar { anchor: None, tag: None, value: Cow::Borrowed(""), style: Style::Plain, implicit: true };
+    let scalar = Scalar { anchor: None, tag: None, value: Cow::Borrowed(""), style: Style::Plain, implicit: true, dropped: false };
     (Event::Scalar(scalar), place)
 }
 

@@ -67,6 +67,60 @@ fn fold(text: &mut String, first: &str, later: &str) {
     text.push_str(later);
 }
 
+/// What a quoted scalar means so far, up to `from`.
+struct Quoted {
+    from: usize,
+    owned: Option<String>,
+    dropped: bool,
+}
+
+impl Quoted {
+    fn owned(&mut self) -> Option<&mut String> {
+        if self.dropped { None } else { Some(self.owned.get_or_insert_default()) }
+    }
+
+    fn push(&mut self, piece: &str) {
+        if let Some(owned) = self.owned() {
+            owned.push_str(piece);
+        }
+    }
+
+    /// Adds the end of a line, without the blanks before the line break.
+    fn line(&mut self, piece: &str) {
+        self.push(piece.trim_end_matches([' ', '\t']));
+    }
+
+    fn finish(self, last: &str) -> Cow<'_, str> {
+        match self.owned {
+            _ if self.dropped => Cow::Borrowed(""),
+            None => Cow::Borrowed(last),
+            Some(text) => Cow::Owned(text + last),
+        }
+    }
+}
+
+/// What ended a line of a quoted scalar.
+enum LineEnd {
+    Quote,
+    EscapedBreak,
+    Break,
+    Stream,
+}
+
+const fn stops(bytes: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
+        at += 1;
+    }
+    table
+}
+
+/// Where a run inside quotes ends; the last two may start a line break.
+const SINGLE_STOPS: [bool; 256] = stops(b"'\r\n\xc2\xe2");
+const DOUBLE_STOPS: [bool; 256] = stops(b"\"\\\r\n\xc2\xe2");
+
 /// Whether the line breaks that end a block scalar are kept.
 #[derive(Clone, Copy, PartialEq)]
 enum Chomping {
@@ -76,104 +130,91 @@ enum Chomping {
 }
 
 impl<'a> Scanner<'a> {
+    /// Reads a quoted scalar; what it means is left out where scalars are dropped.
     pub(super) fn quoted(&mut self, single: bool) -> Scanned<Cow<'a, str>> {
-        const CONTEXT: &str = "found unexpected document indicator";
         let start = self.mark;
-        let quote = if single { b'\'' } else { b'"' };
         self.skip();
-        let mut from = self.pos;
-        let mut owned: Option<String> = None;
+        let mut text = Quoted { from: self.pos, owned: None, dropped: self.drops_quoted };
         loop {
             if self.mark.column == 0 && self.text.is_document_indicator(self.pos) {
-                return self.fault(CONTEXT, start);
+                return self.fault("found unexpected document indicator", start);
             }
-            if self.text.is_end(self.pos) {
-                return self.fault("found unexpected end of stream", start);
+            match self.quoted_line(single, &mut text, start)? {
+                LineEnd::Quote => break,
+                LineEnd::EscapedBreak => self.fold_quoted(&mut text, true),
+                LineEnd::Break => {
+                    text.line(self.slice(text.from, self.pos));
+                    self.fold_quoted(&mut text, false);
+                }
+                LineEnd::Stream => return self.fault("found unexpected end of stream", start),
             }
-            let mut escaped_break = false;
-            while !self.text.is_blank_or_end(self.pos) {
-                let run = self.quoted_run(quote);
-                self.skip_to(run);
-                match self.at(0) {
-                    b'\'' if single && self.at(1) == b'\'' => {
-                        let text = owned.get_or_insert_default();
-                        text.push_str(self.slice(from, self.pos + 1));
-                        self.skip_to(self.pos + 2);
-                        from = self.pos;
+        }
+        let last = self.slice(text.from, self.pos);
+        self.skip();
+        Ok(text.finish(last))
+    }
+
+    /// Steps over the rest of a line of a quoted scalar, up to the quote or line break that ends it.
+    fn quoted_line(&mut self, single: bool, text: &mut Quoted, start: Place) -> Scanned<LineEnd> {
+        loop {
+            let run = if single { self.run_to(&SINGLE_STOPS) } else { self.run_to(&DOUBLE_STOPS) };
+            self.skip_to(run);
+            match self.at(0) {
+                b'\'' if single && self.at(1) == b'\'' => {
+                    text.push(self.slice(text.from, self.pos + 1));
+                    self.skip_to(self.pos + 2);
+                }
+                b'\'' if single => return Ok(LineEnd::Quote),
+                b'"' if !single => return Ok(LineEnd::Quote),
+                b'\\' if !single => {
+                    text.push(self.slice(text.from, self.pos));
+                    if self.text.is_break(self.pos + 1) {
+                        self.skip();
+                        self.line_break();
+                        text.from = self.pos;
+                        return Ok(LineEnd::EscapedBreak);
                     }
-                    byte if byte == quote => break,
-                    b'\\' if !single => {
-                        owned.get_or_insert_default().push_str(self.slice(from, self.pos));
-                        if self.text.is_break(self.pos + 1) {
-                            self.skip();
-                            self.line_break();
-                            escaped_break = true;
-                            from = self.pos;
-                            break;
-                        }
-                        let character = self.escape(start)?;
-                        owned.get_or_insert_default().push(character);
-                        from = self.pos;
-                    }
-                    _ => {}
+                    let character = self.escape(start)?;
+                    text.push(character.encode_utf8(&mut [0; 4]));
+                }
+                _ if self.text.is_end(self.pos) => return Ok(LineEnd::Stream),
+                _ if self.text.is_break(self.pos) => return Ok(LineEnd::Break),
+                // The first byte of some character that could have been a line break.
+                _ => {
+                    self.skip();
+                    continue;
                 }
             }
-            if self.at(0) == quote {
-                break;
-            }
-            self.quoted_blanks(escaped_break, &mut from, &mut owned);
-        }
-        let last = self.slice(from, self.pos);
-        self.skip();
-        Ok(match owned {
-            None => Cow::Borrowed(last),
-            Some(mut text) => {
-                text.push_str(last);
-                Cow::Owned(text)
-            }
-        })
-    }
-
-    /// Returns where plain characters of a quoted scalar end on this line.
-    fn quoted_run(&self, quote: u8) -> usize {
-        let mut pos = self.pos;
-        loop {
-            match self.text.at(pos) {
-                b' ' | b'\t' | b'\r' | b'\n' | 0 => return pos,
-                byte if byte == quote || (byte == b'\\' && quote == b'"') => return pos,
-                0xc2 | 0xe2 if self.text.is_break(pos) => return pos,
-                _ => pos += 1,
-            }
+            text.from = self.pos;
         }
     }
 
-    /// Steps over blanks and line breaks; blanks stay unless a line break follows or an escaped one came before.
-    fn quoted_blanks(&mut self, escaped_break: bool, from: &mut usize, owned: &mut Option<String>) {
-        let blanks = self.pos;
-        let mut folding = escaped_break;
+    fn run_to(&self, stops: &[bool; 256]) -> usize {
+        let rest = &self.text.bytes[self.pos..];
+        self.pos + rest.iter().position(|byte| stops[usize::from(*byte)]).unwrap_or(rest.len())
+    }
+
+    /// Steps over the line breaks and blanks between lines. After an escaped line break only further ones mean something.
+    fn fold_quoted(&mut self, text: &mut Quoted, escaped: bool) {
         let (mut first, mut later) = ("", String::new());
+        let mut folding = escaped;
         while self.text.is_blank(self.pos) || self.text.is_break(self.pos) {
             if self.text.is_blank(self.pos) {
                 self.skip();
-                continue;
-            }
-            let meaning = self.line_break();
-            if folding {
-                later.push_str(meaning);
+            } else if folding {
+                later.push_str(self.line_break());
             } else {
-                (folding, first) = (true, meaning);
+                (folding, first) = (true, self.line_break());
             }
         }
-        if folding {
-            let text = owned.get_or_insert_default();
-            text.push_str(self.slice(*from, blanks));
-            if first.is_empty() {
-                text.push_str(&later);
+        if let Some(owned) = text.owned() {
+            if escaped {
+                owned.push_str(&later);
             } else {
-                fold(text, first, &later);
+                fold(owned, first, &later);
             }
-            *from = self.pos;
         }
+        text.from = self.pos;
     }
 
     /// Steps over an escape sequence and returns the character it stands for.

@@ -37,7 +37,10 @@ pub enum Style {
 pub(crate) enum Kind<'a> {
     StreamEnd,
     Version(u8, u8),
-    TagDirective { handle: &'a str, prefix: Cow<'a, str> },
+    TagDirective {
+        handle: &'a str,
+        prefix: Cow<'a, str>,
+    },
     DocumentStart,
     DocumentEnd,
     BlockSequenceStart,
@@ -53,8 +56,16 @@ pub(crate) enum Kind<'a> {
     Value,
     Alias(&'a str),
     Anchor(&'a str),
-    Tag { handle: &'a str, suffix: Cow<'a, str> },
-    Scalar { value: Cow<'a, str>, style: Style },
+    Tag {
+        handle: &'a str,
+        suffix: Cow<'a, str>,
+    },
+    Scalar {
+        value: Cow<'a, str>,
+        style: Style,
+        /// Whether the value was not kept.
+        dropped: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +106,8 @@ pub(crate) struct Scanner<'a> {
     source: &'a str,
     pub(super) pos: usize,
     pub(super) mark: Place,
+    /// Whether what quoted scalars mean is of no interest.
+    pub(super) drops_quoted: bool,
     /// The text ends here because what follows holds a character that is not allowed.
     stops: bool,
     queue: VecDeque<Token<'a>>,
@@ -122,6 +135,7 @@ impl<'a> Scanner<'a> {
             source,
             pos,
             mark: Place::default(),
+            drops_quoted: false,
             stops: stop.is_some(),
             queue: VecDeque::new(),
             parsed: 0,
@@ -132,6 +146,11 @@ impl<'a> Scanner<'a> {
             keys: vec![SimpleKey::default()],
             key_of_token: Vec::new(),
         }
+    }
+
+    /// Says whether the quoted scalars from here on need not be kept.
+    pub(crate) fn drop_quoted(&mut self, drop: bool) {
+        self.drops_quoted = drop;
     }
 
     /// Returns the next token without taking it.
@@ -473,7 +492,7 @@ impl<'a> Scanner<'a> {
         let start = self.mark;
         let (value, end) = self.block_scalar(literal)?;
         let style = if literal { Style::Literal } else { Style::Folded };
-        self.push(Kind::Scalar { value: Cow::Owned(value), style }, start, end);
+        self.push(Kind::Scalar { value: Cow::Owned(value), style, dropped: false }, start, end);
         Ok(())
     }
 
@@ -489,7 +508,8 @@ impl<'a> Scanner<'a> {
                 (value, end, Style::Plain)
             }
         };
-        self.push(Kind::Scalar { value, style }, start, end);
+        let dropped = style != Style::Plain && self.drops_quoted;
+        self.push(Kind::Scalar { value, style, dropped }, start, end);
         Ok(())
     }
 

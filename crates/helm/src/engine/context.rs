@@ -11,8 +11,7 @@ use crate::chart::{Chart, Dependency, Maintainer, Metadata};
 
 /// Adds the templates of a chart and all its subcharts, each with its context.
 pub(super) fn collect(chart: &Chart, job: &Job<'_>, items: &mut HashMap<String, Item>) {
-    let values = Value::from_json_int64(&serde_json::Value::Object(job.values.clone()));
-    let values = values.as_map().cloned().unwrap_or_default();
+    let values: Map = job.values.iter().map(|(key, value)| (Str::from(key.as_str()), Value::from_json_int64(value))).collect();
     let shared = Shared { release: Value::Map(job.release.clone()), capabilities: natives::capabilities(job) };
     let kind = natives::values_kind(job.compat);
     one(chart, chart.name().to_owned(), true, &values, &shared, kind, items);

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use go_template::{Call, Fault, Func, Map, Outcome, Type, Value, fixed};
+use memchr::memmem;
 
 use super::Lookup;
 use crate::compat::HelmCompat;
@@ -66,7 +67,7 @@ fn include(call: &mut Call<'_>, args: &[Value]) -> Outcome {
 
 fn tpl(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     let source = bytes(args, 0);
-    if !source.windows(2).any(|pair| pair == b"{{") {
+    if memmem::find(source, b"{{").is_none() {
         // Nothing to execute, which is what most texts are.
         return Ok(Value::from(without_no_value(source.to_vec())));
     }
@@ -125,19 +126,17 @@ fn get_host_by_name(_: &mut Call<'_>, _: &[Value]) -> Outcome {
 
 /// Deletes the text that Go prints for a missing value, which Helm does to everything rendered.
 pub(super) fn without_no_value(text: Vec<u8>) -> Vec<u8> {
-    const NO_VALUE: &[u8] = b"<no value>";
-    if !text.windows(NO_VALUE.len()).any(|window| window == NO_VALUE) {
+    static NO_VALUE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("<no value>"));
+    let mut found = NO_VALUE.find_iter(&text).peekable();
+    if found.peek().is_none() {
         return text;
     }
     let mut kept = Vec::with_capacity(text.len());
-    let mut rest = &text[..];
-    while let Some(first) = rest.first() {
-        if let Some(tail) = rest.strip_prefix(NO_VALUE) {
-            rest = tail;
-        } else {
-            kept.push(*first);
-            rest = &rest[1..];
-        }
+    let mut start = 0;
+    for at in found {
+        kept.extend_from_slice(&text[start..at]);
+        start = at + NO_VALUE.needle().len();
     }
+    kept.extend_from_slice(&text[start..]);
     kept
 }

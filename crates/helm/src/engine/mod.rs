@@ -20,6 +20,7 @@ pub use go_template::Limits;
 use crate::capabilities::Capabilities;
 use crate::chart::Chart;
 use crate::compat::HelmCompat;
+use crate::schema::Schemas;
 
 /// Looks objects up in a cluster for the template function `lookup`.
 pub trait Lookup: Send + Sync {
@@ -32,7 +33,7 @@ pub(crate) struct Job<'a> {
     pub compat: &'a HelmCompat,
     pub capabilities: &'a Capabilities,
     pub release: Map,
-    pub values: serde_json::Map<String, serde_json::Value>,
+    pub values: &'a serde_json::Map<String, serde_json::Value>,
     pub lookup: Option<Arc<dyn Lookup>>,
     pub limits: Limits,
 }
@@ -44,9 +45,10 @@ pub(crate) enum Failure {
     Budget(String),
 }
 
-/// The parsed templates of a chart, for one choice of enabled subcharts.
+/// What was read of a chart once and serves every render: its templates, for one choice of enabled subcharts, and its schemas.
 #[derive(Default)]
 pub struct Parsed {
+    pub(crate) schemas: Schemas,
     names: Vec<String>,
     set: Option<Rc<TemplateSet>>,
     version: String,
@@ -126,7 +128,9 @@ impl Parsed {
             set.parse(name, &item.text[..]).map_err(|error| Failure::Template(errors::parse(name, &error.to_string())))?;
         }
         let set = Rc::new(set);
-        *self = Parsed { names: order.to_vec(), set: Some(set.clone()), version: compat.version().to_owned() };
+        self.names = order.to_vec();
+        self.set = Some(set.clone());
+        self.version = compat.version().to_owned();
         Ok(set)
     }
 }
