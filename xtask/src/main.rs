@@ -23,7 +23,7 @@ cargo xtask COMMAND
   bench    measures against Helm: `bench` for the whole table, `bench render` for rendering alone
   modules  compiles the stock modules to components
   build    builds the release binary with the stock modules inside
-  real     builds the real components that tests run against
+  real     builds the real components that tests run against; `real up` starts a real cluster to play with
 ";
 
 fn main() -> ExitCode {
@@ -52,7 +52,8 @@ fn run(args: &[&str]) -> Result<()> {
             println!("{}", demo::binary(&Place::find()?, "release")?.display());
             Ok(())
         }
-        ["real"] => test::real(&Place::find()?).map(|_| ()),
+        ["real"] => real::all(&Place::find()?).map(|_| ()),
+        ["real", "up"] => real::up(&Place::find()?),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");
             Ok(())

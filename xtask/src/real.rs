@@ -8,26 +8,114 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-/// Builds `tests/real/<name>` and returns the program, or nothing where Go is missing.
-pub fn build(name: &str, cache: &Path) -> Result<Option<PathBuf>> {
+use crate::place::Place;
+
+/// A program under `tests/real/`: `main.go` of its own, or the one tool that its `go.mod` names.
+struct Program {
+    name: &'static str,
+    /// What the linker is told, so that the program knows its own version.
+    linker: &'static str,
+    /// Folders of the module that go beside the program, and their names there.
+    data: &'static [(&'static str, &'static str)],
+    /// An embedded file that the published module lacks: it is made empty.
+    absent: Option<&'static str>,
+}
+
+const fn program(name: &'static str) -> Program {
+    Program { name, linker: "", data: &[], absent: None }
+}
+
+/// The programs that tests run, those that others wait for first.
+const TESTED: &[Program] = &[
+    program("registry"),
+    program("kustomize"),
+    Program { linker: "-X helm.sh/helm/v4/internal/version.version=v4.2.4", ..program("helm") },
+    Program {
+        linker: "-X k8s.io/component-base/version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
+        ..program("kubernetes")
+    },
+    program("kwok"),
+    program("kustomize-controller"),
+    program("source-controller"),
+    program("helm-controller"),
+    Program {
+        data: &[("config/data/flux", "flux"), ("config/data/flux-images", "flux-images"), ("config/crd/bases", "flux-operator-crds")],
+        absent: Some("web/dist/index.html"),
+        ..program("flux-operator")
+    },
+];
+
+/// Builds every program that tests run and returns the folder they are all in, or nothing where they cannot be built.
+pub fn all(place: &Place) -> Result<Option<PathBuf>> {
+    let bin = place.cache.join("real/bin");
+    fs::create_dir_all(&bin)?;
+    for (index, program) in TESTED.iter().enumerate() {
+        let Some(folder) = build(program, &place.cache, &format!("{} of {}", index + 1, TESTED.len()))? else {
+            if std::env::var_os("LAUNCHWAY_CI").is_some() {
+                bail!("Go is missing: the tests against real components cannot run");
+            }
+            eprintln!("skipped: Go is not here, tests against a real {} and others do not run", program.name);
+            return Ok(None);
+        };
+        for entry in fs::read_dir(&folder)? {
+            link(&entry?.path(), &bin)?;
+        }
+    }
+    Ok(Some(bin))
+}
+
+/// Starts a cluster that a person can play with, and keeps it until it is interrupted.
+pub fn up(place: &Place) -> Result<()> {
+    let Some(programs) = all(place)? else { bail!("there is no cluster without Go: see https://go.dev/doc/install") };
+    real_cluster::use_programs(programs.clone());
+    let started = Instant::now();
+    let cluster = real_cluster::Cluster::start(&real_cluster::Options::default())?;
+    let registry = real_cluster::Registry::start()?;
+    println!("a cluster of two nodes that are only said to run, after {:.1} s", started.elapsed().as_secs_f64());
+    println!("\n  export KUBECONFIG={}", cluster.kubeconfig().display());
+    println!("  alias kubectl='{} kubectl'", programs.join("kubernetes").display());
+    println!("  registry: oci://{} (plain HTTP)", registry.address());
+    println!("  logs:     {}\n\nit ends with this process: press Ctrl-C", cluster.folder().display());
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Makes a file or folder known under its name in `bin`. Some programs are large: they are not copied.
+fn link(target: &Path, bin: &Path) -> Result<()> {
+    let name = target.file_name().context("an entry of a folder has a name")?;
+    let next = bin.join(format!(".{}-{}", name.display(), std::process::id()));
+    std::os::unix::fs::symlink(target, &next).with_context(|| format!("cannot link {}", target.display()))?;
+    fs::rename(&next, bin.join(name)).with_context(|| format!("cannot link {}", target.display()))
+}
+
+/// Builds a program into the cache and returns the folder it is in, or nothing where Go is missing.
+fn build(program: &Program, cache: &Path, which: &str) -> Result<Option<PathBuf>> {
+    let name = program.name;
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real").join(name);
     let cache = std::path::absolute(cache).with_context(|| format!("cannot resolve {}", cache.display()))?;
-    let folder = cache.join("real").join(format!("{name}-{}", digest(&sources)?));
-    let program = folder.join(name);
-    if program.is_file() {
-        return Ok(Some(program));
+    let folder = cache.join("real").join(format!("{name}-{}", digest(program, &sources)?));
+    if folder.is_dir() {
+        return Ok(Some(folder));
     }
     if !has_go()? {
         eprintln!("real {name}: Go is not installed");
         return Ok(None);
     }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    compile(name, &sources, &folder, &program)?;
-    Ok(Some(program))
+    eprintln!("real {name} ({which}): building, the first time takes minutes");
+    let started = Instant::now();
+    // A build that is interrupted must not leave something that looks finished.
+    let partial = cache.join("real").join(format!(".{name}-{}", std::process::id()));
+    fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
+    compile(program, &sources, &partial)?;
+    fs::rename(&partial, &folder).with_context(|| format!("cannot move the program to {}", folder.display()))?;
+    eprintln!("real {name}: built in {} s", started.elapsed().as_secs());
+    Ok(Some(folder))
 }
 
 fn has_go() -> Result<bool> {
@@ -39,41 +127,97 @@ fn has_go() -> Result<bool> {
     }
 }
 
-fn compile(name: &str, sources: &Path, folder: &Path, program: &Path) -> Result<()> {
-    eprintln!("real {name}: building, the first time takes minutes");
-    // A build that is interrupted must not leave something that looks finished.
-    let partial = folder.join(format!(".{name}-{}", std::process::id()));
-    let status = Command::new("go")
-        .args(["build", "-mod=mod", "-trimpath", "-o"])
-        .arg(&partial)
-        .arg(".")
-        .current_dir(sources)
-        .env("CGO_ENABLED", "0")
-        .status()
-        .context("cannot run go build")?;
-    if !status.success() {
-        bail!("go build of tests/real/{name} failed");
+fn compile(program: &Program, sources: &Path, out: &Path) -> Result<()> {
+    let module = if program.absent.is_some() || !program.data.is_empty() { Some(vendored(program, sources, out)?) } else { None };
+    let package = if sources.join("main.go").is_file() { "." } else { "tool" };
+    let mut build = vec!["build".into(), "-trimpath".into(), format!("-ldflags={}", program.linker), "-o".into()];
+    build.extend([out.join(program.name).display().to_string(), package.into()]);
+    go(module.as_deref().unwrap_or(sources), &build).with_context(|| format!("tests/real/{} does not build", program.name))?;
+    if let Some(module) = module {
+        fs::remove_dir_all(module)?;
     }
-    fs::rename(&partial, program).with_context(|| format!("cannot move the program to {}", program.display()))?;
-    eprintln!("real {name}: built {}", program.display());
     Ok(())
 }
 
-/// Returns a digest of what decides the program: names and content of the sources.
-fn digest(sources: &Path) -> Result<String> {
+/// Copies the module with everything it needs, completes what it lacks, and puts its data beside the program.
+fn vendored(program: &Program, sources: &Path, out: &Path) -> Result<PathBuf> {
+    let module = out.join("module");
+    fs::create_dir_all(&module)?;
+    for file in files(sources)? {
+        fs::copy(&file, module.join(file.file_name().unwrap_or_default()))?;
+    }
+    let path = required(&module)?;
+    let published = PathBuf::from(go_says(&module, &["list", "-m", "-f", "{{.Dir}}", &path])?);
+    for (from, name) in program.data {
+        copy(&published.join(from), &out.join(name))?;
+    }
+    go(&module, &["mod".into(), "vendor".into()])?;
+    if let Some(absent) = program.absent {
+        let file = module.join("vendor").join(&path).join(absent);
+        fs::create_dir_all(file.parent().unwrap_or(&module))?;
+        fs::write(file, "")?;
+    }
+    Ok(module)
+}
+
+/// Returns the module that a `go.mod` requires by itself.
+fn required(module: &Path) -> Result<String> {
+    let found = go_says(module, &["list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all"])?;
+    found.lines().next().map(str::to_owned).context("go.mod requires nothing")
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            // Not a copy of the file: modules are read-only, and a cache must be removable.
+            fs::write(target, fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
+}
+
+fn go(folder: &Path, arguments: &[String]) -> Result<()> {
+    let status = Command::new("go").args(arguments).current_dir(folder).env("CGO_ENABLED", "0").status().context("cannot run go")?;
+    if !status.success() {
+        bail!("go {} failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+fn go_says(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("go").args(arguments).current_dir(folder).output().context("cannot run go")?;
+    if !output.status.success() {
+        bail!("go {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// Returns a digest of what decides the program: names and content of the sources, and how it is built.
+fn digest(program: &Program, sources: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{:?} {:?} {:?}\n", program.linker, program.data, program.absent));
+    for path in &files(sources)? {
+        let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        hash.update(format!("{:?} {}\n", path.file_name().unwrap_or_default(), content.len()));
+        hash.update(content);
+    }
+    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Returns the sources of a program, sorted.
+fn files(sources: &Path) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = fs::read_dir(sources)
         .with_context(|| format!("cannot read {}", sources.display()))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<std::io::Result<_>>()?;
     files.retain(|path| is_source(path));
     files.sort();
-    let mut hash = Sha256::new();
-    for path in &files {
-        let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        hash.update(format!("{:?} {}\n", path.file_name().unwrap_or_default(), content.len()));
-        hash.update(content);
-    }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(files)
 }
 
 fn is_source(path: &Path) -> bool {

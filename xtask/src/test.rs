@@ -1,8 +1,6 @@
 //! Everything that is tested.
 
-use std::path::PathBuf;
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::demo;
 use crate::modules;
@@ -11,9 +9,6 @@ use crate::real;
 
 /// The crates that know no clock, no file system and no network: they also build for WebAssembly.
 const PURE: &[&str] = &["go-encoding", "go-template", "sprig", "helm", "kustomize", "flux", "bootstrap"];
-
-/// The real components that tests run against.
-const REAL: &[&str] = &["registry"];
 
 /// Runs everything.
 pub fn test(place: &Place) -> Result<()> {
@@ -38,7 +33,7 @@ pub fn test(place: &Place) -> Result<()> {
     clippy.env("LAUNCHWAY_MODULES", &stock).args(["--", "-D", "warnings"]);
     place.run(clippy, "lint")?;
     step("real components");
-    let real = real(place)?;
+    let real = real::all(place)?;
     step("tests");
     let mut build = place.cargo(&["build", "--quiet", "--package", "launchway"]);
     build.env("LAUNCHWAY_MODULES", &stock);
@@ -56,23 +51,6 @@ pub fn test(place: &Place) -> Result<()> {
     place.run(tests, "pass all tests")?;
     println!("\nall tests passed; those that could not run are listed above as ignored, each with the reason");
     Ok(())
-}
-
-/// Builds the real components into one folder. None: they cannot be built here.
-pub fn real(place: &Place) -> Result<Option<PathBuf>> {
-    let folder = place.cache.join("real/bin");
-    std::fs::create_dir_all(&folder)?;
-    for name in REAL {
-        let Some(binary) = real::build(name, &place.cache)? else {
-            if std::env::var_os("LAUNCHWAY_CI").is_some() {
-                bail!("Go is missing: the tests against real components cannot run");
-            }
-            eprintln!("skipped: Go is not here, tests against a real {name} do not run");
-            return Ok(None);
-        };
-        std::fs::copy(binary, folder.join(name))?;
-    }
-    Ok(Some(folder))
 }
 
 fn step(name: &str) {

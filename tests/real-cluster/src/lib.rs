@@ -1,0 +1,49 @@
+//! Real Kubernetes on loopback, for tests: etcd, API server, controller-manager, scheduler and nodes that are only said to run, in
+//! some seconds. Real Flux controllers and a real registry beside it.
+//!
+//! The programs are those of `cargo xtask real`. Everything is stopped when its owner is dropped, and when the test process dies in
+//! whatever way. Several clusters run side by side: every port is a free one. Logs are kept where a test fails.
+
+mod api;
+mod audit;
+mod certificates;
+mod cluster;
+mod flux;
+mod processes;
+mod registry;
+
+pub use api::{Answer, Api};
+pub use audit::Request;
+pub use cluster::{Cluster, Options};
+pub use flux::Controller;
+pub use registry::Registry;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says where the real programs are, for a process without `LAUNCHWAY_REAL`. The first word counts.
+pub fn use_programs(folder: PathBuf) {
+    PROGRAMS.get_or_init(|| folder);
+}
+
+/// Returns a real program. Only for tests under `cfg(has_real)`.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let told = || PROGRAMS.get().cloned().or_else(|| std::env::var_os("LAUNCHWAY_REAL").map(PathBuf::from));
+    let folder = told().context("LAUNCHWAY_REAL is not set: run `cargo xtask test`")?;
+    let program = folder.join(name);
+    if !program.exists() {
+        bail!("{} is not here: run `cargo xtask real`", program.display());
+    }
+    Ok(program)
+}
+
+/// Returns a port on loopback that nobody listens on.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("loopback has a free port")?;
+    Ok(listener.local_addr()?.port())
+}
