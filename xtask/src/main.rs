@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod demo;
+mod differential_kustomize;
 mod modules;
 mod place;
 mod real;
@@ -21,6 +22,8 @@ cargo xtask COMMAND
   test     runs everything: format, lints, all tests, the modules, the documentation's commands
   check    format, lints and unit tests of what changed
   bench    measures against Helm: `bench` for the whole table, `bench render` for rendering alone
+  differential kustomize [--seconds N] [--seed N] | --bless
+           compares with the real kustomize, on random trees or on our cases
   modules  compiles the stock modules to components
   build    builds the release binary with the stock modules inside
   real     builds the real components that tests run against; `real up` starts a real cluster to play with
@@ -44,6 +47,7 @@ fn run(args: &[&str]) -> Result<()> {
         ["check"] => check::check(&Place::find()?),
         ["bench"] => bench::bench(&Place::find()?, true),
         ["bench", "render"] => bench::bench(&Place::find()?, false),
+        ["differential", "kustomize", args @ ..] => differential_kustomize::differential(&Place::find()?, args),
         ["modules"] => {
             println!("{}", modules::build(&Place::find()?)?.display());
             Ok(())

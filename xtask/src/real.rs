@@ -69,6 +69,12 @@ pub fn all(place: &Place) -> Result<Option<PathBuf>> {
     Ok(Some(bin))
 }
 
+/// Builds one program and returns it, or nothing where it cannot be built.
+pub fn one(place: &Place, name: &str) -> Result<Option<PathBuf>> {
+    let program = TESTED.iter().find(|program| program.name == name).with_context(|| format!("there is no program {name}"))?;
+    Ok(build(program, &place.cache, "1 of 1")?.map(|folder| folder.join(name)))
+}
+
 /// Starts a cluster that a person can play with, and keeps it until it is interrupted.
 pub fn up(place: &Place) -> Result<()> {
     let Some(programs) = all(place)? else { bail!("there is no cluster without Go: see https://go.dev/doc/install") };

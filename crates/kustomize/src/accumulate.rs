@@ -3,9 +3,11 @@
 use crate::config::Config;
 use crate::error::Error;
 use crate::kustomization::{FILE_NAMES, Kustomization, Overlay, Place, Placed};
+use crate::output::Order;
 use crate::resource::{Resource, effective, object};
 use crate::{Absent, Build, Files, Object, generate, patches, path, read, references, replacements, transform};
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// How many folders may lie inside each other by reference.
 const MAX_DEPTH: usize = 64;
@@ -15,14 +17,18 @@ const MAX_FOLDERS: usize = 20_000;
 const MAX_OBJECTS: usize = 20_000;
 
 pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Result<Build, Error> {
-    let mut builder = Builder { files, absent: Vec::new(), stack: Vec::new(), folders: 0 };
+    let mut builder = Builder { files, absent: Vec::new(), stack: Vec::new(), folders: 0, order: Order::default() };
     let folder = path::join("", folder).ok_or_else(|| Error::path(folder, "the path leaves the repository"))?;
     let mut state = builder.root(&folder, overlay)?;
     generate::add_hashes(&mut state.resources);
-    references::fix(&mut state.resources, &state.config);
+    references::fix(&mut state.resources, &state.config).map_err(|message| Error::path(&folder, message))?;
     state.resources.retain(|resource| !resource.strings("annotations").any(|(key, _)| key == "config.kubernetes.io/local-config"));
+    state.resources.iter_mut().for_each(|resource| {
+        read::settle(&mut resource.value);
+        annotations_as_text(&mut resource.value);
+    });
     let objects = state.resources.into_iter().map(|Resource { value, file, line, .. }| Object { value, file, line }).collect();
-    Ok(Build { objects, absent: builder.absent })
+    Ok(Build { objects, absent: builder.absent, order: builder.order })
 }
 
 /// What has been gathered so far.
@@ -30,6 +36,19 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
 struct State {
     resources: Vec<Resource>,
     config: Config,
+    /// Where each object is, as long as none is renamed.
+    index: Option<HashMap<String, usize>>,
+}
+
+/// Returns the title of an object that is there twice.
+pub(crate) fn duplicate(resources: &[Resource]) -> Option<String> {
+    let mut seen = std::collections::HashSet::new();
+    resources.iter().find(|resource| !seen.insert(key(resource))).map(Resource::title)
+}
+
+fn key(resource: &Resource) -> String {
+    let namespace = if resource.is_cluster_scoped() { "" } else { effective(resource.namespace()) };
+    [resource.group(), resource.version(), resource.kind(), namespace, resource.name()].join("\0")
 }
 
 impl State {
@@ -37,13 +56,11 @@ impl State {
         if self.resources.len() >= MAX_OBJECTS {
             return Err(Error::path(&resource.file, format!("the build has more than {MAX_OBJECTS} objects")));
         }
-        let same = |other: &&Resource| {
-            other.name() == resource.name()
-                && other.kind() == resource.kind()
-                && effective(other.namespace()) == effective(resource.namespace())
-                && (other.group(), other.version()) == (resource.group(), resource.version())
-        };
-        if let Some(other) = self.resources.iter().find(same) {
+        // Nothing is renamed while resources are gathered; what changes names throws the index away.
+        let (resources, index) = (&self.resources, &mut self.index);
+        let index = index.get_or_insert_with(|| resources.iter().enumerate().map(|(at, resource)| (key(resource), at)).collect());
+        if let Some(at) = index.insert(key(&resource), self.resources.len()) {
+            let other = &self.resources[at];
             let place = Place { file: resource.file.clone(), line: resource.line, column: 1 };
             return Err(Error::at(&place, format!("{} is also in {}:{}", resource.title(), other.file, other.line)));
         }
@@ -57,6 +74,7 @@ struct Builder<'a> {
     absent: Vec<Absent>,
     stack: Vec<String>,
     folders: usize,
+    order: Order,
 }
 
 impl Builder<'_> {
@@ -66,6 +84,7 @@ impl Builder<'_> {
             None => self.generated(folder)?,
         };
         kustomization.overlay(overlay);
+        self.order = Order::of(kustomization.sort.as_ref()).map_err(|message| Error::at(&Place::start(&kustomization.file), message))?;
         if overlay.ignore_missing_components {
             let mut there = Vec::new();
             for component in std::mem::take(&mut kustomization.components) {
@@ -132,11 +151,11 @@ impl Builder<'_> {
         if self.folders > MAX_FOLDERS || self.stack.len() > MAX_DEPTH {
             return Err(Error::path(folder, "kustomizations refer to each other too often or too deeply"));
         }
+        if kustomization.is_empty {
+            return Err(Error::path(&kustomization.file, "the kustomization is empty"));
+        }
         for entry in &kustomization.resources {
             self.resource(folder, entry, &mut state)?;
-        }
-        for entry in &kustomization.components {
-            state = self.component(folder, entry, state)?;
         }
         for entry in &kustomization.configurations {
             let at = self.inside(folder, entry)?;
@@ -146,10 +165,15 @@ impl Builder<'_> {
         for resource in generate::all(self.files, folder, kustomization)? {
             generate::add(&mut state.resources, resource)?;
         }
+        state.index = None;
+        for entry in &kustomization.components {
+            state = self.component(folder, entry, state)?;
+        }
+        state.index = None;
         patches::strategic_merge(self.files, folder, kustomization, &mut state.resources)?;
         patches::apply(self.files, folder, &kustomization.patches, &mut state.resources)?;
         transform::names_and_labels(kustomization, &mut state.resources, &state.config)?;
-        patches::apply(self.files, folder, &kustomization.json6902, &mut state.resources)?;
+        patches::json6902(self.files, folder, &kustomization.json6902, &mut state.resources)?;
         transform::replicas_and_images(kustomization, &mut state.resources, &state.config)?;
         replacements::apply(self.files, folder, kustomization, &mut state.resources)?;
         Ok(state)
@@ -196,7 +220,8 @@ impl Builder<'_> {
     /// Enters a folder that an entry names; nothing if it is not there.
     fn folder(&mut self, at: &str, entry: &Placed<String>) -> Result<Option<Kustomization>, Error> {
         if self.stack.iter().any(|open| open == at) {
-            return Err(Error::at(&entry.place, format!("cycle: {} is being built already", if at.is_empty() { "." } else { at })));
+            let Place { file, line, column } = entry.place.clone();
+            return Err(Error::Cycle { file, line, column, path: if at.is_empty() { ".".to_string() } else { at.to_string() } });
         }
         if self.files.list(at).map_err(|message| Error::path(at, message))?.is_none() {
             let Place { file, line, .. } = entry.place.clone();
@@ -237,7 +262,7 @@ fn is_remote(entry: &str) -> bool {
 /// Reads the objects of a file; lists are taken apart.
 pub(crate) fn load(file: &str, text: &[u8]) -> Result<Vec<Resource>, Error> {
     let mut found = Vec::new();
-    for manifest in read::manifests(file, text)? {
+    for manifest in read::unsettled_manifests(file, text)? {
         flatten(file, manifest.line, manifest.value, &mut found)?;
     }
     Ok(found)
@@ -259,11 +284,25 @@ fn flatten(file: &str, line: usize, mut value: Value, found: &mut Vec<Resource>)
     if value.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(fail(&format!("this {kind} has no metadata.name")));
     }
-    let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
-    if annotations.is_some_and(|annotations| annotations.as_object().is_none_or(serde_json::Map::is_empty)) {
-        // kustomize keeps notes among the annotations and leaves none behind where there are no others.
-        object(object(&mut value).entry("metadata").or_insert(Value::Null)).remove("annotations");
-    }
+    drop_empty_annotations(&mut value);
     found.push(Resource::new(value, file, line));
     Ok(())
+}
+
+/// kustomize writes the annotations anew when it takes its notes away, as texts all of them.
+fn annotations_as_text(value: &mut Value) {
+    let annotations = value.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")).and_then(Value::as_object_mut);
+    for value in annotations.into_iter().flat_map(|map| map.values_mut()) {
+        if value.is_number() || value.is_boolean() {
+            *value = Value::from(go_encoding::json::to_string(value));
+        }
+    }
+}
+
+/// kustomize keeps notes among the annotations and leaves none behind where there are no others.
+pub(crate) fn drop_empty_annotations(value: &mut Value) {
+    let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    if annotations.is_some_and(|annotations| annotations.as_object().is_none_or(serde_json::Map::is_empty)) {
+        object(object(value).entry("metadata").or_insert(Value::Null)).remove("annotations");
+    }
 }

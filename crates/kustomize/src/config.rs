@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) name_prefix: Vec<FieldSpec>,
     pub(crate) name_suffix: Vec<FieldSpec>,
     pub(crate) namespace: Vec<FieldSpec>,
+    pub(crate) labels: Vec<FieldSpec>,
     pub(crate) common_labels: Vec<FieldSpec>,
     pub(crate) template_labels: Vec<FieldSpec>,
     pub(crate) common_annotations: Vec<FieldSpec>,
@@ -52,6 +53,7 @@ impl Config {
         add(&mut self.name_prefix, other.name_prefix);
         add(&mut self.name_suffix, other.name_suffix);
         add(&mut self.namespace, other.namespace);
+        add(&mut self.labels, other.labels);
         add(&mut self.common_labels, other.common_labels);
         add(&mut self.template_labels, other.template_labels);
         add(&mut self.common_annotations, other.common_annotations);
@@ -68,9 +70,9 @@ fn specs(table: &[(&str, &str, &str, bool)]) -> Vec<FieldSpec> {
 /// Kinds with a pod template, and where it is.
 const WORKLOADS: &[(&str, &str, &str)] = &[
     ("", "ReplicationController", "spec/template"),
-    ("apps", "DaemonSet", "spec/template"),
-    ("apps", "Deployment", "spec/template"),
-    ("apps", "ReplicaSet", "spec/template"),
+    ("", "DaemonSet", "spec/template"),
+    ("", "Deployment", "spec/template"),
+    ("", "ReplicaSet", "spec/template"),
     ("apps", "StatefulSet", "spec/template"),
     ("batch", "CronJob", "spec/jobTemplate/spec/template"),
     ("batch", "Job", "spec/template"),
@@ -89,7 +91,9 @@ pub(crate) fn label_fields(selectors: bool, templates: bool, config: &Config) ->
             ("apps", "StatefulSet", "spec/volumeClaimTemplates[]/metadata/labels", true),
             ("batch", "CronJob", "spec/jobTemplate/metadata/labels", true),
         ]));
-        fields.extend(config.template_labels.iter().cloned());
+        if !selectors {
+            fields.extend(config.template_labels.iter().cloned());
+        }
     }
     fields
 }
@@ -110,7 +114,7 @@ const SELECTORS: &[(&str, &str, &str, bool)] = &[
     ("", "Service", "spec/selector", true),
     ("", "ReplicationController", "spec/selector", true),
     ("", "Deployment", "spec/selector/matchLabels", true),
-    ("apps", "ReplicaSet", "spec/selector/matchLabels", true),
+    ("", "ReplicaSet", "spec/selector/matchLabels", true),
     ("", "DaemonSet", "spec/selector/matchLabels", true),
     ("apps", "StatefulSet", "spec/selector/matchLabels", true),
     ("batch", "Job", "spec/selector/matchLabels", false),

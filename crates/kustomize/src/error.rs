@@ -17,6 +17,18 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A folder that refers to itself.
+    #[error("{file}:{line}:{column}: cycle: {path} is being built already")]
+    Cycle {
+        /// The file that closes the circle.
+        file: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+        /// The folder.
+        path: String,
+    },
     /// A file or folder as a whole.
     #[error("{path}: {message}")]
     Path {
@@ -30,6 +42,15 @@ pub enum Error {
 impl Error {
     pub(crate) fn at(place: &Place, message: impl Into<String>) -> Error {
         Error::At { file: place.file.clone(), line: place.line, column: place.column, message: message.into() }
+    }
+
+    /// Returns file, line, column and the message without them; the first line where none is known.
+    pub fn parts(&self) -> (String, usize, usize, String) {
+        match self {
+            Error::At { file, line, column, message } => (file.clone(), *line, *column, message.clone()),
+            Error::Cycle { file, line, column, path } => (file.clone(), *line, *column, format!("cycle: {path} is being built already")),
+            Error::Path { path, message } => (path.clone(), 1, 1, message.clone()),
+        }
     }
 
     pub(crate) fn path(path: &str, message: impl Into<String>) -> Error {

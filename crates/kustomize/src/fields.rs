@@ -65,7 +65,7 @@ pub(crate) fn visit(value: &mut Value, path: &[String], create: bool, act: &mut 
         return;
     }
     let name = first.strip_suffix("[]").unwrap_or(first);
-    if value.is_null() && create {
+    if crate::read::is_null(value) && create {
         *value = Value::Object(Map::new());
     }
     let Value::Object(map) = value else { return };
@@ -75,8 +75,33 @@ pub(crate) fn visit(value: &mut Value, path: &[String], create: bool, act: &mut 
     let Some(next) = map.get_mut(name) else { return };
     match next {
         Value::Array(items) if first != name => items.iter_mut().for_each(|item| visit(item, rest, create, act)),
-        Value::Null if !create => {}
+        next if !create && crate::read::is_null(next) => {}
         next => visit(next, rest, create, act),
+    }
+}
+
+/// Returns the pointers of all values at `path`, made where they are missing if `create` says so.
+pub(crate) fn places(value: &mut Value, path: &[String], create: bool) -> Vec<String> {
+    visit(value, path, create, &mut |_| {});
+    let mut found = Vec::new();
+    collect(value, path, String::new(), &mut found);
+    found
+}
+
+fn collect(value: &Value, path: &[String], at: String, found: &mut Vec<String>) {
+    let Some((first, rest)) = path.split_first() else {
+        found.push(at);
+        return;
+    };
+    match value {
+        Value::Array(items) => items.iter().enumerate().for_each(|(index, item)| collect(item, path, format!("{at}/{index}"), found)),
+        Value::Object(map) => {
+            let name = first.strip_suffix("[]").unwrap_or(first);
+            if let Some(next) = map.get(name) {
+                collect(next, rest, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found);
+            }
+        }
+        _ => {}
     }
 }
 

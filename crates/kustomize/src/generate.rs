@@ -99,19 +99,11 @@ fn pairs(files: &dyn Files, folder: &str, entry: &Placed<Generator>) -> Result<B
     }
     let mut pairs = BTreeMap::new();
     for (key, value) in found {
-        if !is_key(&key) {
-            return Err(fail(format!("{key:?} is no valid key: it may hold letters, digits, '-', '_' and '.' only")));
-        }
         if pairs.insert(key.clone(), value).is_some() {
             return Err(fail(format!("the key {key} is there twice")));
         }
     }
     Ok(pairs)
-}
-
-fn is_key(key: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !key.is_empty() && key.len() <= 253 && key != "." && !key.starts_with("..") && key.chars().all(fits)
 }
 
 /// Takes one pair of quotes away.
@@ -196,7 +188,7 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
         resource.set_namespace(present.namespace());
     }
     present.value = resource.value;
-    present.needs_hash |= resource.needs_hash;
+    present.needs_hash &= resource.needs_hash;
     Ok(())
 }
 

@@ -28,7 +28,14 @@ fn step(operation: &Value, document: &mut Value, copied: &mut usize) -> Result<(
                 *found = value();
                 Ok(())
             }
-            None => Err("there is no such field".to_string()),
+            // A mapping takes what it lacks: evanphx/json-patch 4 does not look.
+            None => match holder(document, path)? {
+                (Value::Object(map), last) => {
+                    map.insert(last, value());
+                    Ok(())
+                }
+                _ => Err("there is no such element".to_string()),
+            },
         },
         "move" => remove(document, from()?).and_then(|value| add(document, path, value)),
         "copy" => {
@@ -138,7 +145,8 @@ mod tests {
             Ok(json!({"b": 1, "c": 1})),
         );
         check(json!({"a": 1}), json!([{"op": "test", "path": "/a", "value": 2}]), Err("test /a: the value is another"));
-        check(json!({"a": 1}), json!([{"op": "replace", "path": "/b", "value": 2}]), Err("replace /b: there is no such field"));
+        check(json!({"a": 1}), json!([{"op": "replace", "path": "/b", "value": 2}]), Ok(json!({"a": 1, "b": 2})));
+        check(json!({"a": [1]}), json!([{"op": "replace", "path": "/a/1", "value": 2}]), Err("replace /a/1: there is no such element"));
         check(json!({}), json!([{"op": "add", "path": "/a/b", "value": 2}]), Err("add /a/b: there is no such parent"));
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of kinds without asking a cluster: which built-in ones live outside namespaces.
 
-/// Returns whether objects of a built-in kind live outside namespaces. Unknown kinds count as namespaced, as in kustomize.
+/// Returns whether objects of a built-in kind of Kubernetes 1.36 live outside namespaces. Unknown kinds count as namespaced.
 pub fn is_cluster_scoped(group: &str, kind: &str) -> bool {
     CLUSTER_SCOPED.binary_search(&(group, kind)).is_ok()
 }
@@ -49,9 +49,54 @@ const CLUSTER_SCOPED: &[(&str, &str)] = &[
 ];
 
 /// Returns whether a group is one of Kubernetes itself, whose kinds have known merge keys.
-pub(crate) fn is_built_in_group(group: &str) -> bool {
+pub fn is_built_in_group(group: &str) -> bool {
     !group.contains('.') || group.ends_with(".k8s.io") && !CUSTOM_GROUPS.contains(&group)
 }
+
+/// Returns whether kustomize knows that objects of a version and kind live outside namespaces: its schema is that of Kubernetes 1.21.2, and
+/// what is newer, or another version of a kind, counts as namespaced (`kyaml/openapi`, precomputedIsNamespaceScoped).
+pub(crate) fn is_known_outside(api_version: &str, kind: &str) -> bool {
+    KNOWN_OUTSIDE.binary_search(&(api_version, kind)).is_ok()
+}
+
+const KNOWN_OUTSIDE: &[(&str, &str)] = &[
+    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1beta1", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1beta1", "ValidatingWebhookConfiguration"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition"),
+    ("apiregistration.k8s.io/v1", "APIService"),
+    ("apiregistration.k8s.io/v1beta1", "APIService"),
+    ("certificates.k8s.io/v1", "CertificateSigningRequest"),
+    ("certificates.k8s.io/v1beta1", "CertificateSigningRequest"),
+    ("flowcontrol.apiserver.k8s.io/v1beta1", "FlowSchema"),
+    ("flowcontrol.apiserver.k8s.io/v1beta1", "PriorityLevelConfiguration"),
+    ("networking.k8s.io/v1", "IngressClass"),
+    ("networking.k8s.io/v1beta1", "IngressClass"),
+    ("node.k8s.io/v1", "RuntimeClass"),
+    ("node.k8s.io/v1beta1", "RuntimeClass"),
+    ("policy/v1beta1", "PodSecurityPolicy"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io/v1beta1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1beta1", "ClusterRoleBinding"),
+    ("scheduling.k8s.io/v1", "PriorityClass"),
+    ("scheduling.k8s.io/v1beta1", "PriorityClass"),
+    ("storage.k8s.io/v1", "CSIDriver"),
+    ("storage.k8s.io/v1", "CSINode"),
+    ("storage.k8s.io/v1", "StorageClass"),
+    ("storage.k8s.io/v1", "VolumeAttachment"),
+    ("storage.k8s.io/v1beta1", "CSIDriver"),
+    ("storage.k8s.io/v1beta1", "CSINode"),
+    ("storage.k8s.io/v1beta1", "StorageClass"),
+    ("storage.k8s.io/v1beta1", "VolumeAttachment"),
+    ("v1", "ComponentStatus"),
+    ("v1", "Namespace"),
+    ("v1", "Node"),
+    ("v1", "NodeProxyOptions"),
+    ("v1", "PersistentVolume"),
+];
 
 /// Groups under `k8s.io` whose kinds are nonetheless custom resources.
 const CUSTOM_GROUPS: &[&str] =
@@ -63,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted() {
-        assert!(CLUSTER_SCOPED.is_sorted());
+        assert!(CLUSTER_SCOPED.is_sorted() && KNOWN_OUTSIDE.is_sorted());
         assert!(is_cluster_scoped("", "Namespace") && is_cluster_scoped("storage.k8s.io", "StorageClass"));
         assert!(!is_cluster_scoped("cilium.io", "CiliumLoadBalancerIPPool") && !is_cluster_scoped("", "Service"));
     }

@@ -94,6 +94,17 @@ pub struct Target {
     pub annotation_selector: Option<String>,
 }
 
+impl Target {
+    pub(crate) fn has_selectors(&self) -> bool {
+        [&self.label_selector, &self.annotation_selector].iter().any(|field| field.as_deref().is_some_and(|text| !text.is_empty()))
+    }
+
+    pub(crate) fn has_identity(&self) -> bool {
+        let fields = [&self.group, &self.version, &self.kind, &self.name, &self.namespace];
+        fields.iter().any(|field| field.as_deref().is_some_and(|text| !text.is_empty()))
+    }
+}
+
 /// One entry of `images`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -175,6 +186,8 @@ struct Json6902 {
 pub(crate) struct Kustomization {
     pub(crate) file: String,
     pub(crate) is_component: bool,
+    /// Whether nothing is set but version and kind, which kustomize refuses.
+    pub(crate) is_empty: bool,
     pub(crate) resources: Vec<Placed<String>>,
     pub(crate) components: Vec<Placed<String>>,
     pub(crate) configurations: Vec<Placed<String>>,
@@ -193,30 +206,58 @@ pub(crate) struct Kustomization {
     pub(crate) secrets: Vec<Placed<Generator>>,
     pub(crate) generator_options: GeneratorOptions,
     pub(crate) replacements: Vec<Placed<Value>>,
+    pub(crate) sort: Option<SortOptions>,
+}
+
+/// In which order a build is printed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct SortOptions {
+    #[serde(default)]
+    pub(crate) order: String,
+    pub(crate) legacy_sort_options: Option<LegacySort>,
+}
+
+/// The kinds that come first and last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(crate) struct LegacySort {
+    pub(crate) order_first: Vec<String>,
+    pub(crate) order_last: Vec<String>,
 }
 
 /// The names a kustomization file may have.
-pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-const REFUSED: [&str; 9] =
-    ["crds", "generators", "helmChartInflationGenerator", "helmCharts", "helmGlobals", "openapi", "transformers", "validators", "vars"];
+const REFUSED: [&str; 10] = [
+    "buildMetadata",
+    "crds",
+    "generators",
+    "helmChartInflationGenerator",
+    "helmCharts",
+    "helmGlobals",
+    "openapi",
+    "transformers",
+    "validators",
+    "vars",
+];
 
 impl Kustomization {
     pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Kustomization, Error> {
         let nodes = read::nodes(file, text)?;
-        let mut kustomization = Kustomization { file: file.to_string(), ..Kustomization::default() };
+        let mut kustomization = Kustomization { file: file.to_string(), is_empty: true, ..Kustomization::default() };
+        // Further documents are not looked at, as in kustomize.
         let mut documents = nodes.iter().filter(|node| !matches!(&node.data, Data::Scalar { value: Value::Null, .. }));
         let Some(root) = documents.next() else {
             return Err(Error::path(file, "kustomization file is empty"));
         };
-        if let Some(second) = documents.next() {
-            return Err(Error::at(&Place::of(file, second), "a kustomization file holds one document only"));
-        }
         let Data::Mapping(entries) = &root.data else {
             return Err(Error::at(&Place::of(file, root), "a kustomization file must be a mapping"));
         };
         for (key, node) in entries {
             kustomization.field(key, node)?;
+            let is_set = !matches!(&node.data, Data::Scalar { value, .. } if value.is_null() || value == "");
+            kustomization.is_empty &= !is_set || matches!(key.text(), Some("apiVersion" | "kind"));
         }
         Ok(kustomization)
     }
@@ -225,7 +266,8 @@ impl Kustomization {
         let file = self.file.clone();
         let name = key.text().unwrap_or("");
         match name {
-            "apiVersion" | "metadata" | "sortOptions" | "buildMetadata" => {}
+            "apiVersion" | "metadata" => {}
+            "sortOptions" => self.sort = one(&file, node)?,
             "kind" => self.is_component = node.text() == Some("Component"),
             "resources" | "bases" => self.resources.extend(items::<String>(&file, node)?),
             "components" => self.components = items(&file, node)?,
@@ -236,7 +278,7 @@ impl Kustomization {
             "labels" => self.labels = items(&file, node)?,
             "commonLabels" => self.common_labels = one(&file, node)?.unwrap_or_default(),
             "commonAnnotations" => self.common_annotations = one(&file, node)?.unwrap_or_default(),
-            "images" => self.images = items(&file, node)?,
+            "images" | "imageTags" => self.images.extend(items(&file, node)?),
             "replicas" => self.replicas = items(&file, node)?,
             "patches" => self.patches = items(&file, node)?,
             "patchesStrategicMerge" => self.strategic = items(&file, node)?,
@@ -277,6 +319,12 @@ impl Kustomization {
         self.name_suffix = overlay.name_suffix.clone().or(self.name_suffix.take());
         self.patches.extend(overlay.patches.iter().cloned().map(placed));
         self.components.extend(overlay.components.iter().map(|path| Placed { value: path.clone(), place: place.clone() }));
+        self.is_empty &= overlay.namespace.is_none()
+            && overlay.name_prefix.is_none()
+            && overlay.name_suffix.is_none()
+            && overlay.patches.is_empty()
+            && overlay.components.is_empty()
+            && overlay.images.is_empty();
         for image in &overlay.images {
             self.images.retain(|present| present.value.name != image.name);
             self.images.push(Placed { value: image.clone(), place: place.clone() });
@@ -297,7 +345,9 @@ fn one<T: DeserializeOwned>(file: &str, node: &Node) -> Result<Option<T>, Error>
         return Ok(None);
     }
     let fail = |message: String| Error::at(&Place::of(file, node), message);
-    serde_json::from_value(read::value_of(node).map_err(fail)?).map(Some).map_err(|error| fail(error.to_string()))
+    // The kustomization file, unlike the objects, is read as Kubernetes reads YAML: `yes` is true.
+    let value = node.to_value().map_err(|error| fail(error.to_string()))?;
+    serde_json::from_value(value).map(Some).map_err(|error| fail(error.to_string()))
 }
 
 fn text(file: &str, node: &Node) -> Result<Option<String>, Error> {

@@ -11,6 +11,7 @@ mod generate;
 mod json_patch;
 mod kinds;
 mod kustomization;
+mod merge_keys;
 mod output;
 mod patches;
 mod path;
@@ -27,9 +28,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 pub use error::Error;
-pub use kinds::is_cluster_scoped;
+pub use kinds::{is_built_in_group, is_cluster_scoped};
+pub use kustomization::FILE_NAMES as KUSTOMIZATION_FILES;
 pub use kustomization::{Image, Overlay, PatchEntry, Target};
-pub use output::to_yaml;
 pub use path::join as join_path;
 pub use read::{Manifest, manifests, value_of};
 
@@ -76,7 +77,7 @@ impl Files for MemoryFiles {
 }
 
 /// An object of a build and where it was written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Object {
     /// The object.
     pub value: Value,
@@ -104,6 +105,14 @@ pub struct Build {
     pub objects: Vec<Object>,
     /// Resources that are listed and not there.
     pub absent: Vec<Absent>,
+    order: output::Order,
+}
+
+impl Build {
+    /// Returns what `kustomize build` prints.
+    pub fn to_yaml(&self) -> String {
+        output::to_yaml(&self.objects, &self.order)
+    }
 }
 
 /// Builds a folder as `kustomize build` does.

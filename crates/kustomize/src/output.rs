@@ -1,7 +1,8 @@
 //! Prints objects in the order in which `kustomize build` does: its legacy order, by kind, so that what others need comes first
-//! (`api/internal/builtins/SortOrderTransformer.go`). It knows nothing of `sortOptions`.
+//! (`api/internal/builtins/SortOrderTransformer.go`), unless `sortOptions` of the outermost kustomization say something else.
 
 use crate::Object;
+use crate::kustomization::{LegacySort, SortOptions};
 use crate::resource::group_of;
 
 const FIRST: [&str; 22] = [
@@ -31,14 +32,47 @@ const FIRST: [&str; 22] = [
 
 const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
+/// In which order a build is printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// As accumulated.
+    Fifo,
+    /// By kind, these first and those last.
+    Legacy { first: Vec<String>, last: Vec<String> },
+}
+
+impl Default for Order {
+    fn default() -> Order {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect();
+        Order::Legacy { first: all(&FIRST), last: all(&LAST) }
+    }
+}
+
+impl Order {
+    /// Returns the order that `sortOptions` asks for.
+    pub(crate) fn of(options: Option<&SortOptions>) -> Result<Order, String> {
+        match options.map(|options| (options.order.as_str(), options.legacy_sort_options.as_ref())) {
+            None | Some(("legacy", None)) => Ok(Order::default()),
+            Some(("fifo", None)) => Ok(Order::Fifo),
+            Some(("legacy", Some(LegacySort { order_first, order_last }))) => {
+                Ok(Order::Legacy { first: order_first.clone(), last: order_last.clone() })
+            }
+            Some(("fifo", Some(_))) => Err("sortOptions: legacySortOptions are for order: legacy only".to_string()),
+            Some((other, _)) => Err(format!("sortOptions: order is legacy or fifo, not {other:?}")),
+        }
+    }
+}
+
 /// Returns objects as `kustomize build` prints them.
-pub fn to_yaml(objects: &[Object]) -> String {
+pub(crate) fn to_yaml(objects: &[Object], order: &Order) -> String {
     let mut sorted: Vec<&Object> = objects.iter().collect();
-    sorted.sort_by_cached_key(|object| key(object));
+    if let Order::Legacy { first, last } = order {
+        sorted.sort_by_cached_key(|object| key(object, first, last));
+    }
     sorted.iter().map(|object| go_encoding::yaml::to_string(&object.value)).collect::<Vec<_>>().join("---\n")
 }
 
-fn key(object: &Object) -> (usize, String, String) {
+fn key(object: &Object, first: &[String], last: &[String]) -> (usize, String, String) {
     let text = |path: &str, none: &str| match object.value.pointer(path).and_then(serde_json::Value::as_str) {
         None | Some("") => none.to_string(),
         Some(text) => text.to_string(),
@@ -46,9 +80,11 @@ fn key(object: &Object) -> (usize, String, String) {
     let (kind, api) = (text("/kind", "~K"), text("/apiVersion", "~V"));
     let version = api.rsplit_once('/').map_or(api.as_str(), |(_, version)| version);
     let group = if group_of(&api).is_empty() { "~G" } else { group_of(&api) };
-    let rank = match FIRST.iter().position(|first| *first == kind) {
-        Some(at) => at,
-        None => FIRST.len() + LAST.iter().position(|last| *last == kind).map_or(0, |at| at + 1),
+    // Of a kind that is in both lists, the last one counts.
+    let rank = match (last.iter().rposition(|name| *name == kind), first.iter().rposition(|name| *name == kind)) {
+        (Some(at), _) => first.len() + 1 + at,
+        (None, Some(at)) => at,
+        (None, None) => first.len(),
     };
     (rank, format!("{group}_{version}_{kind}"), format!("{}|{}", text("/metadata/namespace", "~X"), text("/metadata/name", "~N")))
 }

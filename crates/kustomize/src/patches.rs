@@ -28,52 +28,134 @@ pub(crate) fn apply(files: &dyn Files, folder: &str, entries: &[Placed<PatchEntr
     entries.iter().try_for_each(|entry| one(files, folder, entry, resources))
 }
 
+/// Applies the entries of the old `patchesJson6902`. kustomize does not note the names they change.
+pub(crate) fn json6902(files: &dyn Files, folder: &str, entries: &[Placed<PatchEntry>], resources: &mut [Resource]) -> Result<(), Error> {
+    for entry in entries {
+        let fail = |message: String| Error::at(&entry.place, message);
+        let operations = match patch(files, folder, entry)? {
+            Patch::Json(operations) if !operations.is_empty() => operations,
+            _ => return Err(fail("patchesJson6902 takes lists of operations only".to_string())),
+        };
+        let target = Selector::new(&entry.value.target.clone().unwrap_or_default()).map_err(fail)?;
+        for resource in resources.iter_mut().filter(|resource| target.selects(resource)) {
+            change(&operations, resource).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
+/// What an entry holds.
+enum Patch {
+    Merge(Vec<Value>),
+    Json(Vec<Value>),
+}
+
 fn one(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, resources: &mut Vec<Resource>) -> Result<(), Error> {
     let fail = |message: String| Error::at(&entry.place, message);
-    let documents = documents(files, folder, entry)?;
     let target = entry.value.target.as_ref().map(Selector::new).transpose().map_err(fail)?;
-    for document in documents {
-        match (document, &target) {
-            (Value::Array(operations), Some(target)) => {
-                for resource in resources.iter_mut().filter(|resource| target.selects(resource)) {
-                    resource.remember();
-                    let title = resource.title();
-                    json_patch::apply(&operations, &mut resource.value).map_err(|message| fail(format!("{title}: {message}")))?;
-                }
+    match (patch(files, folder, entry)?, target) {
+        (Patch::Json(operations), Some(target)) => {
+            for resource in resources.iter_mut().filter(|resource| target.selects(resource)) {
+                resource.remember();
+                change(&operations, resource).map_err(fail)?;
             }
-            (Value::Array(_), None) => return Err(fail("a JSON patch needs a target".to_string())),
-            (patch, Some(target)) => {
+        }
+        (Patch::Json(_), None) => return Err(fail("a JSON patch needs a target".to_string())),
+        (Patch::Merge(patches), Some(_)) if patches.len() > 1 => {
+            return Err(fail("a patch with a target is one document only".to_string()));
+        }
+        (Patch::Merge(patches), Some(target)) => {
+            for patch in &patches {
                 let selected: Vec<usize> = (0..resources.len()).filter(|at| target.selects(&resources[*at])).collect();
-                merge(&patch, &entry.value, &selected, resources);
+                merge(&with_strings(patch), &entry.value, &selected, resources).map_err(fail)?;
             }
-            (patch, None) => {
-                let selected = named(&patch, resources);
-                if selected.is_empty() {
-                    return Err(fail(format!("no object is {}, which the patch names", title(&patch))));
+            if let Some(twice) = crate::accumulate::duplicate(resources) {
+                return Err(fail(format!("there are two of {twice}")));
+            }
+        }
+        (Patch::Merge(patches), None) => {
+            for patch in &patches {
+                let selected = named(patch, resources);
+                if selected.len() != 1 {
+                    return Err(fail(format!("{} objects are {}, which the patch names", selected.len(), title(patch))));
                 }
-                merge(&patch, &entry.value, &selected, resources);
+                merge(patch, &entry.value, &selected, resources).map_err(fail)?;
             }
         }
     }
     Ok(())
 }
 
-fn documents(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>) -> Result<Vec<Value>, Error> {
+/// kustomize copies labels and annotations of a patch with a target as texts, null and all, and leaves empty ones out
+/// (`CopyMergeMetaDataFieldsFrom`).
+fn with_strings(patch: &Value) -> Value {
+    let mut patch = patch.clone();
+    if let Some(metadata) = patch.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["labels", "annotations"] {
+            let Some(pairs) = metadata.get_mut(field) else { continue };
+            let Some(map) = pairs.as_object_mut().filter(|map| !map.is_empty()) else {
+                metadata.remove(field);
+                continue;
+            };
+            for value in map.values_mut() {
+                let text = match &*value {
+                    Value::Null => "null".to_string(),
+                    value if read::is_null(value) => String::new(),
+                    Value::String(text) => text.clone(),
+                    Value::Object(_) | Value::Array(_) => String::new(),
+                    value => go_encoding::json::to_string(value),
+                };
+                *value = Value::from(text);
+            }
+        }
+    }
+    patch
+}
+
+fn change(operations: &[Value], resource: &mut Resource) -> Result<(), String> {
+    let title = resource.title();
+    read::settle(&mut resource.value);
+    json_patch::apply(operations, &mut resource.value).map_err(|message| format!("{title}: {message}"))?;
+    crate::accumulate::drop_empty_annotations(&mut resource.value);
+    resource.shares.clear();
+    Ok(())
+}
+
+/// Reads a patch: objects with kind and name, else a list of operations.
+fn patch(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>) -> Result<Patch, Error> {
     let fail = |message: String| Error::at(&entry.place, message);
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let manifests = match (given(&entry.value.path), given(&entry.value.patch)) {
+    let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_string);
+    let (at, text) = match (given(&entry.value.path), given(&entry.value.patch)) {
         (Some(file), None) => {
             let at = path::join(folder, &file).ok_or_else(|| fail(format!("{file} leaves the repository")))?;
             let text = read::text(files, &at)?.ok_or_else(|| fail(format!("there is no file {at}")))?;
-            read::manifests(&at, &text)?
+            (at, text)
         }
-        (None, Some(text)) => read::manifests("patch", text.as_bytes()).map_err(|error| fail(error.to_string()))?,
+        (None, Some(text)) => ("patch".to_string(), text.into_bytes()),
         _ => return Err(fail("a patch has either path or patch".to_string())),
     };
-    let values: Vec<Value> = manifests.into_iter().map(|manifest| manifest.value).collect();
-    match values.iter().all(|value| value.is_array() || value.is_object()) {
-        true => Ok(values),
-        false => Err(fail("a patch is either an object or a list of operations".to_string())),
+    let is_inline = entry.value.path.is_none();
+    let shown = |error: Error| if is_inline { fail(error.to_string()) } else { error };
+    let documents = read::unsettled_manifests(&at, &text).map_err(shown)?;
+    let mut merges = Vec::new();
+    for document in &documents {
+        let value = &document.value;
+        if value.is_object() && !self::text(value, &["kind"]).is_empty() && !self::text(value, &["metadata", "name"]).is_empty() {
+            merges.push(value.clone());
+            continue;
+        }
+        return operations(&text)
+            .ok_or_else(|| fail("a patch is either an object with kind and metadata.name, or a list of operations".to_string()));
+    }
+    Ok(Patch::Merge(merges))
+}
+
+/// Operations are read as Kubernetes reads YAML, where `yes` is true.
+fn operations(text: &[u8]) -> Option<Patch> {
+    let documents = go_encoding::yaml::documents(std::str::from_utf8(text).ok()?).ok()?;
+    match documents.into_iter().next()?.value {
+        Value::Array(items) if items.iter().all(Value::is_object) => Some(Patch::Json(items)),
+        _ => None,
     }
 }
 
@@ -102,29 +184,43 @@ fn named(patch: &Value, resources: &[Resource]) -> Vec<usize> {
     (0..resources.len()).filter(|at| is(&resources[*at])).collect()
 }
 
-fn merge(patch: &Value, entry: &PatchEntry, selected: &[usize], resources: &mut Vec<Resource>) {
+fn merge(patch: &Value, entry: &PatchEntry, selected: &[usize], resources: &mut Vec<Resource>) -> Result<(), String> {
     let may = |option: &str| entry.options.get(option).copied().unwrap_or(false);
     let mut gone = Vec::new();
     for &at in selected {
         let resource = &mut resources[at];
         let (name, namespace, kind) = (resource.name().to_string(), resource.namespace().to_string(), resource.kind().to_string());
         let api = resource.value.get("apiVersion").cloned();
+        if resource.value.is_null() {
+            continue;
+        }
         if may("allowNameChange") || may("allowKindChange") {
             resource.remember();
         }
-        let Some(merged) = strategic::merge(resource.value.take(), patch) else {
+        let title = resource.title();
+        resource.mark();
+        let before = resource.shared();
+        // The version is that of the object; the kind is not (`resmap/reswrangler.go`, ApplySmPatch).
+        let mut patch = patch.clone();
+        if let (Some(api), Some(fields)) = (&api, patch.as_object_mut()) {
+            fields.insert("apiVersion".to_string(), api.clone());
+        }
+        let merged = strategic::merge(resource.value.take(), &patch).map_err(|message| format!("{title}: {message}"))?;
+        let Some(merged) = merged else {
             gone.push(at);
             continue;
         };
         resource.value = merged;
+        resource.unmark();
+        resource.follow(&before);
         if !may("allowNameChange") {
             resource.set_name(&name);
         }
         if !may("allowKindChange") {
             crate::resource::object(&mut resource.value).insert("kind".to_string(), Value::from(kind));
-            if let Some(api) = api {
-                crate::resource::object(&mut resource.value).insert("apiVersion".to_string(), api);
-            }
+        }
+        if let Some(api) = api {
+            crate::resource::object(&mut resource.value).insert("apiVersion".to_string(), api);
         }
         match namespace.as_str() {
             "" => drop(resource.value.get_mut("metadata").and_then(Value::as_object_mut).and_then(|metadata| metadata.remove("namespace"))),
@@ -134,4 +230,5 @@ fn merge(patch: &Value, entry: &PatchEntry, selected: &[usize], resources: &mut 
     for at in gone.into_iter().rev() {
         resources.remove(at);
     }
+    Ok(())
 }

@@ -19,10 +19,19 @@ pub struct Manifest {
 
 /// Reads the documents of YAML text; empty ones are left out. `path` is only for errors.
 pub fn manifests(path: &str, text: &[u8]) -> Result<Vec<Manifest>, Error> {
+    documents(path, text, value_of)
+}
+
+/// Reads the documents of YAML text with the nulls that are nothing told apart.
+pub(crate) fn unsettled_manifests(path: &str, text: &[u8]) -> Result<Vec<Manifest>, Error> {
+    documents(path, text, unsettled)
+}
+
+fn documents(path: &str, text: &[u8], read: fn(&Node) -> Result<Value, String>) -> Result<Vec<Manifest>, Error> {
     let mut found = Vec::new();
     for node in nodes(path, text)? {
-        let value = value_of(&node).map_err(|message| Error::at(&Place::of(path, &node), message))?;
-        if !value.is_null() {
+        let value = read(&node).map_err(|message| Error::at(&Place::of(path, &node), message))?;
+        if !is_null(&value) {
             found.push(Manifest { value, line: node.line });
         }
     }
@@ -84,6 +93,56 @@ fn merge(into: &mut Map<String, Value>, value: Value) -> Result<(), String> {
         _ => return Err("map merge requires map or sequence of maps as the value".to_string()),
     }
     Ok(())
+}
+
+/// A value that is nothing at all (`key:`). A patch removes it, where it leaves a written `null`; until a build is done the two are told
+/// apart by this text, which no YAML can hold.
+const NOTHING: &str = "\0";
+
+/// Returns whether a value is null, written or not.
+pub(crate) fn is_null(value: &Value) -> bool {
+    is_written_null(value) || value.as_str().is_some_and(|text| text == NOTHING)
+}
+
+/// Returns whether a value is null and says so.
+pub(crate) fn is_written_null(value: &Value) -> bool {
+    value.is_null()
+}
+
+/// Makes written nulls of all others.
+pub(crate) fn settle(value: &mut Value) {
+    match value {
+        Value::String(text) if text == NOTHING => *value = Value::Null,
+        Value::Array(items) => items.iter_mut().for_each(settle),
+        Value::Object(map) => map.values_mut().for_each(settle),
+        _ => {}
+    }
+}
+
+/// Returns a node with the nulls that are nothing told apart.
+pub(crate) fn unsettled(node: &Node) -> Result<Value, String> {
+    let value = value_of(node)?;
+    Ok(marked(node, value))
+}
+
+fn marked(node: &Node, value: Value) -> Value {
+    match (&node.data, value) {
+        (Data::Scalar { text, style: Style::Plain, .. }, Value::Null) if text.is_empty() => Value::from(NOTHING),
+        (Data::Sequence(nodes), Value::Array(items)) => {
+            Value::Array(nodes.iter().zip(items).map(|(node, item)| marked(node, item)).collect())
+        }
+        (Data::Mapping(entries), Value::Object(mut map)) => {
+            for (key, node) in entries {
+                if let Some(name) = key.text().filter(|name| *name != "<<")
+                    && let Some(value) = map.remove(name)
+                {
+                    map.insert(name.to_string(), marked(node, value));
+                }
+            }
+            Value::Object(map)
+        }
+        (_, value) => value,
+    }
 }
 
 fn scalar(text: &str, style: &Style, value: &Value) -> Value {

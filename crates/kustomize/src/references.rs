@@ -1,235 +1,240 @@
-//! Repairs fields that hold names of other objects after those were renamed or moved (`api/filters/nameref`).
+//! Repairs fields that hold names of other objects after those were renamed or moved (`api/filters/nameref`,
+//! `api/internal/accumulator/namereferencetransformer.go`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::config::{Config, NameReference};
 use crate::fields::{self, FieldSpec};
-use crate::resource::Resource;
+use crate::resource::{Id, Resource};
 
-/// A renamed object, as far as references need it.
+/// An object, as far as references to it need it.
 struct Candidate {
     group: String,
     version: String,
-    kinds: Vec<String>,
-    names: Vec<String>,
-    original_namespace: String,
-    namespace: String,
-    /// The namespace as written.
+    previous: Vec<Id>,
+    /// The namespace it was written with, with the default; nothing for what has none.
+    original_namespace: Option<String>,
+    current_namespace: Option<String>,
+    /// The namespace as it stands.
     written_namespace: String,
-    is_cluster_scoped: bool,
+    kind: String,
     name: String,
     prefixes: Vec<String>,
     suffixes: Vec<String>,
 }
 
-pub(crate) fn fix(resources: &mut [Resource], config: &Config) {
-    let candidates: Vec<Candidate> = resources.iter().filter(|resource| !resource.previous.is_empty()).map(candidate).collect();
-    if candidates.is_empty() {
-        return;
+impl Candidate {
+    fn of(resource: &Resource) -> Candidate {
+        let inside = |id: &Id| (!resource.is_cluster_scoped()).then(|| id.namespace.clone());
+        Candidate {
+            group: resource.group().to_string(),
+            version: resource.version().to_string(),
+            previous: resource.previous.clone(),
+            original_namespace: inside(&resource.original()),
+            current_namespace: inside(&resource.id()),
+            written_namespace: resource.namespace().to_string(),
+            kind: resource.kind().to_string(),
+            name: resource.name().to_string(),
+            prefixes: resource.prefixes.clone(),
+            suffixes: resource.suffixes.clone(),
+        }
     }
-    let table = [defaults(), config.name_reference.clone()].concat();
+
+    fn was(&self, group: &str, version: &str, kind: &str) -> bool {
+        (group.is_empty() || group == self.group)
+            && (version.is_empty() || version == self.version)
+            && self.previous.iter().any(|id| kind.is_empty() || id.kind == kind)
+    }
+}
+
+/// The objects of a build by the names they had.
+struct Candidates {
+    all: Vec<Candidate>,
+    by_name: BTreeMap<String, Vec<usize>>,
+    original: BTreeSet<String>,
+}
+
+/// What a referrer and the field say of what is looked for.
+struct Wanted<'a> {
+    reference: &'a NameReference,
+    /// Group and kind that `roleRef` asks for, where the field is its name.
+    role: Option<(String, String)>,
+    /// The namespace of the referrer; nothing for one that has none.
+    namespace: Option<String>,
+    /// Namespaces of the service accounts that a RoleBinding names.
+    accounts: BTreeSet<String>,
+    prefixes: &'a [String],
+    suffixes: &'a [String],
+}
+
+pub(crate) fn fix(resources: &mut [Resource], config: &Config) -> Result<(), String> {
+    let all: Vec<Candidate> = resources.iter().map(Candidate::of).collect();
+    let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, candidate) in all.iter().enumerate() {
+        let names: BTreeSet<&str> = candidate.previous.iter().map(|id| id.name.as_str()).collect();
+        names.into_iter().for_each(|name| by_name.entry(name.to_string()).or_default().push(at));
+    }
+    if by_name.is_empty() {
+        return Ok(());
+    }
+    let original = all.iter().filter_map(|candidate| candidate.original_namespace.clone()).collect();
+    let candidates = Candidates { all, by_name, original };
+    let table: Vec<&NameReference> = defaults().iter().chain(&config.name_reference).collect();
+    let mut by_referrer: BTreeMap<&str, Vec<(&NameReference, &FieldSpec)>> = BTreeMap::new();
+    for reference in &table {
+        for field in &reference.field_specs {
+            by_referrer.entry(&field.kind).or_default().push((reference, field));
+        }
+    }
     for resource in resources {
-        for reference in &table {
-            let of_kind: Vec<&Candidate> = candidates.iter().filter(|candidate| is_selected(reference, candidate)).collect();
-            for field in &reference.field_specs {
-                if !of_kind.is_empty() && field.selects(resource) {
-                    update(resource, field, &of_kind);
-                }
-            }
+        let original = resource.original().kind;
+        let fields = by_referrer.get(original.as_str()).into_iter().chain(by_referrer.get("").filter(|_| !original.is_empty())).flatten();
+        for (reference, field) in fields {
+            update(resource, reference, field, &candidates)?;
         }
     }
+    Ok(())
 }
 
-fn candidate(resource: &Resource) -> Candidate {
-    Candidate {
-        group: resource.group().to_string(),
-        version: resource.version().to_string(),
-        kinds: resource.previous.iter().map(|id| id.kind.clone()).collect(),
-        names: resource.previous.iter().map(|id| id.name.clone()).collect(),
-        original_namespace: resource.original().namespace,
-        namespace: resource.id().namespace,
-        written_namespace: resource.namespace().to_string(),
-        is_cluster_scoped: resource.is_cluster_scoped(),
-        name: resource.name().to_string(),
-        prefixes: resource.prefixes.clone(),
-        suffixes: resource.suffixes.clone(),
+fn update(resource: &mut Resource, reference: &NameReference, field: &FieldSpec, candidates: &Candidates) -> Result<(), String> {
+    let fits = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+    if !fits(&field.group, resource.group()) || !fits(&field.version, resource.version()) {
+        return Ok(());
     }
-}
-
-fn is_selected(reference: &NameReference, candidate: &Candidate) -> bool {
-    (reference.group.is_empty() || reference.group == candidate.group)
-        && (reference.version.is_empty() || reference.version == candidate.version)
-        && (reference.kind.is_empty() || candidate.kinds.contains(&reference.kind))
-}
-
-fn update(resource: &mut Resource, field: &FieldSpec, candidates: &[&Candidate]) {
     let mut value = resource.value.take();
-    let role = |key: &str| value.get("roleRef").and_then(|role| role.get(key)).and_then(Value::as_str).unwrap_or("").to_string();
-    let (role_group, role_kind) = (role("apiGroup"), role("kind"));
-    let is_role = field.path.ends_with("roleRef/name");
+    let text = |path: &str| value.pointer(path).and_then(Value::as_str).map(str::to_string);
+    let role = text("/roleRef/apiGroup").zip(text("/roleRef/kind")).filter(|_| field.path.ends_with("roleRef/name"));
+    let accounts = accounts(&value);
     resource.value = std::mem::take(&mut value);
-    let namespace = resource.id().namespace;
-    let is_cluster_scoped = resource.is_cluster_scoped();
-    let fitting: Vec<&Candidate> = candidates
-        .iter()
-        .copied()
-        .filter(|candidate| !is_role || candidate.group == role_group && candidate.kinds.contains(&role_kind))
-        .filter(|candidate| {
-            let is_account = candidate.kinds.iter().any(|kind| kind == "ServiceAccount");
-            is_cluster_scoped || candidate.is_cluster_scoped || is_account || candidate.namespace == namespace
-        })
-        .collect();
     let (prefixes, suffixes) = (resource.prefixes.clone(), resource.suffixes.clone());
-    let choose = |name: &str, candidates: Vec<&&Candidate>| -> Option<(String, String)> {
-        let mut named: Vec<&&Candidate> =
-            candidates.into_iter().filter(|candidate| candidate.names.iter().any(|old| old == name)).collect();
-        if named.len() > 1 {
-            named.retain(|candidate| ends_alike(&candidate.prefixes, &prefixes, true) && ends_alike(&candidate.suffixes, &suffixes, true));
+    let namespace = (!resource.is_cluster_scoped()).then(|| resource.id().namespace);
+    let wanted = Wanted { reference, role, namespace, accounts, prefixes: &prefixes, suffixes: &suffixes };
+    let mut failure = None;
+    fields::visit(&mut resource.value, &fields::split(&field.path), false, &mut |value| {
+        if let Err(message) = set(value, &wanted, candidates) {
+            failure.get_or_insert(message);
         }
-        if named.len() > 1 {
-            named
-                .retain(|candidate| ends_alike(&candidate.prefixes, &prefixes, false) && ends_alike(&candidate.suffixes, &suffixes, false));
-        }
-        let first = named.first()?;
-        named.iter().all(|other| other.name == first.name).then(|| (first.name.clone(), first.written_namespace.clone()))
-    };
-    fields::visit(&mut resource.value, &fields::split(&field.path), false, &mut |value| set(value, &fitting, &choose));
+    });
+    failure.map_or(Ok(()), |message| Err(format!("{}: {}: {message}", resource.title(), field.path)))
 }
 
-/// Compares lists of affixes; with `or_empty`, none on one side fits everything.
-fn ends_alike(left: &[String], right: &[String], or_empty: bool) -> bool {
-    or_empty && (left.is_empty() || right.is_empty()) || left == right
+fn accounts(value: &Value) -> BTreeSet<String> {
+    let is = |value: &Value, key: &str, text: &str| value.get(key).and_then(Value::as_str) == Some(text);
+    let subjects = value.get("subjects").and_then(Value::as_array).filter(|_| is(value, "kind", "RoleBinding"));
+    let accounts = subjects.into_iter().flatten().filter(|subject| is(subject, "kind", "ServiceAccount"));
+    accounts.filter_map(|subject| Some(subject.get("namespace")?.as_str()?.to_string())).collect()
 }
 
-type Choose<'a> = dyn Fn(&str, Vec<&&Candidate>) -> Option<(String, String)> + 'a;
-
-fn set(value: &mut Value, candidates: &[&Candidate], choose: &Choose<'_>) {
+fn set(value: &mut Value, wanted: &Wanted<'_>, candidates: &Candidates) -> Result<(), String> {
     match value {
+        value if crate::read::is_null(value) => Ok(()),
         Value::String(name) => {
-            if let Some((new, _)) = choose(name, candidates.iter().collect()) {
-                *name = new;
+            if let Some(found) = choose(name, candidates, wanted, None, false)? {
+                *name = found.name.clone();
             }
+            Ok(())
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| set(item, candidates, choose)),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| set(item, wanted, candidates)),
         Value::Object(map) => {
-            let Some(name) = map.get("name").and_then(Value::as_str) else { return };
-            let wanted = map.get("namespace").and_then(Value::as_str);
-            let by = |of: fn(&Candidate) -> &str| -> Vec<&&Candidate> {
-                candidates.iter().filter(|candidate| wanted.is_none_or(|wanted| of(candidate) == wanted)).collect()
-            };
-            let originals = by(|candidate| &candidate.original_namespace);
-            let found = choose(name, if originals.is_empty() { by(|candidate| &candidate.namespace) } else { originals });
-            if let Some((name, namespace)) = found {
-                map.insert("name".to_string(), Value::from(name));
-                if !namespace.is_empty() {
-                    map.insert("namespace".to_string(), Value::from(namespace));
-                }
+            let name = map.get("name").ok_or("the field has no name in it")?.as_str().unwrap_or("").to_string();
+            let inside = map.get("namespace").map(|namespace| namespace.as_str().unwrap_or("").to_string());
+            let Some(found) = choose(&name, candidates, wanted, inside.as_deref(), true)? else { return Ok(()) };
+            if found.name == name && found.written_namespace.is_empty() {
+                return Ok(());
             }
+            map.insert("name".to_string(), Value::from(found.name.as_str()));
+            if !found.written_namespace.is_empty() {
+                map.insert("namespace".to_string(), Value::from(found.written_namespace.as_str()));
+            }
+            Ok(())
         }
-        _ => {}
+        _ => Ok(()),
     }
 }
 
-/// Kinds with a pod specification and where it is.
-const PODS: &[(&str, &str)] = &[
-    ("Pod", "spec"),
-    ("PodTemplate", "template/spec"),
-    ("Deployment", "spec/template/spec"),
-    ("ReplicaSet", "spec/template/spec"),
-    ("ReplicationController", "spec/template/spec"),
-    ("DaemonSet", "spec/template/spec"),
-    ("StatefulSet", "spec/template/spec"),
-    ("Job", "spec/template/spec"),
-    ("CronJob", "spec/jobTemplate/spec/template/spec"),
-];
-
-const POD_FIELDS: &[(&str, &str, &[&str])] = &[
-    (
-        "",
-        "ConfigMap",
-        &[
-            "volumes/configMap/name",
-            "containers/env/valueFrom/configMapKeyRef/name",
-            "initContainers/env/valueFrom/configMapKeyRef/name",
-            "containers/envFrom/configMapRef/name",
-            "initContainers/envFrom/configMapRef/name",
-            "volumes/projected/sources/configMap/name",
-        ],
-    ),
-    (
-        "",
-        "Secret",
-        &[
-            "volumes/secret/secretName",
-            "containers/env/valueFrom/secretKeyRef/name",
-            "initContainers/env/valueFrom/secretKeyRef/name",
-            "containers/envFrom/secretRef/name",
-            "initContainers/envFrom/secretRef/name",
-            "imagePullSecrets/name",
-            "volumes/projected/sources/secret/name",
-        ],
-    ),
-    ("", "ServiceAccount", &["serviceAccountName"]),
-    ("", "PersistentVolumeClaim", &["volumes/persistentVolumeClaim/claimName"]),
-    ("scheduling.k8s.io", "PriorityClass", &["priorityClassName"]),
-];
-
-/// Kind referred to (group and kind), then kind that refers and its field.
-const OTHER_FIELDS: &[(&str, &str, &str, &str)] = &[
-    ("", "Deployment", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name"),
-    ("", "ReplicationController", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name"),
-    ("", "ReplicaSet", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name"),
-    ("", "StatefulSet", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name"),
-    ("", "ConfigMap", "Node", "spec/configSource/configMap"),
-    ("", "ConfigMap", "Role", "rules/resourceNames"),
-    ("", "ConfigMap", "ClusterRole", "rules/resourceNames"),
-    ("", "ConfigMap", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/fastcgi-params-configmap"),
-    ("", "Secret", "Ingress", "spec/tls/secretName"),
-    ("", "Secret", "Ingress", "metadata/annotations/ingress.kubernetes.io\\/auth-secret"),
-    ("", "Secret", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-secret"),
-    ("", "Secret", "Ingress", "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-tls-secret"),
-    ("", "Secret", "ServiceAccount", "imagePullSecrets/name"),
-    ("", "Secret", "StorageClass", "parameters/secretName"),
-    ("", "Secret", "StorageClass", "parameters/adminSecretName"),
-    ("", "Secret", "StorageClass", "parameters/userSecretName"),
-    ("", "Secret", "StorageClass", "parameters/secretRef"),
-    ("", "Secret", "Role", "rules/resourceNames"),
-    ("", "Secret", "ClusterRole", "rules/resourceNames"),
-    ("", "Secret", "PersistentVolume", "spec/azureFile/secretName"),
-    ("", "Service", "StatefulSet", "spec/serviceName"),
-    ("", "Service", "Ingress", "spec/rules/http/paths/backend/serviceName"),
-    ("", "Service", "Ingress", "spec/backend/serviceName"),
-    ("", "Service", "Ingress", "spec/rules/http/paths/backend/service/name"),
-    ("", "Service", "Ingress", "spec/defaultBackend/service/name"),
-    ("", "Service", "APIService", "spec/service/name"),
-    ("", "Service", "ValidatingWebhookConfiguration", "webhooks/clientConfig/service"),
-    ("", "Service", "MutatingWebhookConfiguration", "webhooks/clientConfig/service"),
-    ("rbac.authorization.k8s.io", "Role", "RoleBinding", "roleRef/name"),
-    ("rbac.authorization.k8s.io", "ClusterRole", "RoleBinding", "roleRef/name"),
-    ("rbac.authorization.k8s.io", "ClusterRole", "ClusterRoleBinding", "roleRef/name"),
-    ("", "ServiceAccount", "RoleBinding", "subjects"),
-    ("", "ServiceAccount", "ClusterRoleBinding", "subjects"),
-    ("", "PersistentVolume", "PersistentVolumeClaim", "spec/volumeName"),
-    ("", "PersistentVolume", "ClusterRole", "rules/resourceNames"),
-    ("storage.k8s.io", "StorageClass", "PersistentVolume", "spec/storageClassName"),
-    ("storage.k8s.io", "StorageClass", "PersistentVolumeClaim", "spec/storageClassName"),
-    ("storage.k8s.io", "StorageClass", "StatefulSet", "spec/volumeClaimTemplates/spec/storageClassName"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "spec/policyName"),
-];
-
-fn defaults() -> Vec<NameReference> {
-    let reference = |group: &str, kind: &str, field_specs: Vec<FieldSpec>| NameReference {
-        group: group.to_string(),
-        version: String::new(),
-        kind: kind.to_string(),
-        field_specs,
+/// Picks what a name refers to; several that would not give the same result are an error.
+fn choose<'a>(
+    name: &str,
+    candidates: &'a Candidates,
+    wanted: &Wanted<'_>,
+    inside: Option<&str>,
+    with_namespace: bool,
+) -> Result<Option<&'a Candidate>, String> {
+    let by_original = inside.is_some_and(|inside| candidates.original.contains(inside));
+    let is_inside = |candidate: &&Candidate| match (inside, by_original) {
+        (None, _) => true,
+        (Some(inside), true) => candidate.original_namespace.as_deref() == Some(inside),
+        (Some(inside), false) => candidate.current_namespace.as_deref() == Some(inside),
     };
-    let of_pods = POD_FIELDS.iter().map(|(group, kind, paths)| {
-        let fields =
-            PODS.iter().flat_map(|(pod, spec)| paths.iter().map(move |path| FieldSpec::new("", pod, &format!("{spec}/{path}"), false)));
-        reference(group, kind, fields.collect())
-    });
-    let others =
-        OTHER_FIELDS.iter().map(|(group, kind, referrer, path)| reference(group, kind, vec![FieldSpec::new("", referrer, path, false)]));
-    of_pods.chain(others).collect()
+    let of_name = candidates.by_name.get(name).into_iter().flatten().map(|at| &candidates.all[*at]);
+    let mut found: Vec<&Candidate> = of_name.filter(is_inside).filter(|candidate| fits(candidate, wanted)).collect();
+    if found.len() > 1 {
+        found.retain(|candidate| affixes_fit(candidate, wanted, true));
+    }
+    if found.len() > 1 {
+        found.retain(|candidate| affixes_fit(candidate, wanted, false));
+    }
+    let Some(first) = found.first() else { return Ok(None) };
+    let same = |other: &&Candidate| other.name == first.name && (!with_namespace || other.written_namespace == first.written_namespace);
+    if found.iter().all(same) {
+        return Ok(Some(first));
+    }
+    let names: Vec<String> = found.iter().map(|candidate| format!("{} {}", candidate.kind, candidate.name)).collect();
+    Err(format!("{name} may be any of {}", names.join(", ")))
+}
+
+fn fits(candidate: &Candidate, wanted: &Wanted<'_>) -> bool {
+    let NameReference { group, version, kind, .. } = wanted.reference;
+    let is_there = match (&wanted.namespace, &candidate.current_namespace) {
+        (None, _) | (_, None) => true,
+        (Some(referrer), Some(inside)) => {
+            let same = referrer == inside;
+            same || candidate.kind == "ServiceAccount" && wanted.accounts.contains(&candidate.written_namespace)
+        }
+    };
+    is_there && candidate.was(group, version, kind) && wanted.role.as_ref().is_none_or(|(group, kind)| candidate.was(group, "", kind))
+}
+
+fn affixes_fit(candidate: &Candidate, wanted: &Wanted<'_>, or_empty: bool) -> bool {
+    let fits = |one: &[String], other: &[String]| or_empty && (one.is_empty() || other.is_empty()) || ends_alike(one, other);
+    fits(&candidate.prefixes, wanted.prefixes) && fits(&candidate.suffixes, wanted.suffixes)
+}
+
+/// Returns whether one list is the end of the other. None is the end of none only.
+fn ends_alike(one: &[String], other: &[String]) -> bool {
+    let (short, long) = if one.len() > other.len() { (other, one) } else { (one, other) };
+    if short.is_empty() { long.is_empty() } else { long.ends_with(short) }
+}
+
+/// Which fields hold names of which kinds: `names.txt` has group, version and kind of what is named, then of what names it, then the field
+/// (`api/internal/konfig/builtinpluginconsts/namereference.go`).
+fn defaults() -> &'static [NameReference] {
+    static TABLE: OnceLock<Vec<NameReference>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table: Vec<NameReference> = Vec::new();
+        for line in include_str!("names.txt").lines() {
+            let words: Vec<String> = line.split(' ').map(|word| if word == "-" { String::new() } else { word.to_string() }).collect();
+            let [group, version, kind, of_group, of_version, of_kind, path] = words.as_slice() else { continue };
+            let field = FieldSpec {
+                group: of_group.clone(),
+                version: of_version.clone(),
+                kind: of_kind.clone(),
+                path: path.clone(),
+                create: false,
+            };
+            match table.last_mut().filter(|last| (&last.group, &last.version, &last.kind) == (group, version, kind)) {
+                Some(last) => last.field_specs.push(field),
+                None => table.push(NameReference {
+                    group: group.clone(),
+                    version: version.clone(),
+                    kind: kind.clone(),
+                    field_specs: vec![field],
+                }),
+            }
+        }
+        table
+    })
 }

@@ -1,13 +1,14 @@
 //! Copies fields of one object into fields of others (`api/filters/replacement`).
 
+use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::kustomization::{Kustomization, Place, Placed, Target};
-use crate::resource::{Resource, effective, object};
+use crate::resource::Resource;
 use crate::selector::Selector;
-use crate::{Files, path, read};
+use crate::{Files, merge_keys, path, read};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -78,157 +79,291 @@ fn read_entry(files: &dyn Files, folder: &str, entry: &Placed<Value>) -> Result<
 fn one(replacement: &Replacement, resources: &mut [Resource]) -> Result<(), String> {
     let value = match (&replacement.source, &replacement.source_value) {
         (Some(source), None) => source_value(source, resources)?,
-        (None, Some(value)) => value.clone(),
+        (None, Some(value)) => merge_keys::plain(value.as_str().ok_or("sourceValue must be text")?),
         _ => return Err("a replacement has either source or sourceValue".to_string()),
     };
     for target in &replacement.targets {
-        if target.options.encoding.is_some() {
-            return Err("options.encoding is not supported".to_string());
-        }
         let select = Selector::new(&target.select)?;
-        let reject = target.reject.iter().map(Selector::new).collect::<Result<Vec<_>, _>>()?;
+        let reject = target.reject.iter().map(|reject| Ok((Selector::new(reject)?, reject))).collect::<Result<Vec<_>, String>>()?;
         let name = vec!["metadata.name".to_string()];
         let paths = if target.field_paths.is_empty() { &name } else { &target.field_paths };
-        for resource in resources.iter_mut().filter(|resource| select.selects(resource)) {
-            if reject.iter().any(|reject| reject.selects(resource)) {
+        for resource in resources.iter_mut().filter(|resource| select.has_labels(resource)) {
+            let by_labels = |(selector, target): &(Selector, &Target)| target.has_selectors() && selector.has_labels(resource);
+            let by_id = |(selector, target): &(Selector, &Target)| target.has_identity() && selector.selects_an_id(resource);
+            if !select.selects_an_id(resource) || reject.iter().any(|reject| by_labels(reject) || by_id(reject)) {
                 continue;
             }
-            resource.remember();
             let title = resource.title();
+            let before = resource.shared();
             for path in paths {
-                let mut found = 0;
-                let mut act = |field: &mut Value| {
-                    found += 1;
-                    set(field, &value, &target.options)
-                };
-                visit(&mut resource.value, &split(path), target.options.create, &mut act)?;
-                if found == 0 {
-                    return Err(format!("{title} has no field {path}"));
-                }
+                copy(&mut resource.value, &value, path, &target.options).map_err(|message| format!("{title}: {path}: {message}"))?;
             }
+            resource.follow(&before);
         }
     }
     Ok(())
 }
 
-fn source_value(source: &Source, resources: &[Resource]) -> Result<Value, String> {
+fn copy(target: &mut Value, value: &Value, path: &str, options: &Options) -> Result<(), String> {
+    let parts = split(path);
+    if in_structured_text(target, value, &parts, options.create) {
+        return Ok(());
+    }
+    let mut found = 0;
+    let mut act = |field: &mut Value| {
+        found += 1;
+        set(field, value, options)
+    };
+    visit(target, &parts, options.create.then(|| blank(value)), &mut act)?;
+    if found == 0 { Err("there is no such field".to_string()) } else { Ok(()) }
+}
+
+/// A scalar that was just made.
+const NEW: &str = "\0new";
+
+/// What a field is created as: of the kind of what it will hold.
+fn blank(value: &Value) -> Value {
+    match value {
+        Value::Array(_) => Value::Array(Vec::new()),
+        Value::Object(_) => Value::Object(Map::new()),
+        // A scalar without a type yet: it gets that of its text.
+        _ => Value::from(NEW),
+    }
+}
+
+/// Sets a field inside text that is JSON or YAML itself; returns whether there was such a text.
+fn in_structured_text(target: &mut Value, value: &Value, parts: &[String], create: bool) -> bool {
+    for at in 1..parts.len() {
+        let Some(Value::String(text)) = lookup_mut(target, &parts[..at]) else { continue };
+        let Ok(mut inner) = go_encoding::yaml::parse(text) else { continue };
+        let mut found = 0;
+        let mut act = |field: &mut Value| {
+            found += 1;
+            set(field, value, &Options::default())
+        };
+        let visited = visit(&mut inner, &parts[at..], create.then(|| blank(value)), &mut act);
+        if visited.is_err() || found == 0 || !(inner.is_object() || inner.is_array()) {
+            return false;
+        }
+        let is_pretty = text.contains('\n') && text.contains("  ");
+        *text = match text.trim_start().chars().next() {
+            Some('{' | '[') if is_pretty => serde_json::to_string_pretty(&inner).unwrap_or_default(),
+            Some('{' | '[') => go_encoding::json::to_string(&inner),
+            _ => go_encoding::yaml::to_string(&inner).trim().to_string(),
+        };
+        return true;
+    }
+    false
+}
+
+fn lookup_mut<'a>(value: &'a mut Value, parts: &[String]) -> Option<&'a mut Value> {
+    parts.iter().try_fold(value, |value, part| match value {
+        Value::Array(items) => {
+            let at = index_of(items, part)?;
+            items.get_mut(at)
+        }
+        Value::Object(map) => map.get_mut(part.as_str()),
+        _ => None,
+    })
+}
+
+/// Finds an element as kyaml's `Lookup` does: by its place, `-` for the last one, or by a field that is equal.
+fn index_of(items: &[Value], part: &str) -> Option<usize> {
+    if part == "-" {
+        return items.len().checked_sub(1);
+    }
+    if let Ok(at) = part.parse::<usize>() {
+        return (at < items.len()).then_some(at);
+    }
+    let (key, wanted) = part.strip_prefix('[')?.strip_suffix(']')?.split_once('=')?;
+    items.iter().position(|item| match key {
+        "" => text_of(item) == wanted,
+        key => item.get(key).is_some_and(|found| text_of(found) == wanted),
+    })
+}
+
+fn source_value(source: &Source, resources: &mut [Resource]) -> Result<Value, String> {
     let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == is);
-    let is = |resource: &&Resource| {
+    let is = |resource: &&mut Resource| {
         fits(&source.group, resource.group())
             && fits(&source.version, resource.version())
             && resource.ids().iter().any(|id| {
                 fits(&source.kind, &id.kind)
                     && fits(&source.name, &id.name)
-                    && source.namespace.as_deref().is_none_or(|wanted| effective(wanted) == effective(&id.namespace))
+                    && source.namespace.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == id.namespace)
             })
     };
-    let found: Vec<&Resource> = resources.iter().filter(is).collect();
-    let [one] = found.as_slice() else {
+    let mut found: Vec<&mut Resource> = resources.iter_mut().filter(is).collect();
+    let [one] = found.as_mut_slice() else {
         return Err(format!("the source of a replacement must be one object, {} fit", found.len()));
     };
-    let field = source.field_path.as_deref().unwrap_or("metadata.name");
-    let mut value = None;
-    visit(&mut one.value.clone(), &split(field), false, &mut |field| {
-        value.get_or_insert(field.clone());
-        Ok(())
-    })?;
-    let value = value.ok_or_else(|| format!("{} has no field {field}", one.title()))?;
+    let field = source.field_path.as_deref().filter(|path| !path.is_empty()).unwrap_or("metadata.name");
+    let title = one.title();
+    let value = lookup_mut(&mut one.value, &split(field)).cloned();
+    let is_empty = |value: &Value| match value {
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        value => read::is_null(value),
+    };
+    let value = value.filter(|value| !is_empty(value)).ok_or_else(|| format!("{title} has no field {field}"))?;
     let Some(delimiter) = source.options.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()) else { return Ok(value) };
+    if value.is_object() || value.is_array() {
+        return Err("delimiter is for scalars only".to_string());
+    }
     let text = text_of(&value);
     let part = usize::try_from(source.options.index).ok().and_then(|index| text.split(delimiter).nth(index));
-    part.map(Value::from).ok_or_else(|| format!("{text:?} has no part {}", source.options.index))
+    let part = part.ok_or_else(|| format!("{text:?} has no part {}", source.options.index))?;
+    Ok(if value.is_string() { Value::from(part) } else { merge_keys::plain(part) })
 }
 
 fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| go_encoding::json::to_string(value), str::to_string)
 }
 
+/// A number stays a number, and what is none does not fit.
+fn same_type(field: &Value, value: Value) -> Result<Value, String> {
+    let fits = match field {
+        Value::Bool(_) => value.is_boolean(),
+        Value::Number(number) => value.is_i64() || value.is_u64() || number.is_f64() && value.is_number(),
+        _ => value.is_null(),
+    };
+    if fits { Ok(value) } else { Err(format!("{} is no value of the type that is there", text_of(&value))) }
+}
+
+/// The text of what is no scalar is empty.
+fn scalar_text(value: &Value) -> String {
+    if value.is_object() || value.is_array() { String::new() } else { text_of(value) }
+}
+
 /// A scalar keeps its type: only its text is replaced.
 fn set(field: &mut Value, value: &Value, options: &Options) -> Result<(), String> {
+    let is_scalar = |value: &Value| !value.is_object() && !value.is_array();
+    let mut value = value.clone();
     if let Some(delimiter) = options.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()) {
+        if !is_scalar(field) {
+            return Err("delimiter is for scalars only".to_string());
+        }
         let present = text_of(field);
         let mut parts: Vec<String> = present.split(delimiter).map(str::to_string).collect();
         match usize::try_from(options.index) {
-            Err(_) => parts.insert(0, text_of(value)),
-            Ok(index) if index < parts.len() => parts[index] = text_of(value),
-            Ok(_) => parts.push(text_of(value)),
+            Err(_) => parts.insert(0, scalar_text(&value)),
+            Ok(index) if index < parts.len() => parts[index] = scalar_text(&value),
+            Ok(_) => parts.push(scalar_text(&value)),
         }
-        *field = Value::from(parts.join(delimiter));
-        return Ok(());
+        value = Value::from(parts.join(delimiter));
     }
-    *field = match field {
-        Value::String(_) if !value.is_object() && !value.is_array() => Value::from(text_of(value)),
-        Value::Number(_) | Value::Bool(_) if value.is_string() => {
-            go_encoding::yaml::parse(&text_of(value)).unwrap_or_else(|_| value.clone())
-        }
-        _ => value.clone(),
+    *field = match (is_scalar(field), is_scalar(&value), field.is_string()) {
+        (false, ..) => value,
+        (true, _, true) if field.as_str() == Some(NEW) => merge_keys::plain(&scalar_text(&value)),
+        (true, _, true) if !read::is_null(field) => Value::from(scalar_text(&value)),
+        (true, ..) => same_type(field, merge_keys::plain(&scalar_text(&value)))?,
     };
     Ok(())
 }
 
-/// Splits at the dots outside brackets; `\.` is a dot in a name.
+/// Splits at the dots, but for those behind `\` and in brackets; brackets around a plain name are taken away
+/// (`kyaml/utils/pathsplitter.go`).
 fn split(path: &str) -> Vec<String> {
-    let (mut parts, mut part, mut depth, mut chars) = (Vec::new(), String::new(), 0usize, path.chars());
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => part.extend(chars.next()),
-            '.' if depth == 0 => parts.push(std::mem::take(&mut part)),
-            c => {
-                depth = match c {
-                    '[' => depth + 1,
-                    ']' => depth.saturating_sub(1),
-                    _ => depth,
-                };
-                part.push(c);
+    let mut plain: Vec<String> = Vec::new();
+    let pieces: Vec<&str> = path.split('.').collect();
+    let start = usize::from(pieces.len() > 1 && pieces[0].is_empty());
+    for piece in &pieces[start..] {
+        match plain.last_mut().filter(|last| last.ends_with('\\')) {
+            Some(last) => {
+                last.pop();
+                last.push('.');
+                last.push_str(piece);
             }
+            None => plain.push((*piece).to_string()),
         }
     }
-    parts.push(part);
-    parts.retain(|part| !part.is_empty());
+    let (mut parts, mut at) = (Vec::new(), 0);
+    while at < plain.len() {
+        let mut part = plain[at].clone();
+        if part.starts_with('[') && !part.ends_with(']') {
+            while at + 1 < plain.len() {
+                at += 1;
+                part = format!("{part}.{}", plain[at]);
+                if plain[at].ends_with(']') {
+                    break;
+                }
+            }
+            if !part.contains('=') {
+                part = part.trim_matches(['[', ']']).to_string();
+            }
+        }
+        parts.push(part);
+        at += 1;
+    }
     parts
 }
 
 type Act<'a> = dyn FnMut(&mut Value) -> Result<(), String> + 'a;
 
-fn visit(value: &mut Value, path: &[String], create: bool, act: &mut Act<'_>) -> Result<(), String> {
+/// Calls `act` with every field at a path (`kyaml/yaml/match.go`); with `create`, what is missing is made, the last field as that.
+fn visit(value: &mut Value, path: &[String], create: Option<Value>, act: &mut Act<'_>) -> Result<(), String> {
     let Some((first, rest)) = path.split_first() else { return act(value) };
-    let inner = first.strip_prefix('[').and_then(|first| first.strip_suffix(']'));
+    let made = |create: &Value| match rest.first() {
+        Some(next) if next.starts_with('[') && next.ends_with(']') || next.parse::<usize>().is_ok() => Value::Array(Vec::new()),
+        Some(_) => Value::Object(Map::new()),
+        None => create.clone(),
+    };
+    if let Ok(at) = first.parse::<usize>() {
+        let Value::Array(items) = value else { return Err("an index is for lists only".to_string()) };
+        if let (true, Some(create)) = (at == items.len(), &create) {
+            items.push(made(create));
+        }
+        let count = items.len();
+        let item = items.get_mut(at).ok_or_else(|| format!("index {at} of {count} elements"))?;
+        return visit(item, rest, create, act);
+    }
+    if let Some(inner) = first.strip_prefix('[').and_then(|first| first.strip_suffix(']')) {
+        let (key, pattern) = inner.split_once('=').ok_or("an element is named as [field=value]")?;
+        return elements(value, key, pattern, rest, create, act);
+    }
     if first == "*" {
-        return match value {
-            Value::Array(items) => items.iter_mut().try_for_each(|item| visit(item, rest, create, act)),
-            Value::Object(map) => map.values_mut().try_for_each(|item| visit(item, rest, create, act)),
-            _ => Ok(()),
-        };
+        let Value::Array(items) = value else { return Err("* is for lists only".to_string()) };
+        return items.iter_mut().try_for_each(|item| visit(item, rest, create.clone(), act));
     }
-    if let Some((key, wanted)) = inner.and_then(|inner| inner.split_once('=')) {
-        return element(value, (key, wanted), rest, create, act);
+    let map = match value {
+        Value::Object(map) => map,
+        value if read::is_null(value) => return Ok(()),
+        _ => return Err(format!("{first} is looked for in what is no mapping")),
+    };
+    if let (Some(create), false) = (&create, map.contains_key(first.as_str())) {
+        map.insert(first.clone(), made(create));
     }
-    let name = inner.unwrap_or(first);
-    if let Value::Array(items) = value {
-        let at = name.parse::<usize>().map_err(|_| format!("{name:?} is no index of a list"))?;
-        return items.get_mut(at).map_or(Ok(()), |item| visit(item, rest, create, act));
+    let Some(next) = map.get_mut(first.as_str()) else { return Ok(()) };
+    if !rest.is_empty() && !next.is_object() && !next.is_array() {
+        // A path that leads into text was tried before. kustomize sets the field in a copy of the text and is content.
+        let mut copy = go_encoding::yaml::parse(&text_of(next)).map_err(|error| error.to_string())?;
+        return visit(&mut copy, rest, create, &mut |field| {
+            let _ = act(field);
+            Ok(())
+        });
     }
-    if value.is_null() && create {
-        *value = Value::Object(Map::new());
-    }
-    let Value::Object(map) = value else { return Ok(()) };
-    if create && !map.contains_key(name) {
-        map.insert(name.to_string(), Value::Null);
-    }
-    map.get_mut(name).map_or(Ok(()), |next| visit(next, rest, create, act))
+    visit(next, rest, create, act)
 }
 
-/// Visits the elements of a list that have a field with a value.
-fn element(value: &mut Value, (key, wanted): (&str, &str), rest: &[String], create: bool, act: &mut Act<'_>) -> Result<(), String> {
-    if value.is_null() && create {
-        *value = Value::Array(Vec::new());
+/// Visits the elements of a list whose field fits a pattern, or that fit themselves.
+fn elements(value: &mut Value, key: &str, pattern: &str, rest: &[String], create: Option<Value>, act: &mut Act<'_>) -> Result<(), String> {
+    let Value::Array(items) = value else { return Err("an element is looked for in what is no list".to_string()) };
+    let regex = Regex::new(pattern).map_err(|_| format!("{pattern:?} is no regular expression"))?;
+    let is = |item: &Value| match key {
+        "" => regex.is_match(text_of(item).trim()),
+        key => item.get(key).is_some_and(|found| regex.is_match(text_of(found).trim())),
+    };
+    if create.is_some() && !items.iter().any(is) {
+        items.push(match key {
+            "" => merge_keys::plain(pattern),
+            key => Value::Object([(key.to_string(), merge_keys::plain(pattern))].into_iter().collect()),
+        });
     }
-    let Value::Array(items) = value else { return Ok(()) };
-    let is = |item: &Value| item.get(key).is_some_and(|found| text_of(found) == wanted);
-    if create && !items.iter().any(is) {
-        let mut item = Value::Null;
-        object(&mut item).insert(key.to_string(), Value::from(wanted));
-        items.push(item);
+    let found = items.iter_mut().filter(|item| is(item));
+    // What is behind an element of scalars is not looked for.
+    if key.is_empty() {
+        found.into_iter().try_for_each(act)
+    } else {
+        found.into_iter().try_for_each(|item| visit(item, rest, create.clone(), act))
     }
-    items.iter_mut().filter(|item| is(item)).try_for_each(|item| visit(item, rest, create, act))
 }

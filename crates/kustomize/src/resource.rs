@@ -21,7 +21,15 @@ pub(crate) struct Resource {
     pub(crate) prefixes: Vec<String>,
     pub(crate) suffixes: Vec<String>,
     pub(crate) needs_hash: bool,
+    /// Fields that are one and the same node in kustomize, since one transformer put them there: what changes one changes all of them.
+    pub(crate) shares: Vec<Vec<String>>,
 }
+
+/// The annotation that stands for all of kustomize's own.
+const NOTE: &str = "internal.config.kubernetes.io/note";
+
+/// What stands for the namespace of objects that have none (`kyaml/resid`, TotallyNotANamespace).
+const NO_NAMESPACE: &str = "_non_namespaceable_";
 
 impl Resource {
     pub(crate) fn new(value: Value, file: &str, line: usize) -> Resource {
@@ -33,6 +41,7 @@ impl Resource {
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             needs_hash: false,
+            shares: Vec::new(),
         }
     }
 
@@ -62,11 +71,12 @@ impl Resource {
     }
 
     pub(crate) fn is_cluster_scoped(&self) -> bool {
-        crate::is_cluster_scoped(self.group(), self.kind())
+        crate::kinds::is_known_outside(self.text(&["apiVersion"]), self.kind())
     }
 
     pub(crate) fn id(&self) -> Id {
-        Id { kind: self.kind().to_string(), name: self.name().to_string(), namespace: effective(self.namespace()).to_string() }
+        let namespace = if self.is_cluster_scoped() { NO_NAMESPACE } else { effective(self.namespace()) };
+        Id { kind: self.kind().to_string(), name: self.name().to_string(), namespace: namespace.to_string() }
     }
 
     /// Returns the identity it was read with.
@@ -86,6 +96,72 @@ impl Resource {
         let id = self.id();
         if self.previous.last() != Some(&id) {
             self.previous.push(id);
+        }
+    }
+
+    /// Puts a note among the annotations, where kustomize keeps its own: a patch that removes all of them removes what it knows.
+    pub(crate) fn mark(&mut self) {
+        if !self.previous.is_empty() || !self.prefixes.is_empty() || !self.suffixes.is_empty() || self.needs_hash {
+            object(self.metadata().entry("annotations").or_insert(Value::Null)).insert(NOTE.to_string(), Value::from(""));
+        }
+    }
+
+    /// Takes the note back, and forgets everything where it is gone.
+    pub(crate) fn unmark(&mut self) {
+        let has_history = !self.previous.is_empty() || !self.prefixes.is_empty() || !self.suffixes.is_empty() || self.needs_hash;
+        let annotations = self.value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+        let is_there = annotations.is_some_and(|annotations| annotations.remove(NOTE).is_some());
+        if has_history && !is_there {
+            self.previous.clear();
+            self.prefixes.clear();
+            self.suffixes.clear();
+            self.needs_hash = false;
+        }
+        crate::accumulate::drop_empty_annotations(&mut self.value);
+    }
+
+    /// Returns the values of shared fields.
+    pub(crate) fn shared(&self) -> Vec<Vec<Option<Value>>> {
+        let values = |group: &Vec<String>| group.iter().map(|pointer| self.value.pointer(pointer).cloned()).collect();
+        self.shares.iter().map(values).collect()
+    }
+
+    /// Lets shared fields follow the one that was changed.
+    pub(crate) fn follow(&mut self, before: &[Vec<Option<Value>>]) {
+        for (group, before) in self.shares.clone().iter().zip(before) {
+            let now = group.iter().map(|pointer| self.value.pointer(pointer).cloned());
+            let changed = now.zip(before).rfind(|(now, before)| now.is_some() && now != *before);
+            if let Some((Some(value), _)) = changed {
+                self.set_all(group, &value);
+            }
+        }
+    }
+
+    fn set_all(&mut self, group: &[String], value: &Value) {
+        for pointer in group {
+            if let Some(field) = self.value.pointer_mut(pointer) {
+                *field = value.clone();
+            }
+        }
+    }
+
+    /// Sets an entry of the mappings at some places; entries that are new become one.
+    pub(crate) fn set_entry(&mut self, places: &[String], key: &str, value: &Value) {
+        let mut new = Vec::new();
+        for place in places {
+            let pointer = format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"));
+            if self.value.pointer(&pointer).is_some() {
+                let group = self.shares.iter().find(|group| group.contains(&pointer)).cloned().unwrap_or_else(|| vec![pointer]);
+                self.set_all(&group, value);
+                continue;
+            }
+            if let Some(mapping) = self.value.pointer_mut(place) {
+                object(mapping).insert(key.to_string(), value.clone());
+                new.push(pointer);
+            }
+        }
+        if new.len() > 1 {
+            self.shares.push(new);
         }
     }
 

@@ -29,6 +29,21 @@ impl Selector {
         })
     }
 
+    /// Returns whether labels and annotations fit.
+    pub(crate) fn has_labels(&self, resource: &Resource) -> bool {
+        self.labels.iter().all(|requirement| requirement.holds(resource, "labels"))
+            && self.annotations.iter().all(|requirement| requirement.holds(resource, "annotations"))
+    }
+
+    /// Returns whether one of the identities that an object has or had fits; an absent namespace counts as none here.
+    pub(crate) fn selects_an_id(&self, resource: &Resource) -> bool {
+        let fits = |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
+        let current = resource.id();
+        let all = resource.previous.iter().map(|id| (id, id.namespace.as_str())).chain([(&current, resource.namespace())]);
+        fits(&self.group, resource.group()) && fits(&self.version, resource.version()) && { all }
+            .any(|(id, namespace)| fits(&self.kind, &id.kind) && fits(&self.name, &id.name) && fits(&self.namespace, namespace))
+    }
+
     pub(crate) fn selects(&self, resource: &Resource) -> bool {
         let fits = |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
         let (original, current) = (resource.original(), resource.id());

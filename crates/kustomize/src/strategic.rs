@@ -1,143 +1,350 @@
-//! Strategic merge patches: maps merge, null removes, `$patch` directives replace or delete, and lists of built-in kinds merge by key as
-//! their schema says. Lists of custom resources are replaced.
+//! Strategic merge patches, as kyaml merges them (`kyaml/yaml/merge2`, `kyaml/yaml/walk` of kustomize 5.8.1): maps merge, null removes,
+//! `$patch` directives replace or delete, and the lists that the schema of a built-in kind says so of merge by key.
+//!
+//! kyaml walks the whole object, not only what the patch mentions. A value that is nothing at all (`key:`) is gone afterwards, a written
+//! `null` stays.
 
 use serde_json::{Map, Value};
 
-use crate::kinds;
-use crate::resource::{group_of, object};
+use crate::merge_keys::{self, Schema};
+use crate::read::{is_null, is_written_null};
 
 /// Merges a patch into an object; nothing remains where the patch deletes the object.
-pub(crate) fn merge(target: Value, patch: &Value) -> Option<Value> {
-    let text = |key: &str| target.get(key).and_then(Value::as_str).unwrap_or("");
-    let merges_lists = kinds::is_built_in_group(group_of(text("apiVersion")));
-    let is_account = text("kind") == "ServiceAccount";
-    map(target, patch, &Context { merges_lists, is_account, field: "" })
+pub(crate) fn merge(target: Value, patch: &Value) -> Result<Option<Value>, String> {
+    walk(Some(target), Some(patch.clone()), Schema::Unknown)
 }
 
-#[derive(Clone, Copy)]
-struct Context<'a> {
-    merges_lists: bool,
-    /// The pull secrets of a service account are one value, those of a pod merge.
-    is_account: bool,
-    field: &'a str,
+#[derive(PartialEq, Clone, Copy)]
+enum Directive {
+    Merge,
+    Replace,
+    Delete,
 }
 
-/// The keys by which lists merge: the field, another field its elements need to have to be that list, the keys.
-const MERGE_KEYS: &[(&str, &[&str])] = &[
-    ("conditions", &["type"]),
-    ("containers", &["name"]),
-    ("env", &["name"]),
-    ("ephemeralContainers", &["name"]),
-    ("hostAliases", &["ip"]),
-    ("imagePullSecrets", &["name"]),
-    ("initContainers", &["name"]),
-    ("matchConditions", &["name"]),
-    ("ownerReferences", &["uid"]),
-    ("resourceClaims", &["name"]),
-    ("secrets", &["name"]),
-    ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
-    ("volumeDevices", &["devicePath"]),
-    ("volumeMounts", &["mountPath"]),
-    ("volumes", &["name"]),
-    ("webhooks", &["name"]),
-];
+#[derive(PartialEq, Clone, Copy)]
+enum Kind {
+    Map,
+    List,
+    Scalar,
+    Nothing,
+}
 
-/// Ports of containers are told apart by another key than those of services.
-fn keys(field: &str, items: &[Value], patch: &[Value]) -> Option<&'static [&'static str]> {
-    if field == "ports" {
-        let has = |key: &str| items.iter().chain(patch).any(|item| item.get(key).is_some());
-        return if has("containerPort") {
-            Some(&["containerPort", "protocol"])
-        } else if has("port") {
-            Some(&["port", "protocol"])
-        } else {
-            None
+fn kind_of(value: &Value) -> Kind {
+    match value {
+        value if is_null(value) => Kind::Nothing,
+        Value::Object(_) => Kind::Map,
+        Value::Array(_) => Kind::List,
+        _ => Kind::Scalar,
+    }
+}
+
+fn is_missing(value: Option<&Value>) -> bool {
+    value.is_none_or(is_null)
+}
+
+fn walk(dest: Option<Value>, patch: Option<Value>, schema: Schema) -> Result<Option<Value>, String> {
+    let schema = schema.or_of(dest.as_ref()).or_of(patch.as_ref());
+    let kinds = [&dest, &patch].map(|value| value.as_ref().map_or(Kind::Nothing, kind_of));
+    let kind = kinds.into_iter().find(|kind| *kind != Kind::Nothing).unwrap_or(Kind::Nothing);
+    if kinds.iter().any(|other| *other != Kind::Nothing && *other != kind) {
+        return Err("the patch has another kind of value (mapping, list or scalar) than the object".to_string());
+    }
+    match kind {
+        Kind::Map | Kind::Nothing => map(dest, patch, schema),
+        Kind::Scalar => Ok(patch.or(dest).filter(|value| !is_null(value))),
+        Kind::List => match schema.merge_keys() {
+            Some(keys) => associative(dest, patch, &keys, schema.element()),
+            None => Ok(patch.or(dest).filter(|value| !is_null(value))),
+        },
+    }
+}
+
+fn map(dest: Option<Value>, mut patch: Option<Value>, schema: Schema) -> Result<Option<Value>, String> {
+    let dest = if is_missing(dest.as_ref()) {
+        let deletes = patch.as_mut().filter(|patch| !is_null(patch)).map(map_directive).transpose()?;
+        match (&patch, &dest) {
+            _ if deletes == Some(Directive::Delete) => return Ok(None),
+            (None, Some(written)) if is_written_null(written) => return Ok(Some(Value::Null)),
+            _ => patch.clone(),
+        }
+    } else {
+        match patch.as_mut() {
+            Some(patch) if is_null(patch) => return Ok(None),
+            Some(found) => match map_directive(found)? {
+                Directive::Delete => return Ok(None),
+                Directive::Replace => patch.clone(),
+                Directive::Merge => dest,
+            },
+            None => dest,
+        }
+    };
+    let Some(Value::Object(mut fields)) = dest else { return Ok(None) };
+    let mut changes = match patch {
+        Some(Value::Object(changes)) => changes,
+        _ => Map::new(),
+    };
+    let names: std::collections::BTreeSet<String> = fields.keys().chain(changes.keys()).cloned().collect();
+    for name in names {
+        let merged = walk(fields.remove(&name), changes.remove(&name), schema.field(&name))?;
+        if let Some(merged) = merged {
+            fields.insert(name, merged);
+        }
+    }
+    Ok(Some(Value::Object(fields)))
+}
+
+/// Takes the directive out of a patch.
+fn map_directive(patch: &mut Value) -> Result<Directive, String> {
+    let Value::Object(fields) = patch else { return Ok(Directive::Merge) };
+    let Some(found) = fields.get("$patch").filter(|value| !value.is_object() && !value.is_array()) else { return Ok(Directive::Merge) };
+    let directive = directive(&text(found))?;
+    fields.remove("$patch");
+    Ok(directive)
+}
+
+fn directive(text: &str) -> Result<Directive, String> {
+    match text {
+        "merge" => Ok(Directive::Merge),
+        "replace" => Ok(Directive::Replace),
+        "delete" => Ok(Directive::Delete),
+        other => Err(format!("$patch is merge, replace or delete, not {other:?}")),
+    }
+}
+
+/// The directive of a list is an element that has nothing else.
+fn list_directive(items: &mut Vec<Value>) -> Result<Directive, String> {
+    let Some(Value::Object(found)) = items.iter().find(|item| item.get("$patch").is_some()) else { return Ok(Directive::Merge) };
+    if found.len() > 1 {
+        return Ok(Directive::Merge);
+    }
+    let name = text(&found["$patch"]);
+    let directive = directive(&name)?;
+    set_element(items, None, &["$patch"], std::slice::from_ref(&name));
+    Ok(directive)
+}
+
+fn associative(dest: Option<Value>, patch: Option<Value>, keys: &[&str], element: Schema) -> Result<Option<Value>, String> {
+    let mut patch = match patch {
+        Some(Value::Array(items)) => Some(items),
+        Some(null) if !is_missing(dest.as_ref()) && is_null(&null) => return Ok(None),
+        _ => None,
+    };
+    let dest = match dest {
+        Some(Value::Array(items)) => match patch.as_mut().map(list_directive).transpose()? {
+            Some(Directive::Delete) => return Ok(None),
+            Some(Directive::Replace) => patch.clone(),
+            _ => Some(items),
+        },
+        _ => patch.clone(),
+    };
+    let Some(dest) = dest else { return Ok(None) };
+    let values = key_values(patch.as_deref(), &dest, keys);
+    let merged = match values.is_empty() && keys.is_empty() {
+        true => {
+            let values = primitive_values(patch.iter().flatten().chain(&dest));
+            elements(dest, patch, values, &[""], element)?
+        }
+        false => elements(dest, patch, values, keys, element)?,
+    };
+    Ok(Some(Value::Array(merged)))
+}
+
+fn primitive_values<'a>(items: impl Iterator<Item = &'a Value>) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for item in items {
+        let value = vec![text(item)];
+        if !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found
+}
+
+/// Returns the values of the keys of all elements, those of the patch first.
+fn key_values(patch: Option<&[Value]>, dest: &[Value], keys: &[&str]) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for item in patch.into_iter().flatten().chain(dest) {
+        let values: Vec<String> = keys.iter().map(|key| item.get(*key).map(text).unwrap_or_default()).collect();
+        if !values.is_empty() && !found.contains(&values) {
+            found.push(values);
+        }
+    }
+    found
+}
+
+/// Lists with several keys: what lacks one of them takes it from what has it and is the same otherwise.
+fn complete(values: &mut [Vec<String>]) {
+    for i in 0..values.len() {
+        for j in 0..values.len() {
+            if let Some(both) = joined(&values[i], &values[j]) {
+                values[i] = both.clone();
+                values[j] = both;
+            }
+        }
+    }
+}
+
+fn joined(one: &[String], other: &[String]) -> Option<Vec<String>> {
+    let mut has_same = false;
+    let mut all = Vec::new();
+    for (one, other) in one.iter().zip(other) {
+        has_same |= one == other;
+        match (one.is_empty(), other.is_empty()) {
+            _ if one == other => all.push(one.clone()),
+            (false, false) => return None,
+            (false, true) => all.push(one.clone()),
+            _ => all.push(other.clone()),
+        }
+    }
+    has_same.then_some(all)
+}
+
+/// Leaves out keys that no element has.
+fn valid<'a>(all: &[Vec<String>], values: &[String], keys: &[&'a str]) -> (Vec<&'a str>, Vec<String>) {
+    let is_used = |at: usize| all.iter().any(|values| values.get(at).is_some_and(|value| !value.is_empty()));
+    let used: Vec<usize> = (0..keys.len()).filter(|at| is_used(*at)).collect();
+    if used.is_empty() {
+        return (keys.to_vec(), values.to_vec());
+    }
+    let kept = values.iter().enumerate().filter(|(at, value)| !value.is_empty() || used.contains(at));
+    (used.iter().map(|at| keys[*at]).collect(), kept.map(|(_, value)| value.clone()).collect())
+}
+
+fn elements(
+    mut dest: Vec<Value>,
+    patch: Option<Vec<Value>>,
+    mut all: Vec<Vec<String>>,
+    keys: &[&str],
+    schema: Schema,
+) -> Result<Vec<Value>, String> {
+    if keys.len() > 1 {
+        complete(&mut all);
+    }
+    let mut added = Vec::new();
+    let mut valid_keys = keys.to_vec();
+    for values in &all {
+        let (used, wanted) = valid(&all, values, keys);
+        valid_keys = used;
+        let (narrow_keys, narrow_values) = valid(std::slice::from_ref(&wanted), &wanted, &valid_keys);
+        let at = position(&dest, &narrow_keys, &narrow_values);
+        let change = patch.as_ref().and_then(|patch| position(patch, &narrow_keys, &narrow_values).map(|at| patch[at].clone()));
+        let replaces = change.as_ref().and_then(|change| change.get("$patch")).is_some_and(|value| text(value) == "replace");
+        let merged = walk(at.map(|at| dest[at].clone()), change, schema)?;
+        let Some(mut merged) = merged.filter(|value| !value.as_object().is_some_and(Map::is_empty)) else {
+            set_element(&mut dest, None, &valid_keys, &wanted);
+            continue;
         };
+        if let Value::Object(fields) = &mut merged {
+            for (key, value) in valid_keys.iter().zip(&wanted).filter(|(key, value)| !key.is_empty() && !value.is_empty()) {
+                fields.entry((*key).to_string()).or_insert_with(|| scalar(value));
+            }
+        }
+        // What replaces an element is another one in kyaml too, so that the old one comes back below.
+        if let Some(at) = at.filter(|_| !replaces) {
+            dest[at] = merged.clone();
+        }
+        set_element(&mut added, Some(merged), &valid_keys, &wanted);
     }
-    MERGE_KEYS.iter().find(|(name, _)| *name == field).map(|(_, keys)| *keys)
+    if all.is_empty() {
+        return Ok(dest);
+    }
+    append(&mut added, dest, &valid_keys);
+    Ok(added)
 }
 
-fn directive(patch: &Value) -> Option<&str> {
-    patch.get("$patch").and_then(Value::as_str)
-}
-
-fn map(target: Value, patch: &Value, context: &Context) -> Option<Value> {
-    let Value::Object(changes) = patch else { return Some(clean(patch)) };
-    match directive(patch) {
-        Some("delete") => return None,
-        Some("replace") => return Some(clean(patch)),
-        _ => {}
-    }
-    let mut target = target;
-    let fields = object(&mut target);
-    for (key, change) in changes.iter().filter(|(key, _)| !key.starts_with('$')) {
-        let inner = Context { field: key, ..*context };
-        if change.is_null() {
-            fields.remove(key);
+/// Puts the elements that were there behind those that are new, or in their places.
+fn append(into: &mut Vec<Value>, items: Vec<Value>, keys: &[&str]) {
+    for item in items {
+        if keys.first().is_none_or(|key| key.is_empty()) {
+            let value = text(&item);
+            set_element(into, Some(item), &[""], &[value]);
             continue;
         }
-        let merged = match (fields.remove(key), change) {
-            (Some(Value::Array(items)), Value::Array(patch)) => Some(list(items, patch, &inner)),
-            (Some(present @ Value::Object(_)), Value::Object(_)) => map(present, change, &inner),
-            (_, Value::Object(_)) => map(Value::Object(Map::new()), change, &inner),
-            (_, Value::Array(patch)) => Some(list(Vec::new(), patch, &inner)),
-            (_, change) => Some(change.clone()),
-        };
-        if let Some(merged) = merged {
-            fields.insert(key.clone(), merged);
+        let mut values = Vec::new();
+        for key in keys {
+            match item.get(*key) {
+                Some(value) => values.push(text(value)),
+                None => into.push(item.clone()),
+            }
+        }
+        if keys.len() > 1 {
+            set_element(into, None, keys, &values);
+        }
+        set_element(into, Some(item), keys, &values);
+    }
+}
+
+fn position(items: &[Value], keys: &[&str], values: &[String]) -> Option<usize> {
+    if keys.first().is_none_or(|key| key.is_empty()) {
+        let wanted = values.first().map_or("", String::as_str);
+        return items.iter().position(|item| !item.is_object() && !item.is_array() && text(item) == wanted);
+    }
+    let is = |item: &Value| {
+        item.is_object()
+            && keys.len() == values.len()
+            && keys.iter().zip(values).all(|(key, value)| item.get(*key).is_some_and(|found| text(found) == *value))
+    };
+    items.iter().position(is)
+}
+
+/// Replaces, removes or appends an element, as kyaml's `ElementSetter` does, which drops empty elements on the way.
+fn set_element(items: &mut Vec<Value>, element: Option<Value>, keys: &[&str], values: &[String]) {
+    let is_mapping_setter = keys.first().is_some_and(|key| !key.is_empty()) && values.first().is_some_and(|value| !value.is_empty());
+    let mut has_found = false;
+    let mut kept = Vec::with_capacity(items.len() + 1);
+    for item in items.drain(..) {
+        if is_null(&item) || item.as_object().is_some_and(Map::is_empty) {
+            continue;
+        }
+        if is_mapping_setter && !item.is_object() {
+            kept.push(item);
+            continue;
+        }
+        match matches(&item, keys, values) {
+            false if values.is_empty() => {}
+            false => kept.push(item),
+            true => {
+                has_found = true;
+                kept.extend(element.clone());
+            }
         }
     }
-    Some(target)
-}
-
-fn list(items: Vec<Value>, patch: &[Value], context: &Context) -> Value {
-    let is_set = context.field == "finalizers";
-    if is_set {
-        let mut merged: Vec<Value> = patch.to_vec();
-        merged.retain(|item| !items.contains(item));
-        return Value::Array(items.into_iter().chain(merged).collect());
-    }
-    let replaces = |item: &Value| directive(item) == Some("replace") && item.as_object().is_some_and(|item| item.len() == 1);
-    if patch.iter().any(replaces) {
-        return Value::Array(patch.iter().filter(|item| directive(item).is_none()).map(clean).collect());
-    }
-    let merges = context.merges_lists && !(context.is_account && context.field == "imagePullSecrets");
-    match keys(context.field, &items, patch).filter(|_| merges) {
-        Some(keys) => keyed(items, patch, keys, context),
-        None => Value::Array(patch.iter().filter(|item| directive(item) != Some("delete")).map(clean).collect()),
+    *items = kept;
+    if let (Some(element), false) = (element, has_found) {
+        items.push(element);
     }
 }
 
-/// The elements of the patch come first, in its order, as kustomize asks kyaml to do.
-fn keyed(mut items: Vec<Value>, patch: &[Value], keys: &[&str], context: &Context) -> Value {
-    let mut first = Vec::new();
-    for change in patch {
-        // Only the keys that the patch gives are compared: a port without protocol is the same port.
-        let given: Vec<&&str> = keys.iter().filter(|key| change.get(**key).is_some()).collect();
-        let same = |item: &Value| !given.is_empty() && given.iter().all(|key| item.get(**key) == change.get(**key));
-        match items.iter().position(same).map(|at| items.remove(at)) {
-            Some(item) if directive(change) == Some("replace") => first.push(item),
-            Some(item) => first.extend(map(item, change, context)),
-            None if directive(change) == Some("delete") => {}
-            None => first.push(clean(change)),
+fn matches(item: &Value, keys: &[&str], values: &[String]) -> bool {
+    let mut is_last_found = false;
+    for (at, key) in keys.iter().enumerate() {
+        if let Some(value) = values.get(at) {
+            is_last_found = match key.is_empty() {
+                true => !item.is_object() && !item.is_array() && text(item) == *value,
+                false => item.get(*key).is_some_and(|found| value.is_empty() || text(found) == *value),
+            };
+        }
+        if !is_last_found {
+            return false;
         }
     }
-    first.extend(items);
-    Value::Array(first)
+    !keys.is_empty()
 }
 
-/// Returns a patch as content: without directives and nulls.
-fn clean(patch: &Value) -> Value {
-    match patch {
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .filter(|(key, value)| !key.starts_with("$patch") && !value.is_null() && directive(value) != Some("delete"))
-                .map(|(key, value)| (key.clone(), clean(value)))
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(clean).collect()),
-        value => value.clone(),
+/// Returns a scalar as it is written.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) if is_null(value) => text.trim_start_matches('\0').to_string(),
+        Value::String(text) => text.clone(),
+        Value::Null => "null".to_string(),
+        Value::Object(_) | Value::Array(_) => String::new(),
+        value => go_encoding::json::to_string(value),
     }
+}
+
+/// Returns what a plain scalar means.
+fn scalar(text: &str) -> Value {
+    merge_keys::plain(text)
 }
 
 #[cfg(test)]
@@ -155,7 +362,7 @@ mod tests {
         let patch =
             deployment(json!([{"name": "a", "env": [{"name": "F", "value": "2"}]}, {"name": "c"}, {"name": "b", "$patch": "delete"}]));
         let env = json!([{"name": "F", "value": "2"}, {"name": "E", "value": "1"}]);
-        assert_eq!(merge(target, &patch), Some(deployment(json!([{"name": "a", "image": "x", "env": env}, {"name": "c"}]))));
+        assert_eq!(merge(target, &patch), Ok(Some(deployment(json!([{"name": "a", "image": "x", "env": env}, {"name": "c"}])))));
     }
 
     #[test]
@@ -163,7 +370,8 @@ mod tests {
         let target = json!({"apiVersion": "x.io/v1", "kind": "X", "spec": {"containers": [{"name": "a"}], "gone": 1, "map": {"k": 1}}});
         let patch = json!({"spec": {"containers": [{"name": "b"}], "gone": null, "map": {"$patch": "replace", "j": 2}}});
         let expected = json!({"apiVersion": "x.io/v1", "kind": "X", "spec": {"containers": [{"name": "b"}], "map": {"j": 2}}});
-        assert_eq!(merge(target, &patch), Some(expected));
-        assert_eq!(merge(json!({"kind": "X"}), &json!({"$patch": "delete"})), None);
+        assert_eq!(merge(target, &patch), Ok(Some(expected)));
+        assert_eq!(merge(json!({"kind": "X"}), &json!({"$patch": "delete"})), Ok(None));
+        assert!(merge(json!({"kind": "X", "spec": {}}), &json!({"spec": []})).is_err());
     }
 }

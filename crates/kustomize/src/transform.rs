@@ -18,27 +18,16 @@ pub(crate) fn names_and_labels(kustomization: &Kustomization, resources: &mut [R
     }
     for resource in resources.iter_mut() {
         if let Some(prefix) = &kustomization.name_prefix {
-            rename(
-                resource,
-                config,
-                &config.name_prefix,
-                |name| format!("{prefix}{name}"),
-                |resource| resource.prefixes.push(prefix.clone()),
-            );
+            rename(resource, &config.name_prefix, |name| format!("{prefix}{name}"), |resource| resource.prefixes.push(prefix.clone()));
         }
         if let Some(suffix) = &kustomization.name_suffix {
-            rename(
-                resource,
-                config,
-                &config.name_suffix,
-                |name| format!("{name}{suffix}"),
-                |resource| resource.suffixes.push(suffix.clone()),
-            );
+            rename(resource, &config.name_suffix, |name| format!("{name}{suffix}"), |resource| resource.suffixes.push(suffix.clone()));
         }
     }
     for entry in &kustomization.labels {
         let labels = &entry.value;
         let mut fields = config::label_fields(labels.include_selectors, labels.include_templates, config);
+        fields.extend(config.labels.iter().cloned());
         for field in &labels.fields {
             let field = serde_json::from_value(field.clone()).map_err(|error| Error::at(&entry.place, error.to_string()))?;
             fields.push(field);
@@ -51,7 +40,6 @@ pub(crate) fn names_and_labels(kustomization: &Kustomization, resources: &mut [R
 }
 
 fn set_namespace(namespace: &str, resources: &mut [Resource], config: &Config) {
-    let custom = cluster_scoped_customs(resources);
     for resource in resources.iter_mut() {
         resource.remember();
         let (group, kind) = (resource.group().to_string(), resource.kind().to_string());
@@ -61,27 +49,16 @@ fn set_namespace(namespace: &str, resources: &mut [Resource], config: &Config) {
             ("apiextensions.k8s.io", "CustomResourceDefinition") => {
                 put(resource, "spec/conversion/webhook/clientConfig/service/namespace", namespace, false);
             }
-            ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => default_subjects(resource, namespace),
+            (_, "RoleBinding" | "ClusterRoleBinding") => default_subjects(resource, namespace),
             _ => {}
         }
-        if !resource.is_cluster_scoped() && !custom.contains(&(group, kind)) {
+        if !resource.is_cluster_scoped() {
             resource.set_namespace(namespace);
         }
         for field in config.namespace.iter().filter(|field| field.path != "metadata/namespace") {
             field.visit(resource, &mut |value| *value = Value::from(namespace));
         }
     }
-}
-
-/// Returns the kinds that definitions in the same build place outside namespaces. kustomize does not look at them; the API server does.
-fn cluster_scoped_customs(resources: &[Resource]) -> Vec<(String, String)> {
-    let of = |resource: &Resource| {
-        let spec = resource.value.get("spec").filter(|_| resource.kind() == "CustomResourceDefinition")?;
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_string);
-        (spec.get("scope").and_then(Value::as_str) == Some("Cluster"))
-            .then_some((text(spec.get("group"))?, text(spec.get("names").and_then(|names| names.get("kind")))?))
-    };
-    resources.iter().filter_map(of).collect()
 }
 
 fn put(resource: &mut Resource, path: &str, text: &str, create: bool) {
@@ -93,7 +70,7 @@ fn default_subjects(resource: &mut Resource, namespace: &str) {
     let Some(Value::Array(subjects)) = resource.value.get_mut("subjects") else { return };
     for subject in subjects {
         let is = |key: &str, text: &str| subject.get(key).and_then(Value::as_str) == Some(text);
-        if is("kind", "ServiceAccount") && is("name", "default") {
+        if is("name", "default") {
             object(subject).insert("namespace".to_string(), Value::from(namespace));
         }
     }
@@ -112,23 +89,17 @@ fn conflict(kustomization: &Kustomization, resources: &[Resource]) -> Result<(),
     Ok(())
 }
 
-fn rename(
-    resource: &mut Resource,
-    _config: &Config,
-    extra: &[FieldSpec],
-    change: impl Fn(&str) -> String,
-    record: impl FnOnce(&mut Resource),
-) {
-    let kept = matches!(
-        (resource.group(), resource.kind()),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") | ("apiregistration.k8s.io", "APIService") | ("", "Namespace")
-    );
-    if !kept {
-        resource.remember();
-        record(resource);
-        let name = change(resource.name());
-        resource.set_name(&name);
+fn rename(resource: &mut Resource, extra: &[FieldSpec], change: impl Fn(&str) -> String, record: impl FnOnce(&mut Resource)) {
+    let original = resource.original().kind;
+    let is_kept = matches!(original.as_str(), "CustomResourceDefinition" | "Namespace")
+        || original == "APIService" && resource.group() == "apiregistration.k8s.io";
+    if is_kept {
+        return;
     }
+    resource.remember();
+    record(resource);
+    let name = change(resource.name());
+    resource.set_name(&name);
     for field in extra.iter().filter(|field| field.path != "metadata/name") {
         field.visit(resource, &mut |value| {
             if let Some(name) = value.as_str().map(&change) {
@@ -143,10 +114,16 @@ fn set_strings(pairs: &BTreeMap<String, String>, fields: &[FieldSpec], resources
         return;
     }
     for resource in resources {
-        for field in fields {
-            field.visit(resource, &mut |value| {
-                object(value).extend(pairs.iter().map(|(key, text)| (key.clone(), Value::from(text.as_str()))));
-            });
+        for (key, text) in pairs {
+            let of = |field: &FieldSpec, resource: &mut Resource| {
+                if field.selects(resource) {
+                    fields::places(&mut resource.value, &fields::split(&field.path), field.create)
+                } else {
+                    Vec::new()
+                }
+            };
+            let places: Vec<String> = fields.iter().flat_map(|field| of(field, resource)).collect();
+            resource.set_entry(&places, key, &Value::from(text.as_str()));
         }
     }
 }
@@ -160,9 +137,13 @@ pub(crate) fn replicas_and_images(kustomization: &Kustomization, resources: &mut
             .collect();
         fields.extend(config.replicas.iter().cloned());
         let mut found = false;
-        for resource in resources.iter_mut().filter(|resource| resource.ids().iter().any(|id| id.name == entry.value.name)) {
+        for resource in resources.iter_mut() {
             for field in &fields {
-                found |= field.selects(resource);
+                let is_meant = |id: &crate::resource::Id| id.name == entry.value.name && (field.kind.is_empty() || field.kind == id.kind);
+                if !resource.ids().iter().any(is_meant) {
+                    continue;
+                }
+                found = true;
                 field.visit(resource, &mut |value| {
                     *value = Value::from(entry.value.count);
                 });
@@ -184,9 +165,14 @@ fn set_images(image: &Image, resource: &mut Resource, config: &Config) {
     if resource.kind() != "CustomResourceDefinition" {
         in_containers(&mut resource.value, image);
     }
-    let volumes = ["spec/volumes[]/image/reference", "spec/template/spec/volumes[]/image/reference"];
-    let volumes = volumes.iter().map(|path| FieldSpec::new("", "", path, false));
-    for field in volumes.chain(config.images.iter().cloned()) {
+    // Most of these were set above already: kustomize does it twice, which a tag's suffix shows.
+    let fields = ["containers[]/image", "initContainers[]/image", "volumes[]/image/reference"];
+    let fields = ["spec", "spec/template/spec"]
+        .into_iter()
+        .flat_map(|pod| fields.map(|field| FieldSpec::new("", "", &format!("{pod}/{field}"), false)));
+    for field in
+        fields.chain(config.images.iter().cloned()).filter(|_| resource.value["kind"] != "CustomResourceDefinition").collect::<Vec<_>>()
+    {
         field.visit(resource, &mut |value| set_image(image, value));
     }
 }
@@ -208,35 +194,48 @@ fn in_containers(value: &mut Value, image: &Image) {
 }
 
 fn set_image(image: &Image, value: &mut Value) {
-    let Some(text) = value.as_str() else { return };
-    let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
-    let (name, tag) = match rest.rfind(':').filter(|at| !rest[*at..].contains('/')) {
-        Some(at) => (&rest[..at], Some(&rest[at + 1..])),
-        None => (rest, None),
-    };
-    if name != image.name {
-        return;
-    }
+    let Some(text) = value.as_str().filter(|text| is_named(text, &image.name)) else { return };
+    let (name, mut tag, mut digest) = parts(text);
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let (mut tag, mut digest) = (tag.map(str::to_string), digest.map(str::to_string));
-    match (set(&image.new_tag), set(&image.digest)) {
-        (Some(new), None) => (tag, digest) = (Some(new), None),
-        (None, Some(new)) => (tag, digest) = (None, Some(new)),
-        (Some(new), Some(sum)) => (tag, digest) = (Some(new), Some(sum)),
-        (None, None) => {
-            if let (Some(suffix), Some(present)) = (set(&image.tag_suffix), &tag) {
-                tag = Some(format!("{present}{suffix}"));
-            }
-        }
+    match (set(&image.new_tag), set(&image.digest), set(&image.tag_suffix)) {
+        (Some(new), Some(sum), _) => (tag, digest) = (new, sum),
+        (Some(new), None, _) => (tag, digest) = (new, String::new()),
+        (None, Some(sum), _) => (tag, digest) = (String::new(), sum),
+        (None, None, Some(suffix)) => (tag, digest) = (tag + &suffix, String::new()),
+        (None, None, None) => {}
     }
-    let mut out = set(&image.new_name).unwrap_or_else(|| name.to_string());
-    if let Some(tag) = tag {
+    let mut out = set(&image.new_name).unwrap_or(name);
+    if !tag.is_empty() {
         out = format!("{out}:{tag}");
     }
-    if let Some(digest) = digest {
+    if !digest.is_empty() {
         out = format!("{out}@{digest}");
     }
     *value = Value::from(out);
+}
+
+/// The name of an entry is a regular expression in kustomize; one that is none matches nothing here and stops kustomize.
+fn is_named(text: &str, name: &str) -> bool {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/:-_".contains(c));
+    if is_plain && !text.starts_with(name) {
+        return false;
+    }
+    let pattern = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");
+    regex::Regex::new(&pattern).is_ok_and(|pattern| pattern.is_match(text))
+}
+
+/// Splits an image into name, tag and digest (`api/internal/image`).
+fn parts(image: &str) -> (String, String, String) {
+    let start = image.find('/').filter(|at| *at > 0).unwrap_or(0);
+    let (colon, at) = (image[start..].find(':').map(|at| at + start), image[start..].find('@').map(|at| at + start));
+    match (colon, at) {
+        (None, None) => (image.to_string(), String::new(), String::new()),
+        (Some(colon), None) => (image[..colon].to_string(), image[colon + 1..].to_string(), String::new()),
+        (Some(colon), Some(at)) if colon < at => {
+            (image[..colon].to_string(), image[colon + 1..at].to_string(), image[at + 1..].to_string())
+        }
+        (_, Some(at)) => (image[..at].to_string(), String::new(), image[at + 1..].to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -47,14 +47,6 @@ fn folders_without_a_file_are_built_from_all_manifests() {
 }
 
 #[test]
-fn cluster_scoped_kinds_keep_out_of_namespaces() {
-    let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: pools.x.io}\nspec: {group: x.io, scope: Cluster, names: {kind: Pool}}\n---\napiVersion: x.io/v1\nkind: Pool\nmetadata: {name: p}\n---\napiVersion: x.io/v1\nkind: Other\nmetadata: {name: o}\n";
-    let built = build(&files(&[("kustomization.yaml", "resources: [crd.yaml]\nnamespace: n\n"), ("crd.yaml", crd)]), "").unwrap();
-    let namespaces: Vec<Option<&str>> = built.objects.iter().map(|object| object.value["metadata"]["namespace"].as_str()).collect();
-    assert_eq!(namespaces, [None, None, Some("n")]);
-}
-
-#[test]
 fn errors_name_file_line_and_column() {
     let kustomization = "kustomization.yaml";
     fails(

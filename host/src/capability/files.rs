@@ -198,7 +198,7 @@ fn kustomize(powers: &Call, path: &str) -> Answer<String> {
     if let Some(absent) = build.absent.first() {
         return Err(failure("not-found", format!("{}:{}: lists {}, which is not there", absent.listed_in, absent.line, absent.path)));
     }
-    Ok(kustomize::to_yaml(&build.objects))
+    Ok(build.to_yaml())
 }
 
 /// The repository, as far as a step may read it: a kustomization cannot pull in what the module could not.

@@ -1,0 +1,635 @@
+//! Random trees: few names, so that things meet; every feature of a kustomization, so that they meet in every order.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::Tree;
+
+/// A small generator of numbers; the same seed gives the same tree for ever.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap_or(0)
+    }
+
+    fn one_in(&mut self, count: usize) -> bool {
+        self.below(count) == 0
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+}
+
+const NAMES: &[&str] = &["web", "api", "db"];
+const NAMESPACES: &[&str] = &["apps", "infra"];
+const KINDS: &[&str] = &[
+    "Deployment",
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "CronJob",
+    "Job",
+    "Pod",
+    "Service",
+    "ConfigMap",
+    "ConfigMap",
+    "Secret",
+    "Ingress",
+    "HorizontalPodAutoscaler",
+    "PersistentVolumeClaim",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "Namespace",
+    "CustomResourceDefinition",
+    "ValidatingWebhookConfiguration",
+    "HelmRelease",
+    "Widget",
+];
+
+struct Maker {
+    random: Random,
+    files: BTreeMap<String, String>,
+    count: usize,
+    /// Kind, name and namespace of what there is.
+    known: Vec<(String, String, String)>,
+}
+
+/// Returns the tree of a seed.
+pub fn tree(seed: u64) -> Tree {
+    let mut maker = Maker { random: Random(seed), files: BTreeMap::new(), count: 0, known: Vec::new() };
+    let bases: Vec<String> = (0..=maker.random.below(2)).map(|at| format!("base{at}")).collect();
+    for base in &bases {
+        maker.folder(base, &[], false);
+    }
+    let component = maker.random.one_in(3).then(|| {
+        maker.folder("component", &[], true);
+        "component".to_string()
+    });
+    let mut lower = bases.clone();
+    if maker.random.one_in(3) {
+        maker.folder("middle", &bases, false);
+        lower = vec!["middle".to_string()];
+    }
+    maker.folder("", &lower, false);
+    if let Some(component) = component {
+        let top = maker.files.get_mut("kustomization.yaml").map(std::mem::take).unwrap_or_default();
+        maker.files.insert("kustomization.yaml".to_string(), format!("{top}components: [{component}]\n"));
+    }
+    maker.files
+}
+
+impl Maker {
+    /// Writes a folder with a kustomization over some others.
+    fn folder(&mut self, folder: &str, bases: &[String], is_component: bool) {
+        let at = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+        let mut out = String::new();
+        if is_component {
+            out += "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n";
+        }
+        let mut resources: Vec<String> =
+            bases.iter().map(|base| if folder.is_empty() { base.clone() } else { format!("../{base}") }).collect();
+        let files = if bases.is_empty() { 1 + self.random.below(3) } else { self.random.below(2) };
+        for index in 0..files {
+            let name = format!("r{index}.yaml");
+            let objects: Vec<String> = (0..=self.random.below(3)).filter_map(|_| self.object()).collect();
+            self.files.insert(at(&name), objects.join("---\n"));
+            resources.push(name);
+        }
+        if !resources.is_empty() {
+            let _ = writeln!(out, "resources: [{}]", resources.join(", "));
+        }
+        self.settings(&mut out);
+        self.generators(folder, &mut out);
+        self.patches(folder, &mut out);
+        self.replacements(&mut out);
+        self.files.insert(at("kustomization.yaml"), out);
+    }
+
+    fn settings(&mut self, out: &mut String) {
+        let random = &mut self.random;
+        if random.one_in(3) {
+            let _ = writeln!(out, "namespace: {}", random.pick(NAMESPACES));
+        }
+        if random.one_in(3) {
+            let _ = writeln!(out, "namePrefix: {}", random.pick(&["p-", "q-"]));
+        }
+        if random.one_in(4) {
+            let _ = writeln!(out, "nameSuffix: {}", random.pick(&["-s", "-v1"]));
+        }
+        if random.one_in(4) {
+            let (selectors, templates) = (random.pick(&["true", "false"]), random.pick(&["true", "false"]));
+            let _ = writeln!(out, "labels:\n- pairs: {{team: {}, tier: t1}}", random.pick(&["x", "\"1\"", "on1"]));
+            if random.one_in(2) {
+                let _ = writeln!(out, "  includeSelectors: {selectors}");
+            } else {
+                let _ = writeln!(out, "  includeTemplates: {templates}");
+            }
+            if random.one_in(3) {
+                let _ = writeln!(out, "  fields:\n  - path: spec/extra/labels\n    kind: Widget\n    create: true");
+            }
+        }
+        if random.one_in(6) {
+            let _ = writeln!(out, "commonLabels: {{app: {}}}", random.pick(NAMES));
+        }
+        if random.one_in(4) {
+            let _ = writeln!(out, "commonAnnotations: {{note: {}}}", random.pick(&["a", "\"true\"", "long words with spaces"]));
+        }
+        if random.one_in(4) {
+            let _ = writeln!(out, "images:\n- name: {}", random.pick(&["img", "example.com/img", "localhost:5000/img"]));
+            let change = random.pick(&[
+                "  newTag: v2\n",
+                "  newName: other/img\n",
+                "  digest: sha256:0000\n",
+                "  newName: new\n  newTag: \"3\"\n",
+                "  newTag: v3\n  digest: sha256:1111\n",
+                "  tagSuffix: -alpine\n",
+            ]);
+            out.push_str(change);
+        }
+        let scaled = self.known.iter().find(|(kind, ..)| ["Deployment", "StatefulSet"].contains(&kind.as_str()));
+        if let Some((_, name, _)) = scaled.filter(|_| random.one_in(5)) {
+            let _ = writeln!(out, "replicas:\n- name: {name}\n  count: {}", random.below(5));
+        }
+        if random.one_in(8) {
+            out.push_str(random.pick(&[
+                "sortOptions:\n  order: fifo\n",
+                "sortOptions:\n  order: legacy\n",
+                "sortOptions:\n  order: legacy\n  legacySortOptions:\n    orderFirst: [Service, ConfigMap]\n    orderLast: [Deployment]\n",
+            ]));
+        }
+        if random.one_in(8) {
+            self.configuration(out);
+        }
+    }
+
+    fn configuration(&mut self, out: &mut String) {
+        self.count += 1;
+        let name = format!("config{}.yaml", self.count);
+        let _ = writeln!(out, "configurations: [{name}]");
+        let text = self.random.pick(&[
+            "nameReference:\n- kind: ConfigMap\n  version: v1\n  fieldSpecs:\n  - {kind: Widget, path: spec/configName}\n  - {kind: HelmRelease, path: spec/valuesFrom/name}\n",
+            "images:\n- {kind: Widget, path: spec/image}\n",
+            "commonLabels:\n- {kind: Widget, path: spec/selector, create: true}\n",
+            "namePrefix:\n- {kind: Widget, path: spec/title}\n",
+            "namespace:\n- {kind: Widget, path: spec/inNamespace, create: true}\n",
+            "replicas:\n- {kind: Widget, path: spec/size, create: true}\n",
+        ]);
+        let text = text.to_string();
+        self.pending(name, text);
+    }
+
+    /// A file of the folder that is being written; it is put into all of them, which does no harm.
+    fn pending(&mut self, name: String, text: String) {
+        for folder in ["", "base0/", "base1/", "middle/", "component/"] {
+            self.files.insert(format!("{folder}{name}"), text.clone());
+        }
+    }
+
+    fn generators(&mut self, folder: &str, out: &mut String) {
+        let at = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+        if self.random.one_in(3) {
+            let random = &mut self.random;
+            let field = random.pick(&["configMapGenerator", "secretGenerator"]);
+            // One that is there already is merged with or replaced.
+            let of_kind = if field == "secretGenerator" { "Secret" } else { "ConfigMap" };
+            let present = self.known.iter().find(|(kind, ..)| kind == of_kind).filter(|_| random.one_in(2));
+            match present {
+                Some((_, name, namespace)) => {
+                    let _ = writeln!(out, "{field}:\n- name: {name}\n  behavior: {}", random.pick(&["merge", "replace"]));
+                    if !namespace.is_empty() {
+                        let _ = writeln!(out, "  namespace: {namespace}");
+                    }
+                }
+                None => {
+                    self.count += 1;
+                    let _ = writeln!(
+                        out,
+                        "{field}:\n- name: {}",
+                        if random.one_in(2) { "settings".to_string() } else { format!("made{}", self.count) }
+                    );
+                }
+            }
+            if present.is_none() && random.one_in(4) {
+                let _ = writeln!(out, "  namespace: {}", random.pick(NAMESPACES));
+            }
+            if field == "secretGenerator" && random.one_in(2) {
+                let _ = writeln!(out, "  type: {}", random.pick(&["Opaque", "kubernetes.io/tls"]));
+            }
+            let _ = writeln!(out, "  literals: [a={}, \"b='quoted'\", c=1]", random.pick(&["x", "y=z", "\\\"q\\\"", ""]).replace('\\', ""));
+            if random.one_in(2) {
+                let content = random.pick(&["k: v\n", "line one\nline two", "\u{e9}\n\n", ""]);
+                out.push_str("  files: [data.txt, other=data.txt]\n");
+                self.files.insert(at("data.txt"), content.to_string());
+            }
+            if self.random.one_in(3) {
+                out.push_str("  envs: [vars.env]\n");
+                self.files.insert(at("vars.env"), "# comment\nONE=1\n\nTWO=a=b \nTHREE=\"q\"\n".to_string());
+            }
+            if self.random.one_in(3) {
+                out.push_str(self.random.pick(&[
+                    "  options: {disableNameSuffixHash: true}\n",
+                    "  options: {immutable: true, labels: {own: l}}\n",
+                    "  options: {annotations: {own: a}}\n",
+                ]));
+            }
+        }
+        if self.random.one_in(6) {
+            out.push_str(self.random.pick(&[
+                "generatorOptions: {disableNameSuffixHash: true}\n",
+                "generatorOptions: {labels: {all: g}, annotations: {all: g}}\n",
+                "generatorOptions: {immutable: true}\n",
+            ]));
+        }
+    }
+
+    fn patches(&mut self, folder: &str, out: &mut String) {
+        let count = self.random.below(4);
+        if count == 0 || self.known.is_empty() {
+            return;
+        }
+        let _ = writeln!(out, "patches:");
+        for index in 0..count {
+            let is_json = self.random.one_in(3);
+            let text = if is_json { self.json_patch() } else { self.merge_patch() };
+            if self.random.one_in(3) {
+                let name = format!("patch{index}.yaml");
+                let _ = writeln!(out, "- path: {name}");
+                self.files.insert(if folder.is_empty() { name } else { format!("{folder}/{name}") }, text);
+            } else {
+                let _ = writeln!(out, "- patch: |-");
+                for line in text.lines() {
+                    let _ = writeln!(out, "    {line}");
+                }
+            }
+            if is_json || self.random.one_in(2) {
+                let target = self.target();
+                out.push_str(&target);
+            }
+            if !is_json && self.random.one_in(8) {
+                out.push_str(self.random.pick(&["  options: {allowNameChange: true}\n", "  options: {allowKindChange: true}\n"]));
+            }
+        }
+    }
+
+    fn target(&mut self) -> String {
+        let random = &mut self.random;
+        let mut out = "  target:\n".to_string();
+        if random.one_in(2) {
+            let _ = writeln!(
+                out,
+                "    kind: {}",
+                random.pick(&["Deployment", "ConfigMap", "Deployment|StatefulSet", ".*Set", "Widget", "HelmRelease", "Service"])
+            );
+        }
+        if random.one_in(3) {
+            let _ = writeln!(out, "    name: {}", random.pick(&["web", "w.*", "web|api", "p-web", "missing", ".*"]));
+        }
+        if random.one_in(5) {
+            let _ = writeln!(out, "    namespace: {}", random.pick(&["apps", "infra", "default", "a.*"]));
+        }
+        if random.one_in(5) {
+            let _ = writeln!(
+                out,
+                "    labelSelector: {}",
+                random.pick(&["\"app=web\"", "\"app in (web,db)\"", "\"app!=api\"", "\"!app\"", "\"app\""])
+            );
+        }
+        if random.one_in(8) {
+            let _ = writeln!(out, "    annotationSelector: {}", random.pick(&["note=a", "\"!note\""]));
+        }
+        if random.one_in(6) {
+            let _ = writeln!(out, "    group: {}", random.pick(&["apps", "example.com", "a.*"]));
+        }
+        if out.lines().count() == 1 {
+            out.push_str("    kind: Deployment\n");
+        }
+        out
+    }
+
+    /// Operations that fail on some kinds are rare.
+    fn json_patch(&mut self) -> String {
+        let random = &mut self.random;
+        if !random.one_in(6) {
+            return format!(
+                "{}\n",
+                random.pick(&[
+                    "- {op: add, path: /metadata/labels, value: {added: l}}",
+                    "- {op: add, path: /metadata/annotations, value: {added: \"1\"}}",
+                    "- {op: add, path: /spec, value: {replaced: yes, number: 1.0, big: 12345678901, list: [~, 0x1f]}}",
+                    "- {op: add, path: /metadata/annotations, value: {}}\n- {op: add, path: /metadata/annotations/x~1y, value: z}",
+                    "- {op: copy, from: /metadata/name, path: /metadata/namespace}",
+                    "- {op: add, path: /list, value: [1]}\n- {op: add, path: /list/-, value: 2}\n- {op: add, path: /list/0, value: 0}",
+                    "- {op: replace, path: /metadata/name, value: renamed}",
+                    "[{\"op\": \"add\", \"path\": \"/extra\", \"value\": 1e2}]",
+                ])
+            );
+        }
+        let mut out = String::new();
+        for _ in 0..=random.below(2) {
+            let _ = writeln!(
+                out,
+                "{}",
+                random.pick(&[
+                    "- {op: add, path: /metadata/labels, value: {added: l}}",
+                    "- {op: add, path: /metadata/annotations, value: {added: \"1\"}}",
+                    "- {op: replace, path: /metadata/name, value: renamed}",
+                    "- {op: add, path: /spec, value: {replaced: true, number: 1.0, big: 12345678901}}",
+                    "- {op: test, path: /metadata/name, value: web}",
+                    "- {op: remove, path: /metadata/labels}",
+                    "- {op: add, path: /spec/template/spec/containers/0/args/-, value: --more}",
+                    "- {op: add, path: /spec/template/spec/containers/-, value: {name: extra, image: img}}",
+                    "- {op: replace, path: /spec/replicas, value: 7}",
+                    "- {op: copy, from: /metadata/name, path: /metadata/namespace}",
+                    "- {op: move, from: /metadata/labels, path: /metadata/annotations}",
+                    "- {op: add, path: /data, value: {k~0: v}}",
+                    "- {op: add, path: /metadata/labels/a~1b, value: c}",
+                ])
+            );
+        }
+        out
+    }
+
+    fn merge_patch(&mut self) -> String {
+        let random = &mut self.random;
+        let at = random.below(self.known.len());
+        let (kind, name, namespace) = self.known.get(at).cloned().unwrap_or_default();
+        let kind = kind.as_str();
+        let mut out = format!("apiVersion: {}\nkind: {kind}\nmetadata:\n  name: {name}\n", api(kind));
+        if !namespace.is_empty() {
+            let _ = writeln!(out, "  namespace: {namespace}");
+        }
+        if random.one_in(3) {
+            let _ = writeln!(
+                out,
+                "  {}",
+                random.pick(&[
+                    "labels: {patched: p}",
+                    "labels: {app: null}",
+                    "annotations: {patched: \"p\"}",
+                    "labels: {$patch: replace, only: o}",
+                    "finalizers: [one, two]",
+                    "annotations: null"
+                ])
+            );
+        }
+        if random.one_in(12) {
+            return format!("{out}$patch: delete\n");
+        }
+        match kind {
+            "ConfigMap" => {
+                out + random.pick(&[
+                    "data: {a: patched, z: new}\n",
+                    "data: {a: null}\n",
+                    "data: {$patch: replace, o: o}\n",
+                    "binaryData: {b: eA==}\n",
+                ])
+            }
+            "Service" => {
+                out + random.pick(&[
+                    "spec: {ports: [{port: 80, name: other}]}\n",
+                    "spec: {ports: [{port: 80, protocol: UDP}, {port: 81}]}\n",
+                    "spec: {selector: {x: \"1\"}}\n",
+                    "spec: {ports: [{$patch: replace}, {port: 9}]}\n",
+                ])
+            }
+            "ServiceAccount" => out + random.pick(&["imagePullSecrets: [{name: pull}]\n", "secrets: [{name: db}]\n"]),
+            "Ingress" => out + random.pick(&["spec: {tls: [{secretName: db}]}\n", "spec: {rules: []}\n"]),
+            "Widget" | "HelmRelease" => {
+                out + random.pick(&[
+                    "spec: {list: [c], map: {k: v}}\n",
+                    "spec: {list: null}\n",
+                    "spec: {map: {$patch: delete}}\n",
+                    "spec: {values: {a: {b: null}}}\n",
+                    "spec: {list: [{$patch: delete, a: 1}]}\n",
+                ])
+            }
+            "CronJob" => format!("{out}spec: {{jobTemplate: {{spec: {{template: {}}}}}}}\n", template(random)),
+            "Deployment" | "StatefulSet" | "DaemonSet" | "Job" => format!("{out}spec: {{template: {}}}\n", template(random)),
+            _ => out,
+        }
+    }
+
+    fn replacements(&mut self, out: &mut String) {
+        if !self.random.one_in(5) {
+            return;
+        }
+        let random = &mut self.random;
+        let at = random.below(self.known.len());
+        let Some((kind, name, _)) = self.known.get(at).cloned() else { return };
+        let _ = write!(out, "replacements:\n- source: {{kind: {kind}, name: {name}");
+        let field = match kind.as_str() {
+            "ConfigMap" => random.pick(&["data.a", "data.b"]),
+            "Deployment" => random.pick(&["spec.replicas", "spec.template.spec.containers.0.name", "spec.selector"]),
+            "Service" => random.pick(&["spec.ports.0.port", "spec.ports.[name=tls].port", "spec.selector.app"]),
+            _ => "metadata.name",
+        };
+        let _ = writeln!(out, ", fieldPath: \"{field}\"}}");
+        let (target, path) = match random.below(8) {
+            0 => ("Deployment", "spec.template.spec.containers.[name=web].image"),
+            1 => ("Widget", "spec.map.k"),
+            2 => ("ConfigMap", "data.a"),
+            3 => ("Deployment", "spec.template.spec.containers.*.name"),
+            4 => ("Widget", "spec.list.0"),
+            5 => ("Deployment", "spec.template.metadata.labels.app"),
+            6 => ("HelmRelease", "spec.values.a.new"),
+            _ => ("Service", "metadata.annotations.[a.b/c]"),
+        };
+        let _ = writeln!(out, "  targets:\n  - select: {{kind: {target}}}");
+        if random.one_in(6) {
+            let _ = writeln!(out, "    reject: [{{name: {}}}]", random.pick(NAMES));
+        }
+        let _ = writeln!(out, "    fieldPaths: [\"{path}\"]");
+        if !random.one_in(5) {
+            out.push_str("    options: {create: true}\n");
+        } else {
+            out.push_str(random.pick(&[
+                "",
+                "    options: {delimiter: \"-\", index: 0}\n",
+                "    options: {delimiter: \".\", index: 5}\n",
+                "    options: {delimiter: \"/\", index: -1}\n",
+            ]));
+        }
+    }
+
+    fn object(&mut self) -> Option<String> {
+        let random = &mut self.random;
+        let kind = random.pick(KINDS);
+        let name = if kind == "CustomResourceDefinition" { "widgets.example.com" } else { random.pick(NAMES) };
+        let namespace = if random.one_in(4) { random.pick(NAMESPACES) } else { "" };
+        // Two of one name are refused sooner or later; now and then that is wanted.
+        if self.known.iter().any(|(of_kind, named, _)| of_kind == kind && (named == name || kind == "Namespace")) && !random.one_in(40) {
+            return None;
+        }
+        self.known.push((kind.to_string(), name.to_string(), namespace.to_string()));
+        let mut out = format!("apiVersion: {}\nkind: {kind}\nmetadata:\n  name: {name}\n", api(kind));
+        if !namespace.is_empty() {
+            let _ = writeln!(out, "  namespace: {namespace}");
+        }
+        if random.one_in(2) {
+            let _ = writeln!(out, "  labels: {}", random.pick(&["{app: web}", "{app: api, n: \"1\"}", "{}", "null", ""]));
+        }
+        if random.one_in(5) {
+            let _ = writeln!(
+                out,
+                "  annotations: {}",
+                random.pick(&[
+                    "{note: a}",
+                    "{}",
+                    "{a.b/c: \"yes\"}",
+                    "null",
+                    "{config.kubernetes.io/local-config: \"true\"}",
+                    "{nginx.ingress.kubernetes.io/auth-secret: db}"
+                ])
+            );
+        }
+        if random.one_in(10) {
+            out.push_str("  creationTimestamp: null\n");
+        }
+        out.push_str(&body(random, kind));
+        if random.one_in(8) {
+            let _ = writeln!(
+                out,
+                "{}",
+                random.pick(&[
+                    "status: {}",
+                    "status: null",
+                    "extra:",
+                    "extra: ~",
+                    "extra: 1e3",
+                    "extra: 0o17",
+                    "extra: 1_000",
+                    "extra: 2024-01-02",
+                    "extra: .5",
+                    "extra: on",
+                    "extra: 'x: y'"
+                ])
+            );
+        }
+        Some(out)
+    }
+}
+
+fn api(kind: &str) -> &'static str {
+    match kind {
+        "Deployment" | "StatefulSet" | "DaemonSet" => "apps/v1",
+        "CronJob" | "Job" => "batch/v1",
+        "Ingress" | "NetworkPolicy" => "networking.k8s.io/v1",
+        "HorizontalPodAutoscaler" => "autoscaling/v2",
+        "PodDisruptionBudget" => "policy/v1",
+        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => "rbac.authorization.k8s.io/v1",
+        "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
+        "ValidatingWebhookConfiguration" => "admissionregistration.k8s.io/v1",
+        "HelmRelease" => "helm.toolkit.fluxcd.io/v2",
+        "Widget" => "example.com/v1",
+        _ => "v1",
+    }
+}
+
+fn body(random: &mut Random, kind: &str) -> String {
+    let name = random.pick(NAMES);
+    match kind {
+        "Deployment" | "StatefulSet" | "DaemonSet" => {
+            let claims = if kind == "StatefulSet" && random.one_in(2) { ", volumeClaimTemplates: [{metadata: {name: data}}]" } else { "" };
+            format!("spec: {{replicas: {}, selector: {{matchLabels: {{app: {name}}}}}, template: {}{claims}}}\n", random.below(4), template(random))
+        }
+        "Job" => format!("spec: {{template: {}}}\n", template(random)),
+        "CronJob" => format!("spec: {{schedule: \"* * * * *\", jobTemplate: {{spec: {{template: {}}}}}}}\n", template(random)),
+        "Pod" => format!("spec: {}\n", pod(random)),
+        "Service" => format!("spec: {{selector: {{app: {name}}}, ports: [{{port: 80{}}}, {{port: 443, protocol: TCP, name: tls}}]}}\n", random.pick(&["", ", protocol: TCP", ", name: http"])),
+        "ConfigMap" => format!("data: {{a: {}, b: \"{}\"}}\n", random.pick(&["x", "\"1\"", "img:v1", "\"true\""]), random.below(100)),
+        "Secret" => random.pick(&["data: {a: eA==}\n", "stringData: {a: x}\n", "type: kubernetes.io/tls\ndata: {}\n"]).to_string(),
+        "Ingress" => format!("spec: {{tls: [{{secretName: {name}}}], rules: [{{host: h, http: {{paths: [{{backend: {{service: {{name: {name}}}}}}}]}}}}]}}\n"),
+        "HorizontalPodAutoscaler" => format!("spec: {{scaleTargetRef: {{kind: Deployment, name: {name}}}, metrics: [{{type: Resource}}]}}\n"),
+        "RoleBinding" | "ClusterRoleBinding" => format!(
+            "roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {}, name: {name}}}\nsubjects: [{{kind: ServiceAccount, name: {}{}}}]\n",
+            random.pick(&["Role", "ClusterRole"]),
+            random.pick(&["default", "web", "api"]),
+            random.pick(&["", ", namespace: apps", ", namespace: infra"]),
+        ),
+        "Role" | "ClusterRole" => format!("rules: [{{resources: [secrets], resourceNames: [{name}]}}]\n"),
+        "NetworkPolicy" => format!("spec: {{podSelector: {{matchLabels: {{app: {name}}}}}, ingress: [{{from: [{{podSelector: {{matchLabels: {{app: x}}}}}}]}}]}}\n"),
+        "PodDisruptionBudget" => format!("spec: {{selector: {{matchLabels: {{app: {name}}}}}}}\n"),
+        "CustomResourceDefinition" => "spec: {group: example.com, scope: Cluster, names: {kind: Widget, plural: widgets}, conversion: {webhook: {clientConfig: {service: {name: web, namespace: apps}}}}}\n".to_string(),
+        "ValidatingWebhookConfiguration" => format!("webhooks: [{{name: a.b.c, clientConfig: {{service: {{name: {name}, namespace: apps}}}}}}]\n"),
+        "HelmRelease" => format!("spec: {{chartRef: {{kind: OCIRepository, name: {name}}}, valuesFrom: [{{kind: ConfigMap, name: settings}}], values: {{a: {{b: {}, c: {}}}}}}}\n", random.pick(&["1", "null", "1.5", "\"08\""]), random.pick(&["~", "{}", "[]", "yes"])),
+        "Widget" => format!(
+            "spec:\n  configName: {}\n  image: {}\n  title: t\n  list: [a, b]\n  map: {{k: {}}}\n  empty:\n  ref: {{apiVersion: apps/v1, kind: Deployment, spec: {{template: {}}}}}\n",
+            random.pick(&["settings", "web"]),
+            random.pick(&["img", "img:v1"]),
+            random.pick(&["v", "\"1\"", "null"]),
+            template(random)
+        ),
+        _ => String::new(),
+    }
+}
+
+fn template(random: &mut Random) -> String {
+    format!("{{metadata: {{labels: {{app: {}}}}}, spec: {}}}", random.pick(NAMES), pod(random))
+}
+
+fn pod(random: &mut Random) -> String {
+    let mut out = "{containers: [".to_string();
+    for index in 0..=random.below(2) {
+        if index > 0 {
+            out.push_str(", ");
+        }
+        let _ = write!(
+            out,
+            "{{name: {}, image: {}",
+            random.pick(&["web", "side"]),
+            random.pick(&["img", "img:v1", "example.com/img:v1", "img@sha256:2222", "localhost:5000/img:v1@sha256:3333", "imgx:v1"])
+        );
+        out.push_str(random.pick(&["", ", args: [--one]", ", command: null", ", resources: {}"]));
+        out.push_str(random.pick(&[
+            "",
+            ", env: [{name: A, value: \"1\"}, {name: B, valueFrom: {configMapKeyRef: {name: settings, key: a}}}]",
+            ", env: [{name: A, value: \"2\"}, {name: C, value: c}]",
+            ", envFrom: [{configMapRef: {name: web}}, {secretRef: {name: settings}}]",
+        ]));
+        out.push_str(random.pick(&[
+            "",
+            ", ports: [{containerPort: 80}, {containerPort: 81, protocol: UDP}]",
+            ", ports: [{containerPort: 80, protocol: TCP, name: http}]",
+            ", ports: [{containerPort: 81, protocol: TCP}, {containerPort: 80, protocol: UDP}]",
+        ]));
+        out.push_str(random.pick(&[
+            "",
+            ", volumeMounts: [{name: data, mountPath: /data}, {name: tmp, mountPath: /tmp}]",
+            ", volumeMounts: [{name: tmp, mountPath: /data}]",
+        ]));
+        out.push('}');
+    }
+    out.push(']');
+    out.push_str(random.pick(&["", ", serviceAccountName: web", ", serviceAccountName: api"]));
+    out.push_str(random.pick(&[
+        "",
+        ", volumes: [{name: data, configMap: {name: settings}}, {name: tmp, emptyDir: {}}]",
+        ", volumes: [{name: tmp, secret: {secretName: web}}]",
+        ", volumes: [{name: data, persistentVolumeClaim: {claimName: db}}]",
+        ", volumes: [{name: data, emptyDir: null}]",
+    ]));
+    out.push_str(random.pick(&[
+        "",
+        ", initContainers: [{name: init, image: img:v1}]",
+        ", tolerations: [{key: a}]",
+        ", imagePullSecrets: [{name: web}]",
+        ", topologySpreadConstraints: [{topologyKey: zone, whenUnsatisfiable: DoNotSchedule, maxSkew: 1}]",
+    ]));
+    out.push('}');
+    out
+}
