@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use charts::Reference;
 use helm::values;
-use helm::{Capabilities, HelmCompat, KubeVersion, RenderRequest, TemplateOutput};
+use helm::{Capabilities, HelmCompat, KubeVersion, Parsed, RenderRequest, TemplateOutput};
 use serde_json::{Map, Value};
 
 use crate::Surroundings;
@@ -27,7 +28,10 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     request.skip_schema_validation = options.skip_schema_validation;
     request.compat = compat;
     request.environment = Some(environment()?);
-    let rendered = helm::render(&fetched.chart, &request).map_err(|error| Failure::user(error.to_string()))?;
+    // The process ends with this command: to free every node of what it read first would only take time.
+    let (fetched, mut parsed) = (ManuallyDrop::new(fetched), ManuallyDrop::new(Parsed::default()));
+    let rendered = helm::render_parsed(&fetched.chart, &request, &mut parsed).map_err(|error| Failure::user(error.to_string()))?;
+    let rendered = ManuallyDrop::new(rendered);
     let output = TemplateOutput {
         include_crds: options.include_crds && !options.skip_crds,
         no_hooks: options.no_hooks,

@@ -4,6 +4,10 @@ use std::time::Instant;
 
 use helm::{Capabilities, Chart, KubeVersion, Parsed, RenderRequest};
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let [chart, values, version, runs] = args.as_slice() else {

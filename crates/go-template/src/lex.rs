@@ -97,7 +97,7 @@ fn is_space(c: u8) -> bool {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 fn newlines(bytes: &[u8]) -> usize {
@@ -334,11 +334,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn space(&mut self) -> Token<'a> {
-        let mut count = 0;
-        while !self.rest().is_empty() && is_space(self.peek_byte()) {
-            self.next();
-            count += 1;
-        }
+        let count = self.rest().iter().take_while(|b| is_space(**b)).count();
+        self.line += newlines(&self.rest()[..count]);
+        self.pos += count;
         let last = &self.input[self.pos - 1..];
         if has_right_trim_marker(last) && last[TRIM_MARKER_LEN..].starts_with(RIGHT) {
             if last[0] == b'\n' {
@@ -353,6 +351,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn take_alphanumeric(&mut self) -> Option<char> {
+        self.pos += self.rest().iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         loop {
             match self.peek() {
                 Some(c) if is_alphanumeric(c) => self.next(),

@@ -507,35 +507,38 @@ impl<'s, 'a> Parser<'s, 'a> {
             return Ok(Some(operand));
         }
         let pos = self.peek().pos;
-        let mut names = Vec::new();
-        while self.peek().kind == Kind::Field {
-            names.push(Str::from(&self.next().val[1..]));
-        }
         match &mut operand.kind {
-            OperandKind::Field(fields) | OperandKind::Variable(_, fields) => {
-                fields.append(&mut names);
+            OperandKind::Field(names) | OperandKind::Variable(_, names) => {
+                self.fields(names);
                 operand.pos = pos;
                 Ok(Some(operand))
             }
             OperandKind::Bool(_) | OperandKind::String { .. } | OperandKind::Number(_) | OperandKind::Nil | OperandKind::Dot => {
+                // The error names the line after all the fields.
+                self.fields(&mut Vec::new());
                 self.error(format!("unexpected . after term {}", crate::quote::quote_text(&operand.printed())))
             }
             OperandKind::Function { .. } | OperandKind::Chain(..) | OperandKind::Pipe(_) => {
+                let mut names = Vec::new();
+                self.fields(&mut names);
                 Ok(Some(Operand { pos, kind: OperandKind::Chain(Box::new(operand), names) }))
             }
+        }
+    }
+
+    fn fields(&mut self, names: &mut Vec<Str>) {
+        while self.peek().kind == Kind::Field {
+            names.push(Str::from(&self.next().val[1..]));
         }
     }
 
     fn term(&mut self) -> Parsed<Option<Operand>> {
         let token = self.next_non_space();
         let kind = match token.kind {
-            Kind::Identifier => {
-                let name = Str::from(&*token.val);
-                match self.shared.functions.get(&name.to_text()) {
-                    Some(function) => OperandKind::Function { name, function },
-                    None => return self.error(format!("function {} not defined", quote(&name))),
-                }
-            }
+            Kind::Identifier => match self.shared.functions.find(&token.val) {
+                Some((function, name)) => OperandKind::Function { name: name.clone(), function },
+                None => return self.error(format!("function {} not defined", quote(&token.val))),
+            },
             Kind::Dot => OperandKind::Dot,
             Kind::Nil => OperandKind::Nil,
             Kind::Variable => {

@@ -328,7 +328,7 @@ mod tests {
     fn accepts_quickly_only_what_the_library_accepts() {
         let mut dice = Dice(7);
         let mut accepted = 0;
-        for _ in 0..200 {
+        for _ in 0..60 {
             let mut schema = dice.schema(0);
             schema["definitions"] = json!({"d": dice.schema(1)});
             schema["$defs"] = json!({"e": dice.schema(1)});
@@ -344,6 +344,6 @@ mod tests {
                 }
             }
         }
-        assert!(accepted > 30, "only {accepted} were accepted: nothing was tested");
+        assert!(accepted > 10, "only {accepted} were accepted: nothing was tested");
     }
 }
