@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod demo;
 mod differential_kustomize;
+mod fuzz;
 mod modules;
 mod place;
 mod real;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   bench    measures against Helm: `bench` for the whole table, `bench render` for rendering alone
   differential kustomize [--seconds N] [--seed N] | --bless
            compares with the real kustomize, on random trees or on our cases
+  fuzz     runs the fuzzers, ten minutes each or `fuzz SECONDS`; needs cargo-fuzz and a nightly compiler
   modules  compiles the stock modules to components
   build    builds the release binary with the stock modules inside
   real     builds the real components that tests run against; `real up` starts a real cluster to play with
@@ -48,6 +50,8 @@ fn run(args: &[&str]) -> Result<()> {
         ["bench"] => bench::bench(&Place::find()?, true),
         ["bench", "render"] => bench::bench(&Place::find()?, false),
         ["differential", "kustomize", args @ ..] => differential_kustomize::differential(&Place::find()?, args),
+        ["fuzz"] => fuzz::fuzz(&Place::find()?, fuzz::SECONDS),
+        ["fuzz", seconds] => fuzz::fuzz(&Place::find()?, seconds),
         ["modules"] => {
             println!("{}", modules::build(&Place::find()?)?.display());
             Ok(())
