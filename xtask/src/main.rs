@@ -47,9 +47,9 @@ fn run(args: &[&str]) -> Result<()> {
         ["demo"] => demo::demo(&Place::find()?),
         ["test"] => test::test(&Place::find()?),
         ["check"] => check::check(&Place::find()?),
-        ["bench"] => bench::bench(&Place::find()?, true),
-        ["bench", "render"] => bench::bench(&Place::find()?, false),
         ["differential", "kustomize", args @ ..] => differential_kustomize::differential(&Place::find()?, args),
+        ["bench"] => bench::bench(&Place::find()?),
+        ["bench", "render"] => bench::render(&Place::find()?),
         ["fuzz"] => fuzz::fuzz(&Place::find()?, fuzz::SECONDS),
         ["fuzz", seconds] => fuzz::fuzz(&Place::find()?, seconds),
         ["modules"] => {

@@ -200,7 +200,7 @@ impl<'a> Scanner<'a> {
 
     /// Fetches a token, and fails where go-yaml, which reads a little ahead, would have failed to read.
     fn fetch_checked(&mut self) -> Scanned<()> {
-        self.to_next_token();
+        self.skip_to_token();
         let end = self.text.bytes.len();
         if self.stops && self.pos + 4 > end {
             return Err(not_allowed());
@@ -272,7 +272,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn to_next_token(&mut self) {
+    fn skip_to_token(&mut self) {
         loop {
             // Tabs may separate tokens, but not where a key could start.
             while self.at(0) == b' ' || (self.at(0) == b'\t' && (self.flow_level() > 0 || !self.key_allowed)) {

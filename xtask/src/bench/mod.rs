@@ -1,0 +1,51 @@
+//! Measures ours against its peers in the same run, and prints tables of medians. Nothing here passes or fails.
+
+mod measure;
+mod render;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::demo;
+use crate::place::Place;
+use measure::{RUNS, Table, milliseconds};
+
+/// Prints all tables.
+pub fn bench(place: &Place) -> Result<()> {
+    render(place)?;
+    modules(place)
+}
+
+/// Prints what rendering takes, against Helm.
+pub fn render(place: &Place) -> Result<()> {
+    match shared(place) {
+        Some(shared) => render::render(place, &shared),
+        None => {
+            println!("skipped: ../shared is not here: no charts and no Helm to measure rendering with");
+            Ok(())
+        }
+    }
+}
+
+fn modules(place: &Place) -> Result<()> {
+    let binary = demo::binary(place, "release")?;
+    let mut table = Table::new(&["modules and boot", "median"]);
+    let output = measure::text(Command::new(&binary).args(["module", "bench", "cilium", "--runs", &RUNS.to_string()]))?;
+    for (name, value) in output.lines().filter_map(|line| line.split_once(": ")) {
+        table.row([format!("module cilium, {name}"), value.to_owned()]);
+    }
+    demo::example_module(place)?;
+    let mut boot = Command::new(&binary);
+    boot.args(["boot", "--sandbox", "--output", "json", "--file", demo::MANIFEST]).current_dir(&place.root);
+    table.row(["boot of the demo, cold process".to_owned(), milliseconds(measure::processes(&mut [boot], RUNS)?.median)]);
+    table.print();
+    Ok(())
+}
+
+fn shared(place: &Place) -> Option<PathBuf> {
+    let given = std::env::var_os("LAUNCHWAY_SHARED").map(PathBuf::from);
+    let folder = given.unwrap_or_else(|| place.root.join("../shared"));
+    folder.join("charts/cases.jsonl").is_file().then_some(folder)
+}
