@@ -94,7 +94,10 @@ pub(crate) struct Operand {
 }
 
 pub(crate) enum OperandKind {
-    Function { name: Str, function: &'static Func },
+    Function {
+        name: Str,
+        function: &'static Func,
+    },
     Dot,
     Nil,
     Variable(Variable, Vec<Str>),
@@ -103,7 +106,11 @@ pub(crate) enum OperandKind {
     Pipe(Box<Pipe>),
     Bool(bool),
     Number(Box<Number>),
-    String { text: Str, literal: Str },
+    String {
+        text: Str,
+        /// How it was written, where that is not the text between double quotes.
+        literal: Option<Str>,
+    },
 }
 
 /// Is a number literal with all types it can take.
@@ -187,7 +194,12 @@ impl Print for Operand {
             }
             OperandKind::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
             OperandKind::Number(number) => out.extend_from_slice(&number.literal),
-            OperandKind::String { literal, .. } => out.extend_from_slice(literal),
+            OperandKind::String { literal: Some(literal), .. } => out.extend_from_slice(literal),
+            OperandKind::String { text, literal: None } => {
+                out.push(b'"');
+                out.extend_from_slice(text);
+                out.push(b'"');
+            }
         }
     }
 }

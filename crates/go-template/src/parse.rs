@@ -218,6 +218,12 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn unquoted(&self, literal: &[u8]) -> Parsed<Str> {
+        if let [b'"', text @ .., b'"'] = literal
+            && !text.contains(&b'\\')
+            && std::str::from_utf8(text).is_ok()
+        {
+            return Ok(Str::from(text));
+        }
         match unquote(literal) {
             Some(text) => Ok(Str::from(text)),
             None => self.error("invalid syntax"),
@@ -542,10 +548,9 @@ impl<'s, 'a> Parser<'s, 'a> {
             Kind::Dot => OperandKind::Dot,
             Kind::Nil => OperandKind::Nil,
             Kind::Variable => {
-                let name = Str::from(&*token.val);
-                if !self.names.contains(&name) {
-                    return self.error(format!("undefined variable {}", quote(&name)));
-                }
+                let Some(name) = self.names.iter().rev().find(|name| ***name == *token.val).cloned() else {
+                    return self.error(format!("undefined variable {}", quote(&token.val)));
+                };
                 let slot = find(&self.scope, &name);
                 OperandKind::Variable(Variable { name, slot }, Vec::new())
             }
@@ -567,7 +572,8 @@ impl<'s, 'a> Parser<'s, 'a> {
             }
             Kind::String | Kind::RawString => {
                 let text = self.unquoted(&token.val)?;
-                OperandKind::String { text, literal: Str::from(&*token.val) }
+                let is_plain = token.val.first() == Some(&b'"') && token.val.get(1..token.val.len() - 1) == Some(&*text);
+                OperandKind::String { literal: (!is_plain).then(|| Str::from(&*token.val)), text }
             }
             _ => {
                 self.backup();
