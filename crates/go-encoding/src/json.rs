@@ -123,6 +123,8 @@ const SUSPECT: [bool; 256] = {
 };
 
 fn push_quoted(out: &mut String, text: &str, html: Html) {
+    // Some room for escapes: text that has any has many.
+    out.reserve(text.len() + text.len() / 8 + 2);
     out.push('"');
     let bytes = text.as_bytes();
     let (mut start, mut at) = (0, 0);

@@ -157,7 +157,11 @@ impl<'a> Scanner<'a> {
     /// Steps over the rest of a line of a quoted scalar, up to the quote or line break that ends it.
     fn quoted_line(&mut self, single: bool, text: &mut Quoted, start: Place) -> Scanned<LineEnd> {
         loop {
-            let run = if single { self.run_to(&SINGLE_STOPS) } else { self.run_to(&DOUBLE_STOPS) };
+            let mut run = self.run_to(self.pos, single);
+            // What an escape means is of no interest then, and texts of many escapes are what is dropped most.
+            while text.dropped && !single && self.text.at(run) == b'\\' && b"\"\\nrt0".contains(&self.text.at(run + 1)) {
+                run = self.run_to(run + 2, single);
+            }
             self.skip_to(run);
             match self.at(0) {
                 b'\'' if single && self.at(1) == b'\'' => {
@@ -189,9 +193,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn run_to(&self, stops: &[bool; 256]) -> usize {
-        let rest = &self.text.bytes[self.pos..];
-        self.pos + rest.iter().position(|byte| stops[usize::from(*byte)]).unwrap_or(rest.len())
+    /// Returns where a run that starts at `pos` ends.
+    fn run_to(&self, pos: usize, single: bool) -> usize {
+        let stops = if single { &SINGLE_STOPS } else { &DOUBLE_STOPS };
+        let rest = &self.text.bytes[pos..];
+        pos + rest.iter().position(|byte| stops[usize::from(*byte)]).unwrap_or(rest.len())
     }
 
     /// Steps over the line breaks and blanks between lines. After an escaped line break only further ones mean something.

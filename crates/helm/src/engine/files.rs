@@ -86,8 +86,34 @@ fn glob(_: &mut Call<'_>, files: &Value, args: &[Value]) -> Outcome {
     Ok(Value::native(Files { files: chosen.map(|(name, data)| (name.clone(), data.clone())).collect() }))
 }
 
+enum Matcher<'p> {
+    /// One `*` between fixed text, which is how most charts name their files.
+    Star(&'p str, &'p str),
+    Regex(regex::Regex),
+}
+
+impl Matcher<'_> {
+    fn is_match(&self, name: &str) -> bool {
+        match self {
+            Matcher::Star(before, after) => {
+                name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).is_some_and(|middle| !middle.contains('/'))
+            }
+            Matcher::Regex(regex) => regex.is_match(name),
+        }
+    }
+}
+
+fn compile(pattern: &str) -> Option<Matcher<'_>> {
+    match pattern.split_once('*') {
+        Some((before, after)) if !pattern.contains(['?', '[', '{', '}', ',', '\\']) && !after.contains('*') => {
+            Some(Matcher::Star(before, after))
+        }
+        _ => translate(pattern).map(Matcher::Regex),
+    }
+}
+
 /// Translates a gobwas glob with `/` as separator.
-fn compile(pattern: &str) -> Option<regex::Regex> {
+fn translate(pattern: &str) -> Option<regex::Regex> {
     let mut expression = String::from("(?s)^");
     let mut depth = 0;
     let mut rest = pattern.chars().peekable();
