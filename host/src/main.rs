@@ -27,10 +27,6 @@ use clap::Parser;
 use crate::failure::{Blame, Failure};
 use crate::options::{Command, ModuleCommand, Options};
 
-/// Renders are made of very many small strings, which the C library's allocator (musl's above all) is slow at.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What the program is told by its surroundings: the only place that reads them.
 pub struct Surroundings {
     pub folder: PathBuf,

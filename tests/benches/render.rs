@@ -7,10 +7,6 @@ use std::time::Instant;
 
 use helm::{Capabilities, Chart, KubeVersion, Parsed, RenderRequest, TemplateOutput};
 
-/// The allocator of the program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let [mode, version, runs, cases @ ..] = args.as_slice() else {
