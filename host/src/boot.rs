@@ -25,7 +25,7 @@ use crate::runner::{self, Run};
 use crate::secret_source::SecretSource;
 
 /// The names under which a manifest is looked for.
-const NAMES: &[&str] = &["launchway.yaml", "bootstrap/launchway.yaml"];
+pub const NAMES: &[&str] = &["launchway.yaml", "bootstrap/launchway.yaml"];
 
 /// Boots a cluster.
 pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), Failure> {
@@ -109,7 +109,7 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
 }
 
 /// Finds the manifest: the given file, or upwards from the working directory.
-fn manifest(given: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
+pub fn manifest(given: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
     if let Some(given) = given {
         let file = folder.join(given);
         return if file.is_dir() { Ok(file.join("launchway.yaml")) } else { Ok(file) };
@@ -122,12 +122,12 @@ fn manifest(given: Option<&Path>, folder: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Returns a path as the person would write it.
-fn shown(file: &Path, folder: &Path) -> String {
+pub fn shown(file: &Path, folder: &Path) -> String {
     file.strip_prefix(folder).unwrap_or(file).display().to_string()
 }
 
 /// Returns a folder below the cache that nobody else can look into.
-fn private(cache: Option<&Path>, name: &str) -> Option<PathBuf> {
+pub fn private(cache: Option<&Path>, name: &str) -> Option<PathBuf> {
     let folder = cache?.join(name);
     std::fs::create_dir_all(&folder).ok()?;
     #[cfg(unix)]
@@ -140,12 +140,18 @@ fn private(cache: Option<&Path>, name: &str) -> Option<PathBuf> {
 
 /// Returns the source of charts that the options describe.
 pub fn registry(options: &options::Charts, around: &Surroundings) -> charts::Source {
-    charts::Source::new(charts::Options {
+    charts::Source::new(chart_options(options, around))
+}
+
+/// Returns where charts may come from.
+pub fn chart_options(options: &options::Charts, around: &Surroundings) -> charts::Options {
+    charts::Options {
         directories: options.chart_dir.iter().map(|folder| around.folder.join(folder)).collect(),
         cache: private(around.cache.as_deref(), "charts"),
         docker_config: around.docker_config.clone(),
         plain_http: options.plain_http.clone(),
-    })
+        offline: false,
+    }
 }
 
 fn random_seed() -> Result<[u8; 32], Failure> {
@@ -184,7 +190,7 @@ fn writer(output: Output, around: &Surroundings) -> Box<dyn Writer> {
 }
 
 /// Tells whether a text is `ADDRESS/BITS`.
-fn is_cidr(text: &str) -> bool {
+pub fn is_cidr(text: &str) -> bool {
     let Some((address, bits)) = text.split_once('/') else { return false };
     let most = match address.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V4(_)) => 32,

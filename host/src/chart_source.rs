@@ -38,6 +38,15 @@ impl ChartSource {
         Ok(found)
     }
 
+    /// Returns a chart if it is there without a connection being opened.
+    pub async fn at_hand(&self, reference: &Reference) -> Result<Option<Arc<Fetched>>, String> {
+        match self.source.fetch(reference).await {
+            Ok(found) => Ok(Some(Arc::new(found))),
+            Err(charts::Error::Offline(_)) => Ok(None),
+            Err(error) => Err(chain(&error)),
+        }
+    }
+
     /// Returns the reference behind what a HelmRelease names.
     pub fn of_release(&self, chart: &flux::ChartRef) -> Reference {
         match chart.clone() {

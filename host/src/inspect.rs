@@ -57,8 +57,13 @@ async fn load(reference: &str, modules: &Modules, around: &Surroundings) -> Resu
     let mut source = ModuleSource::new(engine, linker, &modules.replaced);
     let is_file = reference.contains(['/', '.']);
     let parsed = if is_file { bootstrap::ModuleRef::File(reference.into()) } else { bootstrap::ModuleRef::Stock(reference.into()) };
-    let registry =
-        charts::Source::new(charts::Options { directories: Vec::new(), cache: None, docker_config: None, plain_http: Vec::new() });
+    let registry = charts::Source::new(charts::Options {
+        directories: Vec::new(),
+        cache: None,
+        docker_config: None,
+        plain_http: Vec::new(),
+        offline: false,
+    });
     let module = source.load(&parsed, &around.folder, &registry).await?;
     Ok((module, source.bytes(&parsed, &around.folder, &registry).await?))
 }

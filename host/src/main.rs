@@ -4,6 +4,7 @@ mod bindings;
 mod boot;
 mod capability;
 mod chart_source;
+mod check;
 mod engine;
 mod failure;
 mod grant;
@@ -69,6 +70,7 @@ async fn run(options: Options) -> Result<(), Failure> {
                     .hint("run the same command again: what is done is not done twice, and a release that was begun is taken over")),
             }
         }
+        Command::Check(options) => check::check(*options, &around).await,
         Command::Template(options) => template::template(*options, &around).await,
         Command::Module(ModuleCommand::List) => inspect::list(),
         Command::Module(ModuleCommand::Inspect { module, json, modules }) => inspect::inspect(&module, json, &modules, &around).await,

@@ -16,6 +16,7 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Boot(Box<Boot>),
+    Check(Box<Check>),
     Template(Box<Template>),
     #[command(subcommand)]
     Module(ModuleCommand),
@@ -51,6 +52,53 @@ pub struct Boot {
     pub yes: bool,
     #[command(flatten)]
     pub sandbox: Sandbox,
+}
+
+/// Finds what is wrong with a GitOps repository, without a cluster.
+///
+/// The Flux tree is read as Flux reads it, and checked for what is absent, refers to nothing, waits for itself, is defined twice or would be
+/// refused by an API server; with a launchway.yaml, the steps are checked too. What needs a chart is checked where the chart is in --chart-dir
+/// or in the cache; what was not checked is said. The exit code is 2 when something is wrong.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A repository, or a launchway.yaml. Without it: the manifest that `boot` would find, else the working directory.
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// The folder that Flux synchronises, from the root of the repository, if nothing in it says which one.
+    #[arg(long, value_name = "FOLDER")]
+    pub flux_path: Option<String>,
+    #[command(flatten)]
+    pub charts: Charts,
+    #[command(flatten)]
+    pub modules: Modules,
+    /// Which Helm to render as; the newest if not given.
+    #[arg(long, value_name = "VERSION")]
+    pub helm_compat: Option<String>,
+    /// The Kubernetes version to check for.
+    #[arg(long, value_name = "VERSION", default_value = "v1.36.3")]
+    pub kube_version: String,
+    /// The cluster's range of service addresses, if no Talos, k3s or kubeadm configuration in the repository says it.
+    #[arg(long, value_name = "CIDR")]
+    pub service_cidr: Option<String>,
+    /// Takes warnings for errors.
+    #[arg(long)]
+    pub strict: bool,
+    /// How to show what was found.
+    #[arg(long, value_enum, default_value_t = CheckOutput::Text)]
+    pub output: CheckOutput,
+}
+
+/// The ways to show findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckOutput {
+    /// Lines for people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0, which code hosts read.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
 }
 
 /// The cluster in this process.

@@ -65,9 +65,40 @@ pub async fn plan(file: &str, bootstrap: Bootstrap, sources: &mut Sources<'_>) -
     Err(Failure::new(blame.unwrap_or(Blame::User), problems.to_string()))
 }
 
+/// Returns everything wrong with the steps that can be known without charts.
+pub async fn problems(file: &str, bootstrap: &Bootstrap, sources: &mut Sources<'_>) -> Problems {
+    let mut problems = Problems::new(file);
+    for step in &bootstrap.steps {
+        if let Err((place, failure)) = understand(file, step, sources, &mut problems).await {
+            problems.add(place, failure.message, (!failure.hints.is_empty()).then(|| failure.hints.join("; ")));
+        }
+    }
+    problems
+}
+
 type Faulty = (Place, Failure);
 
 async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: &mut Problems) -> Result<Option<PlannedStep>, Faulty> {
+    let Some((module, gate, others)) = understand(file, &step, sources, problems).await? else { return Ok(None) };
+    let named = |place: Place| {
+        let name = step.name.clone();
+        move |failure: Failure| (place, Failure { message: format!("step {name}: {}", failure.message), ..failure })
+    };
+    let release = match &step.release {
+        Some(name) => Some(sources.releases.open(name).await.map_err(named(step.locate("/release")))?),
+        None => None,
+    };
+    for name in &others {
+        sources.releases.open(name).await.map_err(named(step.locate("/with")))?;
+    }
+    let limits = Limits::of(&step.limits);
+    Ok(Some(PlannedStep { gate: Arc::new(gate), limits, release, module, step }))
+}
+
+/// A step's module, what it may do, and the releases beside its own that it asks for.
+type Understood = (Arc<Module>, Gate, Vec<ReleaseRef>);
+
+async fn understand(file: &str, step: &Step, sources: &mut Sources<'_>, problems: &mut Problems) -> Result<Option<Understood>, Faulty> {
     let at_module = step.locate("/module");
     let named = |place: Place| {
         let name = step.name.clone();
@@ -75,7 +106,7 @@ async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: 
     };
     let module = sources.modules.load(&step.module, sources.folder, sources.registry).await.map_err(named(at_module))?;
     let before = problems.list().len();
-    check_parameters(&step, &module, problems);
+    check_parameters(step, &module, problems);
     if module.description.release && step.release.is_none() {
         let message = format!("step {}: module {} needs a release", step.name, module.description.name);
         problems.add(step.place, message, Some("add `release: NAMESPACE/NAME` of a HelmRelease".into()));
@@ -83,25 +114,24 @@ async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: 
     if problems.list().len() > before {
         return Ok(None);
     }
-    let release = match &step.release {
-        Some(name) => Some(sources.releases.open(name).await.map_err(named(step.locate("/release")))?),
-        None => None,
+    let folder = match &step.release {
+        Some(name) => sources.releases.spec(name).map_err(named(step.locate("/release")))?.folder,
+        None => String::new(),
     };
-    let folder = release.as_ref().map_or("", |release| release.folder());
-    let requested = module.description.capabilities.for_step(&step, folder);
+    let requested = module.description.capabilities.for_step(step, &folder);
     let requested = requested.map_err(|message| (step.locate("/with"), Failure::user(format!("step {}: {message}", step.name))))?;
-    for name in requested.releases.iter().filter_map(|name| name.parse::<ReleaseRef>().ok()) {
-        if Some(&name) != step.release.as_ref() {
-            sources.releases.open(&name).await.map_err(named(step.locate("/with")))?;
-        }
+    let others = requested.releases.iter().filter_map(|name| name.parse::<ReleaseRef>().ok());
+    let others: Vec<ReleaseRef> = others.filter(|name| Some(name) != step.release.as_ref()).collect();
+    for name in &others {
+        sources.releases.spec(name).map_err(named(step.locate("/with")))?;
     }
-    let absent = absent_files(&step, &requested, sources.repository);
+    let absent = absent_files(step, &requested, sources.repository);
     if !absent.is_empty() {
         let message = format!("step {}: {}: no such file or folder in the repository", step.name, absent.join(", "));
         let hint = "paths are relative to the folder of the HelmRelease; a leading / means the repository";
         return Err((step.locate("/with"), Failure::user(message).hint(hint)));
     }
-    let granted = match step.module {
+    let granted = match &step.module {
         // A stock module comes with its grants; what the operator adds is added.
         ModuleRef::Stock(_) => join(requested.clone(), &step.grants),
         _ => step.grants.clone(),
@@ -124,8 +154,7 @@ async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: 
     if !secrets.is_empty() {
         return Err((step.place, Failure::user(format!("step {}: {}", step.name, secrets.join("; ")))));
     }
-    let limits = Limits::of(&step.limits);
-    Ok(Some(PlannedStep { gate: Arc::new(Gate::new(requested, granted)), limits, release, module, step }))
+    Ok(Some((module, Gate::new(requested, granted), others)))
 }
 
 /// Returns the files that a step names itself and that are not there. Patterns may match nothing.

@@ -88,15 +88,31 @@ impl ReleaseSource {
         if let Some(known) = opened.get(release) {
             return Ok(known.clone());
         }
-        let spec = self.tree()?.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?;
-        if let Some(unknown) = spec.unknown.first() {
-            let message = format!("{}:{}: HelmRelease {release}: {unknown}", spec.file, spec.line);
-            return Err(Failure::user(message).hint("values that only the cluster knows cannot be installed before Flux has them"));
-        }
+        let spec = self.spec(release)?;
         let reference = self.charts.of_release(&spec.chart);
         let place = format!("{}:{}: HelmRelease {release}", spec.file, spec.line);
         let fetched = self.charts.fetch(&reference).await.map_err(|message| Failure::user(format!("{place}: {message}")))?;
-        let wanted = Wanted {
+        let wanted = self.wanted(&spec, &fetched);
+        let open = Arc::new(self.opened_as(wanted, Some(spec), reference.to_string(), fetched.digest.clone()));
+        opened.insert(release.clone(), open.clone());
+        Ok(open)
+    }
+
+    /// Returns what the tree says of a release, all of whose values must be known.
+    pub fn spec(&self, release: &ReleaseRef) -> Result<ReleaseSpec, Failure> {
+        let spec = self.tree()?.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?;
+        match spec.unknown.first() {
+            Some(unknown) => {
+                let message = format!("{}:{}: HelmRelease {release}: {unknown}", spec.file, spec.line);
+                Err(Failure::user(message).hint("values that only the cluster knows cannot be installed before Flux has them"))
+            }
+            None => Ok(spec),
+        }
+    }
+
+    /// Returns what a HelmRelease wants of the cluster.
+    pub fn wanted(&self, spec: &ReleaseSpec, fetched: &Fetched) -> Wanted {
+        Wanted {
             name: spec.release_name.clone(),
             namespace: spec.release_namespace.clone(),
             storage_namespace: spec.storage_namespace.clone(),
@@ -109,10 +125,7 @@ impl ReleaseSource {
             skip_schema_validation: spec.skip_schema_validation,
             max_history: spec.max_history,
             timeout: spec.timeout.unwrap_or(Duration::from_secs(300)),
-        };
-        let open = Arc::new(self.opened_as(wanted, Some(spec), reference.to_string(), fetched.digest.clone()));
-        opened.insert(release.clone(), open.clone());
-        Ok(open)
+        }
     }
 
     /// Returns a release that is in no repository.
@@ -152,11 +165,6 @@ impl OpenRelease {
     /// Returns `name version` of the chart.
     pub fn chart_title(&self) -> String {
         format!("{} {}", self.wanted.chart.metadata.name, self.wanted.chart.metadata.version)
-    }
-
-    /// Returns the folder of the HelmRelease's file.
-    pub fn folder(&self) -> &str {
-        self.spec.as_ref().map_or("", |spec| &spec.folder)
     }
 
     /// Returns the values as templates see them, the chart's defaults included.

@@ -20,6 +20,9 @@ pub enum Error {
     /// The registry or repository did not answer, or not in a way that makes sense.
     #[error("{0}")]
     Unavailable(Report),
+    /// It would have to be fetched, and nothing may be.
+    #[error("{0}")]
+    Offline(Report),
     /// What came is not what was promised: a digest, a size or a form differs.
     #[error("{0}")]
     Corrupt(Report),
@@ -65,6 +68,7 @@ impl Error {
             | Error::Missing(report)
             | Error::Denied(report)
             | Error::Unavailable(report)
+            | Error::Offline(report)
             | Error::Corrupt(report)
             | Error::NotAChart(report)
             | Error::Unreadable(report) => report,
@@ -78,6 +82,7 @@ pub(crate) enum Kind {
     Missing,
     Denied,
     Unavailable,
+    Offline,
     Corrupt,
     NotAChart,
     Unreadable,
@@ -108,6 +113,7 @@ impl Problem {
             Kind::Missing => Error::Missing(report),
             Kind::Denied => Error::Denied(report),
             Kind::Unavailable => Error::Unavailable(report),
+            Kind::Offline => Error::Offline(report),
             Kind::Corrupt => Error::Corrupt(report),
             Kind::NotAChart => Error::NotAChart(report),
             Kind::Unreadable => Error::Unreadable(report),

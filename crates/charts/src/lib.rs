@@ -48,6 +48,8 @@ pub struct Options {
     pub docker_config: Option<PathBuf>,
     /// Hosts, with or without a port, to which plain HTTP is spoken; loopback too only if it is named.
     pub plain_http: Vec<String>,
+    /// Only what is in the directories and in the cache; no connection is opened.
+    pub offline: bool,
 }
 
 /// Fetches charts. What it learns on the way (tokens, indexes of repositories) it keeps, so one should serve a whole run.
@@ -80,7 +82,7 @@ pub struct Fetched {
 impl Source {
     /// Makes a source; nothing is read or connected to yet.
     pub fn new(options: Options) -> Source {
-        let transport = Transport::new(options.plain_http);
+        let transport = Transport::new(options.plain_http).offline(options.offline);
         let network = Network::new(transport, Credentials::new(options.docker_config), Cache::new(options.cache));
         Source { directories: options.directories, network, indexes: Indexes::default() }
     }

@@ -60,11 +60,18 @@ pub(crate) struct Transport {
     clients: Clients,
     plain_http: Vec<String>,
     first_wait: Duration,
+    offline: bool,
 }
 
 impl Transport {
     pub(crate) fn new(plain_http: Vec<String>) -> Transport {
-        Transport { clients: Clients::default(), plain_http, first_wait: Duration::from_millis(500) }
+        Transport { clients: Clients::default(), plain_http, first_wait: Duration::from_millis(500), offline: false }
+    }
+
+    /// Refuses every request.
+    pub(crate) fn offline(mut self, offline: bool) -> Transport {
+        self.offline = offline;
+        self
     }
 
     /// Shortens the waits between attempts.
@@ -95,6 +102,9 @@ impl Transport {
 
     /// Sends a request, again after failures that may pass, and follows redirects.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Answer, Problem> {
+        if self.offline {
+            return Err(Problem::new(Kind::Offline, "is not at hand, and nothing is fetched here"));
+        }
         let mut request = request;
         for _ in 0..=REDIRECTS {
             let answer = self.send_with_retries(&request).await?;

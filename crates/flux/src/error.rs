@@ -51,6 +51,16 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// A variable of `postBuild` that cannot be substituted.
+    #[error("{file}:{line}: {message}")]
+    Variable {
+        /// The file of the object.
+        file: String,
+        /// The line on which it starts.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
     /// Nothing says which path Flux synchronises.
     #[error("no FluxInstance and no gotk-sync.yaml says which folder Flux synchronises; name the folder")]
     NoRoot,
@@ -101,6 +111,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns file, line, column and the message without them; the first line where none is known.
+    pub fn parts(&self) -> (String, usize, usize, String) {
+        match self {
+            Error::Build(error) => error.parts(),
+            Error::At { file, line, message } | Error::Variable { file, line, message } => (file.clone(), *line, 1, message.clone()),
+            Error::Read { path, message } => (path.clone(), 1, 1, message.clone()),
+            other => (String::new(), 1, 1, other.to_string()),
+        }
+    }
+
+    pub(crate) fn variable(object: &kustomize::Object, message: impl Into<String>) -> Error {
+        Error::Variable { file: object.file.clone(), line: object.line, message: message.into() }
+    }
+
     pub(crate) fn at(object: &kustomize::Object, message: impl Into<String>) -> Error {
         Error::At { file: object.file.clone(), line: object.line, message: message.into() }
     }

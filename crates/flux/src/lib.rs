@@ -3,6 +3,7 @@
 //! It follows the tree as kustomize-controller would, from the path that the FluxInstance synchronises through Kustomizations to
 //! HelmReleases, over files that the caller provides. It fetches nothing: sources in other repositories are named, not followed.
 
+pub mod check;
 mod digest;
 mod error;
 mod fields;
@@ -19,5 +20,6 @@ pub use digest::{common_metadata_digest, config_digest, post_renderers_digest};
 pub use error::{Error, Place};
 pub use kustomize::Absent;
 pub use release::{CrdPolicy, ReleaseId, ReleaseSpec};
+pub use root::find as find_root;
 pub use source::ChartRef;
 pub use tree::{Tree, read};

@@ -120,7 +120,7 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
 }
 
 /// Returns the name of the Helm release, shortened as helm-controller does.
-fn release_name(release: &Value) -> String {
+pub(crate) fn release_name(release: &Value) -> String {
     let own = name(release);
     let full = match (text(release, &["spec", "releaseName"]), text(release, &["spec", "targetNamespace"])) {
         (Some(name), _) => name.to_string(),

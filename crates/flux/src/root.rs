@@ -9,8 +9,8 @@ use crate::fields::{group, kind, name, text};
 /// How many files are looked at.
 const MAX_FILES: usize = 50_000;
 
-/// Returns the folder, from the root of the repository.
-pub(crate) fn find(files: &dyn Files) -> Result<String, Error> {
+/// Returns the folder that Flux synchronises, from the root of the repository.
+pub fn find(files: &dyn Files) -> Result<String, Error> {
     let mut found: Vec<(String, Place)> = Vec::new();
     for path in yaml_files(files)? {
         let text = files.read(&path).map_err(|message| Error::Read { path: path.clone(), message })?.unwrap_or_default();
@@ -43,6 +43,19 @@ fn named_by<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
         ("kustomize.toolkit.fluxcd.io", "Kustomization") if path.ends_with("gotk-sync.yaml") => text(value, &["spec", "path"]),
         _ => None,
     }
+}
+
+/// Returns kind, namespace and name of the source that flux-operator makes of a FluxInstance, or of the HelmRelease that makes one.
+pub(crate) fn source_of_instance(instance: &Value) -> (&str, &str, &str) {
+    let at = |path: &[&str]| -> Option<&str> {
+        let below: Vec<&str> = match kind(instance) {
+            "FluxInstance" => [&["spec"], path].concat(),
+            _ => [&["spec", "values", "instance"], path].concat(),
+        };
+        text(instance, &below)
+    };
+    let inside = text(instance, &["spec", "targetNamespace"]).unwrap_or(crate::fields::namespace(instance));
+    (at(&["sync", "kind"]).unwrap_or("GitRepository"), inside, at(&["sync", "name"]).unwrap_or(inside))
 }
 
 /// Returns whether a HelmRelease is of the chart that makes a FluxInstance.

@@ -40,6 +40,18 @@ pub enum ChartRef {
     },
 }
 
+impl ChartRef {
+    /// Returns the name of the chart, as far as the reference tells it: the last part of an address or path.
+    pub fn name(&self) -> &str {
+        let text = match self {
+            ChartRef::Oci { url, .. } => url,
+            ChartRef::Repository { name, .. } => name,
+            ChartRef::Path { path } => path,
+        };
+        text.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for ChartRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

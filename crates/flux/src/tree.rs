@@ -1,7 +1,7 @@
 //! Walks a Flux tree: from the root through Kustomizations, each built, patched and substituted as kustomize-controller does it
 //! (`internal/controller/kustomization_controller.go`). Other repositories are named, not followed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use kustomize::{Absent, Files, Image, Object, Overlay, PatchEntry, Target};
 use serde_json::{Value, json};
@@ -24,15 +24,44 @@ pub(crate) struct Located {
     pub(crate) unknown: Vec<String>,
 }
 
+/// Objects in their order, found by group, kind, namespace and name.
+#[derive(Debug, Clone, Default)]
+struct Objects {
+    list: Vec<Located>,
+    index: HashMap<String, usize>,
+}
+
+impl Objects {
+    fn push(&mut self, located: Located) {
+        let value = &located.object.value;
+        let key = Objects::key(group(value), kind(value), namespace(value), name(value));
+        self.index.entry(key).or_insert(self.list.len());
+        self.list.push(located);
+    }
+
+    /// Returns the first one.
+    fn find(&self, in_group: &str, of_kind: &str, inside: &str, wanted: &str) -> Option<&Located> {
+        self.index.get(&Objects::key(in_group, of_kind, inside, wanted)).map(|at| &self.list[*at])
+    }
+
+    fn key(in_group: &str, of_kind: &str, inside: &str, wanted: &str) -> String {
+        [in_group, of_kind, inside, wanted].join("\0")
+    }
+}
+
 /// A Flux tree, read.
 #[derive(Debug, Clone)]
 pub struct Tree {
     root: String,
-    objects: Vec<Located>,
+    objects: Objects,
     absent: Vec<Absent>,
     failures: Vec<Error>,
     elsewhere: Vec<Place>,
     source: Option<Source>,
+    /// Namespace and name of the Kustomization that builds the root.
+    root_id: Option<(String, String)>,
+    /// The folders that were built, in the order in which they were.
+    folders: Vec<String>,
 }
 
 /// A source object by kind, namespace and name.
@@ -54,11 +83,42 @@ pub fn read(files: &dyn Files, root: Option<&str>) -> Result<Tree, Error> {
     if files.list(&root).map_err(|message| Error::Read { path: root.clone(), message })?.is_none() {
         return Err(Error::NoFolder(root));
     }
-    let tree = Tree { root, objects: Vec::new(), absent: Vec::new(), failures: Vec::new(), elsewhere: Vec::new(), source: None };
-    let mut walk = Walk { files, tree, seen: BTreeSet::new(), open: VecDeque::new(), waiting: Vec::new() };
+    let tree = Tree {
+        root,
+        objects: Objects::default(),
+        absent: Vec::new(),
+        failures: Vec::new(),
+        elsewhere: Vec::new(),
+        source: None,
+        root_id: None,
+        folders: Vec::new(),
+    };
+    let mut walk = Walk { files, tree, seen: BTreeSet::new(), open: VecDeque::new(), waiting: Vec::new(), absent: BTreeSet::new() };
     walk.root()?;
     walk.run();
+    walk.tree.objects = outside_namespaces(std::mem::take(&mut walk.tree.objects));
     Ok(walk.tree)
+}
+
+/// Takes the namespace off objects that have none. kustomize puts one on every kind that it does not know; the API server drops it.
+fn outside_namespaces(objects: Objects) -> Objects {
+    let of = |located: &Located| {
+        let value = &located.object.value;
+        let is = kind(value) == "CustomResourceDefinition" && text(value, &["spec", "scope"]) == Some("Cluster");
+        let names = (text(value, &["spec", "group"])?.to_string(), text(value, &["spec", "names", "kind"])?.to_string());
+        is.then_some(names)
+    };
+    let defined: BTreeSet<(String, String)> = objects.list.iter().filter_map(of).collect();
+    let mut settled = Objects::default();
+    for mut located in objects.list {
+        let value = &mut located.object.value;
+        let (in_group, of_kind) = (group(value).to_string(), kind(value).to_string());
+        if kustomize::is_cluster_scoped(&in_group, &of_kind) || defined.contains(&(in_group, of_kind)) {
+            object(object(value).entry("metadata").or_insert(Value::Null)).remove("namespace");
+        }
+        settled.push(located);
+    }
+    settled
 }
 
 struct Walk<'a> {
@@ -69,27 +129,33 @@ struct Walk<'a> {
     open: VecDeque<Located>,
     /// Those whose variables or source are not there yet.
     waiting: Vec<Located>,
+    /// What is absent and was told.
+    absent: BTreeSet<(String, String, usize)>,
 }
 
 impl Walk<'_> {
     /// Builds the root, with what a Kustomization in it says about the root itself.
     fn root(&mut self) -> Result<(), Error> {
         let plain = kustomize::build(self.files, &self.tree.root)?;
+        self.tree.folders.push(self.tree.root.clone());
         let itself =
             plain.objects.iter().find(|object| is_kustomization(&object.value) && path(&object.value).as_ref() == Some(&self.tree.root));
         let Some(itself) = itself.cloned() else {
             let instance = plain.objects.iter().find(|object| kind(&object.value) == "FluxInstance");
             let name = instance.and_then(|object| text(&object.value, &["spec", "sync", "name"])).unwrap_or("flux-system").to_string();
-            self.add(plain, Some(("flux-system".to_string(), name)), &Value::Null, None);
+            let id = Some(("flux-system".to_string(), name));
+            self.tree.root_id = id.clone();
+            self.add(plain, id, &Value::Null, None);
             return Ok(());
         };
         let id = (namespace(&itself.value).to_string(), name(&itself.value).to_string());
         self.tree.source = source_of(&itself.value);
+        self.tree.root_id = Some(id.clone());
         self.seen.insert(id.clone());
         let build = kustomize::build_with(self.files, &self.tree.root, &overlay(&itself)?)?;
         // Its variables may come from the root itself, which is then needed before it is substituted.
-        let all: Vec<Located> =
-            build.objects.iter().map(|object| Located { object: object.clone(), kustomization: None, unknown: Vec::new() }).collect();
+        let mut all = Objects::default();
+        build.objects.iter().for_each(|object| all.push(Located { object: object.clone(), kustomization: None, unknown: Vec::new() }));
         let held = std::mem::replace(&mut self.tree.objects, all);
         let variables = self.variables(&itself.value);
         self.tree.objects = held;
@@ -142,6 +208,7 @@ impl Walk<'_> {
             self.tree.absent.push(Absent { path: folder, listed_in: located.object.file.clone(), line: located.object.line });
             return;
         }
+        self.tree.folders.push(folder.clone());
         let build = overlay(&located.object).and_then(|overlay| Ok(kustomize::build_with(self.files, &folder, &overlay)?));
         match build {
             Ok(build) => {
@@ -155,7 +222,7 @@ impl Walk<'_> {
     /// Adds what a Kustomization builds, changed as its remaining fields ask, and remembers the Kustomizations in it.
     fn add(&mut self, build: kustomize::Build, id: Option<(String, String)>, spec: &Value, variables: Option<Variables>) {
         for absent in build.absent {
-            if !self.tree.absent.contains(&absent) {
+            if self.absent.insert((absent.path.clone(), absent.listed_in.clone(), absent.line)) {
                 self.tree.absent.push(absent);
             }
         }
@@ -229,8 +296,8 @@ impl Variables {
         }
         let title = format!("{} {}", kind(&found.value), name(&found.value));
         let unset = if self.unknown.is_empty() { Unset::Refuse } else { Unset::Keep };
-        let after =
-            substitute::substitute(&before, &self.values, unset).map_err(|message| Error::at(found, format!("{title}: {message}")))?;
+        let after = substitute::substitute(&before, &self.values, unset)
+            .map_err(|message| Error::variable(found, format!("{title}: {message}")))?;
         let value = go_encoding::yaml::parse(&after);
         found.value = value.map_err(|error| Error::at(found, format!("{title} is no YAML after substitution: {error}")))?;
         if !self.unknown.is_empty() && after.contains("${") {
@@ -240,7 +307,7 @@ impl Variables {
     }
 }
 
-fn is_kustomization(value: &Value) -> bool {
+pub(crate) fn is_kustomization(value: &Value) -> bool {
     group(value) == FLUX_GROUP && kind(value) == "Kustomization"
 }
 
@@ -325,15 +392,68 @@ impl Tree {
         &self.elsewhere
     }
 
+    /// Returns the folders that are built, the root first.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        self.folders.iter().map(String::as_str)
+    }
+
+    /// Returns every object of the tree, as Flux applies it but for its owner labels.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.list.iter().map(|located| &located.object)
+    }
+
+    /// Returns the objects whose content is known: neither encrypted nor with variables that only the cluster knows.
+    pub fn known_objects(&self) -> impl Iterator<Item = &Object> {
+        let known = self.located().filter(|located| located.unknown.is_empty() && located.object.value.get("sops").is_none());
+        known.map(|located| &located.object)
+    }
+
+    /// Returns whether the chart of a release comes through `spec.chart` or a HelmChart, where its version is the chart's own.
+    pub fn release_uses_helm_chart(&self, release: &ReleaseSpec) -> bool {
+        text(&release.helm_release, &["spec", "chartRef", "kind"]) != Some("OCIRepository")
+    }
+
+    /// Returns what is suspended on the way to a release: itself, or a Kustomization above it.
+    pub fn suspended_by(&self, release: &ReleaseSpec) -> Option<String> {
+        if release.suspended {
+            return Some("it".to_string());
+        }
+        let (mut next, mut seen) = (release.kustomization.clone(), BTreeSet::new());
+        while let Some((inside, wanted)) = next.filter(|id| seen.insert(id.clone())) {
+            let found = self.find(FLUX_GROUP, "Kustomization", &inside, &wanted)?;
+            if flag(&found.object.value, &["spec", "suspend"]) {
+                return Some(format!("Kustomization {inside}/{wanted}"));
+            }
+            next = found.kustomization.clone();
+        }
+        None
+    }
+
+    /// Returns namespace and name of the Kustomization that builds the root.
+    pub(crate) fn root_kustomization(&self) -> Option<(&str, &str)> {
+        self.root_id.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()))
+    }
+
+    /// Returns whether a source is one that nobody writes down: the one that flux-operator makes of the FluxInstance, or that the root
+    /// itself is read from.
+    pub(crate) fn is_made_by_instance(&self, of_kind: &str, inside: &str, wanted: &str) -> bool {
+        let this = Source { kind: of_kind.to_string(), namespace: inside.to_string(), name: wanted.to_string() };
+        let is_made = match self.instance() {
+            Some(instance) => root::source_of_instance(&instance.object.value) == (of_kind, inside, wanted),
+            None => match &self.source {
+                Some(source) => *source == this,
+                None => (inside, wanted) == ("flux-system", "flux-system"),
+            },
+        };
+        is_made || self.source.as_ref() == Some(&this)
+    }
+
     pub(crate) fn located(&self) -> impl Iterator<Item = &Located> {
-        self.objects.iter()
+        self.objects.list.iter()
     }
 
     pub(crate) fn find(&self, in_group: &str, of_kind: &str, inside: &str, wanted: &str) -> Option<&Located> {
-        self.located().find(|located| {
-            let value = &located.object.value;
-            group(value) == in_group && kind(value) == of_kind && namespace(value) == inside && name(value) == wanted
-        })
+        self.objects.find(in_group, of_kind, inside, wanted)
     }
 
     /// Returns whether a source is the repository the tree is in: the one the root names, one with the same address, or one that is not
@@ -442,7 +562,7 @@ impl Tree {
     }
 }
 
-fn is_release(value: &Value) -> bool {
+pub(crate) fn is_release(value: &Value) -> bool {
     group(value) == "helm.toolkit.fluxcd.io" && kind(value) == "HelmRelease"
 }
 

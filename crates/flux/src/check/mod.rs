@@ -1,0 +1,103 @@
+//! Finds what is wrong with a tree before a cluster sees it: what is listed and not there, what refers to nothing, what waits for itself,
+//! what is written twice, what no kustomization lists.
+//!
+//! It only reads the tree. What needs charts, an API server's schemas or `launchway.yaml` is added by the program.
+
+mod adopt;
+mod cycles;
+mod duplicates;
+mod finding;
+mod locate;
+mod producers;
+mod references;
+mod seen;
+mod unreachable;
+
+use kustomize::Files;
+
+use crate::error::Error;
+use crate::fields::{kind, name, namespace};
+use crate::tree::{self, Tree};
+
+pub use finding::{Finding, RULES, Rule, Severity};
+pub use locate::position;
+
+/// A tree with what is wrong with it.
+#[derive(Debug)]
+pub struct Checked {
+    /// The tree, as far as it could be read.
+    pub tree: Tree,
+    /// What is wrong, sorted by file and line.
+    pub findings: Vec<Finding>,
+    /// What was not looked at and why, for people.
+    pub not_checked: Vec<String>,
+}
+
+/// Reads the tree below `root`, or below the folder that the FluxInstance synchronises, and checks it.
+///
+/// It is an error only where no root is found or the root itself cannot be built.
+pub fn check(files: &dyn Files, root: Option<&str>) -> Result<Checked, Error> {
+    let seen = seen::Seen::new(files);
+    let tree = tree::read(&seen, root)?;
+    let mut findings = Vec::new();
+    findings.extend(failures(files, &tree));
+    findings.extend(references::dangling(files, &tree));
+    findings.extend(absences(files, &tree));
+    findings.extend(duplicates::find(&tree));
+    findings.extend(cycles::find(files, &tree));
+    findings.extend(adopt::find(files, &tree));
+    findings.extend(unreachable::find(files, &tree, &seen.read_files()));
+    findings.sort();
+    findings.dedup();
+    let not_checked = not_checked(&tree);
+    Ok(Checked { tree, findings, not_checked })
+}
+
+fn failures(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
+    let finding = |error: &Error| {
+        let rule = match error {
+            Error::Variable { .. } => Rule::UnsetVariable,
+            Error::Build(kustomize::Error::Cycle { .. }) => Rule::Cycle,
+            _ => Rule::BuildFailure,
+        };
+        let (file, line, column, message) = error.parts();
+        // The text that was substituted is not the file any more: the variable is looked for in it.
+        let variable = message.split_once("the variable ").and_then(|(_, rest)| rest.split(' ').next());
+        let (line, column) = variable.and_then(|name| locate::variable(files, &file, line, name)).unwrap_or((line, column));
+        Finding::error(rule, &file, line, column, message)
+    };
+    tree.failures().iter().map(finding).collect()
+}
+
+/// What is listed and not there, with everything that goes missing with it.
+fn absences(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
+    let consequences = references::of_absences(tree);
+    let finding = |(at, absent): (usize, &kustomize::Absent)| {
+        let column = locate::column_of(files, &absent.listed_in, absent.line);
+        let message = format!("{}: there is no such file or folder", absent.path);
+        let found = Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message);
+        match consequences.get(&at) {
+            Some(needed) => found.hint(format!("add it, or take it off the list; it is needed by {}", needed.join(", "))),
+            None => found.hint("add it, or take it off the list".to_string()),
+        }
+    };
+    tree.absent().iter().enumerate().map(finding).collect()
+}
+
+fn not_checked(tree: &Tree) -> Vec<String> {
+    let mut notes: Vec<String> = tree.elsewhere().iter().map(|place| format!("{place}: not followed")).collect();
+    for located in tree.located().filter(|located| is_resource_set(&located.object.value)) {
+        let value = &located.object.value;
+        let (file, line) = (&located.object.file, located.object.line);
+        notes.push(format!("{} {}/{} ({file}:{line}): not evaluated", kind(value), namespace(value), name(value)));
+    }
+    notes
+}
+
+/// Returns whether an object makes others by templates that only flux-operator evaluates.
+fn is_resource_set(value: &serde_json::Value) -> bool {
+    crate::fields::group(value) == "fluxcd.controlplane.io" && matches!(kind(value), "ResourceSet" | "ResourceSetInputProvider")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! What makes a ConfigMap or Secret in the cluster without being one: an ExternalSecret, a Certificate, a SealedSecret.
+
+use serde_json::Value;
+
+use crate::fields::{group, kind, name, namespace, text};
+use crate::tree::{Located, Tree};
+
+/// Fields in which custom resources name the Secret or ConfigMap that their controller writes.
+const TARGETS: &[&[&str]] = &[
+    &["spec", "target", "name"],
+    &["spec", "secretName"],
+    &["spec", "destination", "name"],
+    &["spec", "secret", "name"],
+    &["spec", "secretRef", "name"],
+    &["spec", "secretTemplate", "metadata", "name"],
+    &["spec", "template", "metadata", "name"],
+    &["spec", "managedSecretReference", "secretName"],
+    &["spec", "managedKubeSecretReference", "secretName"],
+    &["spec", "writeConnectionSecretToRef", "name"],
+    &["spec", "writeSecretToRef", "name"],
+    &["spec", "output", "name"],
+];
+
+/// Returns the custom resource that makes the object, if one of the tree does.
+pub(crate) fn of<'a>(tree: &'a Tree, of_kind: &str, inside: &str, wanted: &str) -> Option<&'a Located> {
+    tree.located().find(|located| {
+        let value = &located.object.value;
+        let is_custom = group(value).contains('.') && !group(value).ends_with("toolkit.fluxcd.io");
+        is_custom && makes(value, of_kind, inside, wanted)
+    })
+}
+
+fn makes(value: &Value, of_kind: &str, inside: &str, wanted: &str) -> bool {
+    // A ClusterExternalSecret and its like write into several namespaces.
+    let is_there = namespace(value) == inside || kind(value).starts_with("Cluster");
+    let is_for = of_kind == "Secret" || !kind(value).contains("Secret");
+    is_there && is_for && (name(value) == wanted || TARGETS.iter().any(|path| text(value, path) == Some(wanted)))
+}

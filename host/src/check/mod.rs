@@ -1,0 +1,114 @@
+//! `launchway check`: what is wrong with a repository, found without a cluster.
+//!
+//! The tree is checked by `flux::check`. Here its objects are shown to an API server in this process, the charts at hand are rendered, and
+//! the steps of `launchway.yaml` are planned.
+
+mod output;
+mod rehearsal;
+mod service_range;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flux::check::{Checked, Finding, Severity};
+use helm::HelmCompat;
+
+use crate::Surroundings;
+use crate::boot;
+use crate::chart_source::ChartSource;
+use crate::failure::{Blame, Failure, chain};
+use crate::options;
+use crate::repository::Repository;
+
+/// What is checked, understood.
+pub struct Subject {
+    pub repository: Arc<Repository>,
+    /// The root of the repository.
+    pub root: PathBuf,
+    /// The folder that Flux synchronises, where it was said.
+    pub flux_path: Option<String>,
+    /// The manifest, where there is one.
+    pub manifest: Option<PathBuf>,
+}
+
+/// Checks a repository.
+pub async fn check(options: options::Check, around: &Surroundings) -> Result<(), Failure> {
+    if let Some(cidr) = options.service_cidr.as_ref().filter(|cidr| !boot::is_cidr(cidr)) {
+        return Err(Failure::user(format!("--service-cidr {cidr}: is no range of addresses")).hint("write it as 10.96.0.0/12"));
+    }
+    let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
+    if helm::KubeVersion::parse(&options.kube_version, &compat).is_none() {
+        return Err(Failure::user(format!("--kube-version {}: is no version", options.kube_version)).hint("write it as v1.36.3"));
+    }
+    let mut steps = steps::Steps::default();
+    let subject = subject(&options, around, &mut steps)?;
+    let checked = match flux::check::check(&*subject.repository, subject.flux_path.as_deref()) {
+        Ok(checked) => checked,
+        // What is wrong with the manifest may be why there is no tree.
+        Err(_) if steps.are_faulty() => {
+            output::print(&options, &subject, None, &steps.faults(), &[]);
+            return Err(Failure::new(Blame::User, ""));
+        }
+        Err(error) => {
+            return Err(Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"));
+        }
+    };
+    let Checked { tree, mut findings, mut not_checked } = checked;
+    let offline = charts::Source::new(charts::Options { offline: true, ..boot::chart_options(&options.charts, around) });
+    let charts = Arc::new(ChartSource::new(offline, subject.root.clone()));
+    let scene = rehearsal::Scene { options: &options, around, subject: &subject, tree: &tree, charts: &charts, compat: &compat };
+    rehearsal::run(&scene, &mut steps, &mut findings, &mut not_checked).await?;
+    findings.extend(steps.check(&scene).await?);
+    findings.sort();
+    findings.dedup();
+    output::print(&options, &subject, Some(&tree), &findings, &not_checked);
+    let fails = |finding: &Finding| options.strict || finding.severity == Severity::Error;
+    if findings.iter().any(fails) { Err(Failure::new(Blame::User, "")) } else { Ok(()) }
+}
+
+/// Finds out what is to be checked.
+fn subject(options: &options::Check, around: &Surroundings, steps: &mut steps::Steps) -> Result<Subject, Failure> {
+    let path = options.path.as_ref().map(|path| around.folder.join(path));
+    let manifest = match &path {
+        Some(path) if path.is_dir() => boot::NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file()),
+        Some(path) if path.is_file() => Some(path.clone()),
+        Some(path) => return Err(Failure::user(format!("{}: there is no such file or folder", path.display()))),
+        None => boot::manifest(None, &around.folder).ok(),
+    };
+    if let Some(file) = manifest {
+        return of_manifest(options, around, &file, steps);
+    }
+    let folder = path.unwrap_or_else(|| around.folder.clone());
+    let root = root_of(&folder, options.flux_path.as_deref())?;
+    Ok(Subject { repository: Arc::new(Repository::open(&root)?), root, flux_path: options.flux_path.clone(), manifest: None })
+}
+
+fn of_manifest(options: &options::Check, around: &Surroundings, file: &Path, steps: &mut steps::Steps) -> Result<Subject, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
+    let shown = boot::shown(file, &around.folder);
+    let bootstrap = bootstrap::parse(&shown, &text);
+    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    let (repository, flux_path) = match &bootstrap {
+        Ok(bootstrap) => (bootstrap.repository.clone(), bootstrap.flux_path.clone()),
+        Err(_) => (None, None),
+    };
+    let root = repository.map_or_else(|| Repository::around(&folder), |path| folder.join(path));
+    let repository = Arc::new(Repository::open(&root)?);
+    steps.manifest(shown, folder, bootstrap);
+    Ok(Subject { repository, root, flux_path: options.flux_path.clone().or(flux_path), manifest: Some(file.to_owned()) })
+}
+
+/// Paths in a tree start at the root of its repository: the folder itself, or the git work tree around it.
+fn root_of(folder: &Path, flux_path: Option<&str>) -> Result<PathBuf, Failure> {
+    let around = Repository::around(folder);
+    if around == folder {
+        return Ok(around);
+    }
+    let here = Repository::open(folder)?;
+    let is_root = match flux_path {
+        Some(path) => folder.join(path).is_dir(),
+        None => flux::find_root(&here).is_ok_and(|root| folder.join(root).is_dir()),
+    };
+    Ok(if is_root { folder.to_owned() } else { around })
+}

@@ -1,0 +1,123 @@
+//! Findings for people, for programs, for code hosts and for GitHub Actions.
+
+use flux::Tree;
+use flux::check::{Finding, RULES, Severity};
+use serde_json::{Value, json};
+
+use crate::check::Subject;
+use crate::options::{Check, CheckOutput};
+
+/// Prints what was found.
+pub fn print(options: &Check, subject: &Subject, tree: Option<&Tree>, findings: &[Finding], not_checked: &[String]) {
+    let text = match options.output {
+        CheckOutput::Text => text(tree, findings, not_checked),
+        CheckOutput::Json => format!("{:#}\n", json_of(subject, tree, findings, not_checked)),
+        CheckOutput::Sarif => format!("{:#}\n", sarif(options, findings)),
+        CheckOutput::Github => github(options, findings, not_checked),
+    };
+    print!("{text}");
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|finding| finding.severity == severity).count()
+}
+
+fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+fn place(finding: &Finding) -> String {
+    let file = if finding.file.is_empty() { "." } else { &finding.file };
+    format!("{file}:{}:{}", finding.line, finding.column)
+}
+
+fn text(tree: Option<&Tree>, findings: &[Finding], not_checked: &[String]) -> String {
+    let mut out = String::new();
+    for finding in findings {
+        out += &format!("{}: {}: {} [{}]\n", place(finding), finding.severity, finding.message, finding.rule.id());
+        if let Some(hint) = &finding.hint {
+            out += &format!("  hint: {hint}\n");
+        }
+    }
+    if !findings.is_empty() {
+        out.push('\n');
+    }
+    not_checked.iter().for_each(|note| out += &format!("not checked: {note}\n"));
+    let found = format!("{}, {}", plural(count(findings, Severity::Error), "error"), plural(count(findings, Severity::Warning), "warning"));
+    let Some(tree) = tree else { return out + &found + "\n" };
+    let kustomizations = tree.folders().count();
+    out + &format!("{found} in {} and {}\n", plural(kustomizations, "Kustomization"), plural(tree.releases().len(), "HelmRelease"))
+}
+
+fn json_of(subject: &Subject, tree: Option<&Tree>, findings: &[Finding], not_checked: &[String]) -> Value {
+    let finding = |finding: &Finding| {
+        json!({
+            "rule": finding.rule.id(), "severity": finding.severity.to_string(), "file": finding.file, "line": finding.line,
+            "column": finding.column, "message": finding.message, "hint": finding.hint,
+        })
+    };
+    json!({
+        "version": 1,
+        "manifest": subject.manifest.as_ref().map(|file| file.strip_prefix(&subject.root).unwrap_or(file)),
+        "fluxPath": tree.map(Tree::root),
+        "errors": count(findings, Severity::Error),
+        "warnings": count(findings, Severity::Warning),
+        "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+        "notChecked": not_checked,
+    })
+}
+
+fn level(options: &Check, finding: &Finding) -> &'static str {
+    if options.strict || finding.severity == Severity::Error { "error" } else { "warning" }
+}
+
+fn sarif(options: &Check, findings: &[Finding]) -> Value {
+    let rules: Vec<Value> = RULES
+        .iter()
+        .map(|(_, id, summary)| json!({ "id": id, "shortDescription": { "text": summary }, "helpUri": format!("https://launchway.dev/check#{id}") }))
+        .collect();
+    let result = |finding: &Finding| {
+        let text = finding.hint.as_ref().map_or_else(|| finding.message.clone(), |hint| format!("{}\nhint: {hint}", finding.message));
+        json!({
+            "ruleId": finding.rule.id(),
+            "ruleIndex": RULES.iter().position(|(rule, ..)| *rule == finding.rule),
+            "level": level(options, finding),
+            "message": { "text": text },
+            "locations": [{ "physicalLocation": {
+                "artifactLocation": { "uri": uri(&finding.file), "uriBaseId": "%SRCROOT%" },
+                "region": { "startLine": finding.line, "startColumn": finding.column },
+            } }],
+        })
+    };
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "launchway", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "columnKind": "unicodeCodePoints",
+            "results": findings.iter().map(result).collect::<Vec<_>>(),
+        }],
+    })
+}
+
+/// Escapes what a URI cannot hold.
+fn uri(path: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b'@' | b'+' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    path.bytes().map(byte).collect()
+}
+
+/// Annotations; properties need more escapes than the message (`actions/toolkit` `core/src/command.ts`).
+fn github(options: &Check, findings: &[Finding], not_checked: &[String]) -> String {
+    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let line = |finding: &Finding| {
+        let text = finding.hint.as_ref().map_or_else(|| finding.message.clone(), |hint| format!("{}\nhint: {hint}", finding.message));
+        let (file, rule) = (property(&finding.file), finding.rule.id());
+        format!("::{} file={file},line={},col={},title={rule}::{}\n", level(options, finding), finding.line, finding.column, data(&text))
+    };
+    let notes = not_checked.iter().map(|note| format!("::notice title=not checked::{}\n", data(note)));
+    findings.iter().map(line).chain(notes).collect()
+}

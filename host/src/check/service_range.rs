@@ -1,0 +1,64 @@
+//! The range of service addresses, as the machine configurations that lie in a repository say it: Talos, kubeadm, k3s.
+
+use kustomize::Files;
+use serde_json::Value;
+
+use crate::repository::Repository;
+
+/// How many folders are looked into.
+const MAX_FOLDERS: usize = 20_000;
+
+/// A range and the file that says so.
+pub struct Range {
+    pub cidr: String,
+    pub file: String,
+}
+
+/// Returns the range, where all that say it agree.
+pub fn find(repository: &Repository) -> Option<Range> {
+    let mut found: Vec<Range> = Vec::new();
+    let (mut open, mut seen) = (vec![String::new()], 0);
+    while let Some(folder) = open.pop() {
+        seen += 1;
+        for entry in repository.list(&folder).ok().flatten().unwrap_or_default() {
+            let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+            if entry.directory && !entry.name.starts_with('.') && seen < MAX_FOLDERS {
+                open.push(path);
+            } else if !entry.directory && (path.ends_with(".yaml") || path.ends_with(".yml")) {
+                found.extend(of_file(repository, &path));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.file.cmp(&b.file));
+    let first = found.first()?.cidr.clone();
+    if found.iter().all(|range| range.cidr == first) { found.into_iter().next() } else { None }
+}
+
+fn of_file(repository: &Repository, path: &str) -> Option<Range> {
+    let text = repository.bytes(path).ok()??;
+    let names = ["serviceSubnet", "service-cidr", "service-cluster-ip-range", "clusterSvcNets", "cluster-svc"];
+    let holds = |needle: &str| text.windows(needle.len()).any(|window| window == needle.as_bytes());
+    if !names.iter().any(|name| holds(name)) {
+        return None;
+    }
+    let documents = kustomize::manifests(path, &text).ok()?;
+    let cidr = documents.iter().find_map(|document| of_document(&document.value))?;
+    Some(Range { cidr, file: path.to_owned() })
+}
+
+fn of_document(value: &Value) -> Option<String> {
+    let pointers = [
+        "/cluster/network/serviceSubnets",
+        "/networking/serviceSubnet",
+        "/service-cidr",
+        "/cluster/apiServer/extraArgs/service-cluster-ip-range",
+        "/clusterSvcNets",
+    ];
+    let text = pointers.iter().find_map(|pointer| match value.pointer(pointer)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => items.first()?.as_str().map(str::to_owned),
+        _ => None,
+    })?;
+    let first = text.split(',').next()?.trim().to_owned();
+    crate::boot::is_cidr(&first).then_some(first)
+}
