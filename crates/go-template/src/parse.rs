@@ -380,7 +380,8 @@ impl<'s, 'a> Parser<'s, 'a> {
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
         let pos = self.peek_non_space().pos;
-        let mut pipe = Pipe { pos, assigns: false, variables: Vec::new(), commands: Vec::new() };
+        // Most pipelines are one command: what grows by itself starts with room for four.
+        let mut pipe = Pipe { pos, assigns: false, variables: Vec::new(), commands: Vec::with_capacity(1) };
         self.declarations(&mut pipe, context)?;
         loop {
             let token = self.next_non_space();
@@ -486,7 +487,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn command(&mut self) -> Parsed<Command> {
-        let mut args = Vec::new();
+        let mut args = Vec::with_capacity(2);
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
