@@ -134,7 +134,7 @@ fn has_go() -> Result<bool> {
 }
 
 fn compile(program: &Program, sources: &Path, out: &Path) -> Result<()> {
-    let module = if program.absent.is_some() || !program.data.is_empty() { Some(vendored(program, sources, out)?) } else { None };
+    let module = if program.absent.is_some() || !program.data.is_empty() { Some(completed(program, sources, out)?) } else { None };
     let package = if sources.join("main.go").is_file() { "." } else { "tool" };
     let mut build = vec!["build".into(), "-trimpath".into(), format!("-ldflags={}", program.linker), "-o".into()];
     build.extend([out.join(program.name).display().to_string(), package.into()]);
@@ -145,8 +145,8 @@ fn compile(program: &Program, sources: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies the module with everything it needs, completes what it lacks, and puts its data beside the program.
-fn vendored(program: &Program, sources: &Path, out: &Path) -> Result<PathBuf> {
+/// Copies the module and the one it requires, completes that, and puts its data beside the program.
+fn completed(program: &Program, sources: &Path, out: &Path) -> Result<PathBuf> {
     let module = out.join("module");
     fs::create_dir_all(&module)?;
     for file in files(sources)? {
@@ -157,11 +157,13 @@ fn vendored(program: &Program, sources: &Path, out: &Path) -> Result<PathBuf> {
     for (from, name) in program.data {
         copy(&published.join(from), &out.join(name))?;
     }
-    go(&module, &["mod".into(), "vendor".into()])?;
     if let Some(absent) = program.absent {
-        let file = module.join("vendor").join(&path).join(absent);
-        fs::create_dir_all(file.parent().unwrap_or(&module))?;
+        let own = module.join("required");
+        copy(&published, &own)?;
+        let file = own.join(absent);
+        fs::create_dir_all(file.parent().unwrap_or(&own))?;
         fs::write(file, "")?;
+        go(&module, &["mod".into(), "edit".into(), "-replace".into(), format!("{path}=./required")])?;
     }
     Ok(module)
 }
