@@ -213,7 +213,7 @@ fn request(scene: &Scene<'_>, spec: &ReleaseSpec) -> RenderRequest {
 }
 
 fn render_fault(scene: &Scene<'_>, spec: &ReleaseSpec, absent: &[String], error: &RenderError) -> Finding {
-    let object = Object { value: Value::Null, file: spec.file.clone(), line: spec.line, ..Object::default() };
+    let object = Object { value: Value::Null, file: spec.file.clone(), line: spec.line };
     let (line, column) = position(&*scene.subject.repository, &object, "/spec/values");
     let finding = |rule, message: String| Finding::error(rule, &spec.file, line, column, message);
     match error {
@@ -395,7 +395,7 @@ fn place_of(list: &Value, selector: &str) -> String {
         return selector.to_owned();
     }
     let keys: Vec<(&str, &str)> = selector.split(',').filter_map(|pair| pair.split_once('=')).collect();
-    let is = |item: &Value| keys.iter().all(|(key, wanted)| item.get(*key).is_some_and(|found| found.to_string() == *wanted));
+    let is = |item: &Value| keys.iter().all(|(key, wanted)| item.get(*key).is_some_and(|found| found.to_string().as_str() == *wanted));
     list.as_array().and_then(|items| items.iter().position(is)).map_or_else(|| selector.to_owned(), |at| at.to_string())
 }
 
