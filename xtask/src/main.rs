@@ -23,6 +23,9 @@ cargo xtask COMMAND
   test     runs everything: format, lints, all tests, the modules, the documentation's commands
   check    format, lints and unit tests of what changed
   bench    measures against Helm: `bench` for the whole table, `bench render` for rendering alone
+  differential [--seconds N] [--seed N] [--only TOPIC]
+           compares random charts, templates, values and texts with real Helm; `differential charts FOLDER...` compares charts from
+           disk, `differential render` rewrites the goldens of crates/helm/tests/conformance
   differential kustomize [--seconds N] [--seed N] | --bless
            compares with the real kustomize, on random trees or on our cases
   fuzz     runs the fuzzers, ten minutes each or `fuzz SECONDS`; needs cargo-fuzz and a nightly compiler
@@ -59,6 +62,12 @@ fn run(args: &[&str]) -> Result<()> {
         ["build"] => {
             println!("{}", demo::binary(&Place::find()?, "release")?.display());
             Ok(())
+        }
+        ["differential", rest @ ..] => {
+            let place = Place::find()?;
+            let mut cargo = place.cargo(&["run", "--quiet", "--package", "differential", "--"]);
+            cargo.args(rest);
+            place.run(cargo, "find ours and Helm's equal")
         }
         ["real"] => real::all(&Place::find()?).map(|_| ()),
         ["real", "up"] => real::up(&Place::find()?),

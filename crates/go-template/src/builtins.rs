@@ -49,7 +49,10 @@ fn call(context: &mut Call<'_>, args: &[Value]) -> Outcome {
     if args[0].is_nil() {
         return Err("call of nil".into());
     }
-    let name = context.callee_text.take().unwrap_or_else(|| String::from_utf8_lossy(&fmt::text_of(&args[0])).into_owned());
+    let name = context.callee_text.take().unwrap_or_else(|| match &args[0] {
+        Value::Str(text) => text.to_text().into_owned(),
+        other => format!("<{} Value>", other.type_name()),
+    });
     Err(Fault::Text(format!("non-function {name} of type {}", args[0].type_name())))
 }
 
@@ -282,7 +285,10 @@ fn escape(call: &mut Call<'_>, args: &[Value], escaper: fn(&[u8]) -> Vec<u8>) ->
         [Value::Str(text)] => Ok(escaper(text)),
         // "No value" prints so only here; print itself says <nil>.
         [Value::Nil] => Ok(escaper(b"<no value>")),
-        _ => fmt::sprint(args).map(|text| escaper(&text)),
+        _ => {
+            let shown = |arg: &Value| if arg.is_nil() { Value::str("<no value>") } else { arg.clone() };
+            fmt::sprint(&args.iter().map(shown).collect::<Vec<_>>()).map(|text| escaper(&text))
+        }
     })
 }
 

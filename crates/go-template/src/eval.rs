@@ -6,7 +6,7 @@ use crate::exec::{Call, MissingKey};
 use crate::func::{Func, Params, Type};
 use crate::quote::quote;
 use crate::stack::grow;
-use crate::value::{List, ListKind, Map, MapKind, Str, Value};
+use crate::value::{Kind, List, ListKind, Map, MapKind, Str, Value};
 use crate::walk::{At, Slot, Walker};
 
 type Evaluated = Result<Slot, Fault>;
@@ -207,6 +207,9 @@ impl<'t> Walker<'_, 't> {
                 let Some(value) = native.field(&text) else {
                     return self.no_field(&receiver, name);
                 };
+                if has_args && native.kind() == Kind::Map {
+                    return self.fail(format!("{name} is not a method but has arguments"));
+                }
                 if has_args {
                     return self.fail(format!("{name} has arguments but cannot be invoked as function"));
                 }

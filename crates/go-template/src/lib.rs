@@ -7,6 +7,7 @@
 
 mod ast;
 mod builtins;
+mod complex;
 mod error;
 mod eval;
 mod exec;

@@ -1,6 +1,7 @@
 //! Number literals of templates, and the number syntax of Go's `strconv` that they share with conversions.
 
 use crate::ast::Number;
+use crate::complex::Complex;
 use crate::lex::Kind;
 use crate::quote::{quote, unquote_rune};
 use crate::value::{Str, Value};
@@ -9,22 +10,24 @@ use crate::value::{Str, Value};
 pub(crate) fn number(literal: &[u8], kind: Kind) -> Result<Number, String> {
     let text = String::from_utf8_lossy(literal).into_owned();
     let mut number = Number { literal: Str::from(literal), int: None, uint: None, float: None, ideal: None };
-    match kind {
-        Kind::CharConstant => {
-            let Some(rune) = unquote_rune(literal) else {
-                return Err(rune_error(literal, &text));
-            };
-            number.int = Some(i64::from(rune));
-            number.uint = Some(u64::from(rune));
-            number.float = Some(f64::from(rune));
-            number.ideal = Some(Value::int(i64::from(rune)));
-            return Ok(number);
-        }
-        Kind::Complex => return Err(format!("complex number {text} is not supported")),
-        _ => {}
+    if kind == Kind::CharConstant {
+        let Some(rune) = unquote_rune(literal) else {
+            return Err(rune_error(literal, &text));
+        };
+        number.int = Some(i64::from(rune));
+        number.uint = Some(u64::from(rune));
+        number.float = Some(f64::from(rune));
+        number.ideal = Some(Value::int(i64::from(rune)));
+        return Ok(number);
     }
-    if text.ends_with('i') && parse_float(&text[..text.len() - 1]).is_some() {
-        return Err(format!("complex number {text} is not supported"));
+    if let Some(complex) = Complex::parse(&text) {
+        if complex.imaginary == 0.0 {
+            number.float = Some(complex.real);
+            number.int = Some(complex.real as i64).filter(|int| *int as f64 == complex.real);
+            number.uint = number.int.and_then(|int| u64::try_from(int).ok());
+        }
+        number.ideal = Some(Value::native(complex));
+        return Ok(number);
     }
     number.uint = parse_uint(&text, 0);
     number.int = parse_int(&text, 0);

@@ -155,6 +155,8 @@ pub enum Kind {
     Uint(UintKind),
     /// A 64-bit float.
     Float64,
+    /// A complex number.
+    Complex128,
     /// A byte string.
     String,
     /// A list.
@@ -176,6 +178,7 @@ impl Kind {
             Kind::Int(kind) => kind.name(),
             Kind::Uint(kind) => kind.name(),
             Kind::Float64 => "float64",
+            Kind::Complex128 => "complex128",
             Kind::String => "string",
             Kind::Slice => "slice",
             Kind::Map => "map",

@@ -20,7 +20,7 @@ pub mod values;
 pub use capabilities::{Capabilities, KubeVersion};
 pub use chart::{Chart, ChartError};
 pub use compat::{HelmCompat, Splitting};
-pub use engine::{Limits, Lookup, Parsed};
+pub use engine::{Limits, Lookup, Parsed, function_names};
 pub use manifest::{Document, Hook};
 pub use render::{NotesScope, RenderError, RenderRequest, Rendered, TemplateOutput, render, render_parsed};
 pub use values::ValuesError;

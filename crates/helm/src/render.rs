@@ -203,8 +203,10 @@ fn prepare(mut render: go_template::Render, request: &RenderRequest) -> go_templ
     render
 }
 
+/// Makes text of bytes as Go's JSON encoder does: each byte that belongs to no character becomes U+FFFD.
 fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| go_template::quote::chars(error.as_bytes()).map(|(c, _)| c.unwrap_or('\u{fffd}')).collect())
 }
 
 fn check_installable(chart: &Chart) -> Result<(), RenderError> {
@@ -214,8 +216,8 @@ fn check_installable(chart: &Chart) -> Result<(), RenderError> {
     }
     let declared = metadata.dependencies.iter().flatten();
     let missing = declared.filter(|wanted| !chart.dependencies.iter().any(|found| found.name() == wanted.name));
-    let names = missing.map(|wanted| wanted.name.as_str()).collect::<Vec<_>>().join(", ");
-    if names.is_empty() { Ok(()) } else { Err(RenderError::MissingDependencies { names }) }
+    let names: Vec<&str> = missing.map(|wanted| wanted.name.as_str()).collect();
+    if names.is_empty() { Ok(()) } else { Err(RenderError::MissingDependencies { names: names.join(", ") }) }
 }
 
 fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), RenderError> {

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use boon::{Compiler, ErrorKind, SchemeUrlLoader, UrlLoader, ValidationError};
+use boon::{CompileError, Compiler, ErrorKind, SchemeUrlLoader, UrlLoader, ValidationError};
+use go_encoding::json;
 use serde_json::{Map, Number, Value};
 
 use crate::chart::Chart;
@@ -86,8 +87,7 @@ fn without_mark(schema: &[u8]) -> &[u8] {
 
 /// Checks with the library, whose word is final.
 fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> {
-    let schema: Value =
-        serde_json::from_slice(schema).map_err(|error| if error.is_eof() { "unexpected EOF".to_owned() } else { error.to_string() })?;
+    let schema = read(schema)?;
     let mut loader = SchemeUrlLoader::new();
     loader.register("urn", Box::new(Urn));
     for scheme in ["http", "https", "file"] {
@@ -96,8 +96,9 @@ fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> 
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(loader));
     let mut schemas = boon::Schemas::new();
-    compiler.add_resource(LOCATION, schema).map_err(|error| compile_error(&error))?;
-    let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error))?;
+    let draft = schema.get("$schema").and_then(Value::as_str).unwrap_or_default().trim_end_matches('#').to_owned();
+    compiler.add_resource(LOCATION, schema).map_err(|error| compile_error(&error, &draft))?;
+    let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error, &draft))?;
     let values = Value::Object(values.clone());
     schemas.validate(&values, index).map_err(|error| {
         let mut text = String::new();
@@ -108,12 +109,47 @@ fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> 
     })
 }
 
-fn compile_error(error: &boon::CompileError) -> String {
+/// Reads a schema as the library's `UnmarshalJSON` does: from a stream, of which nothing may be left.
+fn read(schema: &[u8]) -> Result<Value, String> {
+    let (value, end) = json::read_first(schema).map_err(|error| error.of_stream())?;
+    let rest = schema[end..].iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    if rest.is_some() { Err("invalid character after top-level value".to_owned()) } else { Ok(value) }
+}
+
+fn compile_error(error: &CompileError, draft: &str) -> String {
     match error {
-        boon::CompileError::ValidationError { url, src } => format!("{:?} is not valid against metaschema: {src}", format!("{url}#")),
-        boon::CompileError::LoadUrlError { url, src } => format!("failing loading {url:?}: {src}"),
+        CompileError::InvalidMetaSchemaUrl { .. } => format!("failing loading {draft:?}: no URLLoader registered for {draft:?}"),
+        CompileError::ValidationError { url, src } => format!("{url:?} is not valid against metaschema: {}", whole(src)),
+        CompileError::LoadUrlError { url, src } => format!("failing loading {url:?}: {src}"),
+        CompileError::UnsupportedUrlScheme { url } => format!("failing loading {url:?}: no URLLoader registered for {url:?}"),
+        CompileError::UnsupportedDraft { url } => format!("draft {url:?} is not supported"),
+        CompileError::MetaSchemaCycle { url } => format!("cycle in resolving $schema in {url:?}"),
+        CompileError::ParseIdError { loc } => format!("error in parsing id at {loc:?}"),
+        CompileError::ParseAnchorError { loc } => format!("error in parsing anchor at {loc:?}"),
+        CompileError::DuplicateId { url, id, ptr1, ptr2 } => format!("duplicate id {id:?} in {url:?} at {ptr1:?} and {ptr2:?}"),
+        CompileError::DuplicateAnchor { anchor, url, ptr1, ptr2 } => {
+            format!("duplicate anchor {anchor:?} in {url:?} at {ptr1:?} and {ptr2:?}")
+        }
+        CompileError::InvalidJsonPointer(location) => format!("invalid json-pointer {location:?}"),
+        CompileError::JsonPointerNotFound(location) => format!("json-pointer in {location:?} not found"),
+        CompileError::AnchorNotFound { url, reference } => format!("anchor in {reference:?} not found in schema {url:?}"),
+        CompileError::UnsupportedVocabulary { url, vocabulary } => format!("unsupported vocabulary {vocabulary:?} in {url:?}"),
+        CompileError::InvalidRegex { url, regex, src } => {
+            format!("invalid regex {regex:?} at {url:?}: {}", sprig::check_regex(regex).err().unwrap_or_else(|| src.to_string()))
+        }
         other => format!("{other:#}"),
     }
+}
+
+/// Words a whole failure, of a schema against its metaschema.
+fn whole(error: &ValidationError<'_, '_>) -> String {
+    let mut text = format!("jsonschema {}", message(&error.kind));
+    for cause in &error.causes {
+        text.push('\n');
+        push(&mut text, cause, 0);
+        text.truncate(text.trim_end().len());
+    }
+    text
 }
 
 /// Writes one complaint a line, its causes indented below it.
@@ -137,7 +173,8 @@ fn message(kind: &ErrorKind<'_, '_>) -> String {
     let numbers = |word: &str, got: &Number, want: &Number| format!("{word}: got {}, want {}", number(got), number(want));
     match kind {
         ErrorKind::Group => "validation failed".to_owned(),
-        ErrorKind::Schema { url } | ErrorKind::Reference { url, .. } => format!("validation failed with {}", quote(url)),
+        ErrorKind::Schema { url } => format!("validation failed with {}", quote(url)),
+        ErrorKind::Reference { .. } => "validation failed".to_owned(),
         ErrorKind::ContentSchema => "'contentSchema' failed".to_owned(),
         ErrorKind::PropertyName { prop } => format!("invalid propertyName {}", quote(prop)),
         ErrorKind::RefCycle { url, kw_loc1, kw_loc2 } => format!("both {kw_loc1} and {kw_loc2} resolve to {url:?} causing reference cycle"),
@@ -151,6 +188,11 @@ fn message(kind: &ErrorKind<'_, '_>) -> String {
             None => "'enum' failed".to_owned(),
         },
         ErrorKind::Const { want } => primitive(want).map_or_else(|| "'const' failed".to_owned(), |word| format!("value must be {word}")),
+        // The syntax is Go's in Helm.
+        ErrorKind::Format { got, want: "regex", err } => {
+            let problem = got.as_str().and_then(|text| sprig::check_regex(text).err()).unwrap_or_else(|| err.to_string());
+            format!("{} is not valid regex: {problem}", primitive(got).unwrap_or_default())
+        }
         ErrorKind::Format { got, want, err } => format!("{} is not valid {want}: {err}", primitive(got).unwrap_or_default()),
         ErrorKind::MinProperties { got, want } => pair("minProperties", got, want),
         ErrorKind::MaxProperties { got, want } => pair("maxProperties", got, want),

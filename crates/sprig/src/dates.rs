@@ -187,6 +187,19 @@ impl Native for Time {
         Some(self.text())
     }
 
+    fn go_syntax(&self) -> Vec<u8> {
+        let number = |element: &str| layout::format(self, element).trim_start_matches('0').parse::<i64>().unwrap_or(0);
+        let zone = match &self.zone {
+            // A time that was read without a zone is local; only the zero time is not.
+            Zone::Utc if *self != Time::ZERO => "time.Local".to_owned(),
+            Zone::Utc => "time.UTC".to_owned(),
+            Zone::Fixed { name, .. } => format!("time.Location({})", go_template::quote::quote_text(name)),
+        };
+        let (year, month, day) = (number("2006"), layout::format(self, "January"), number("2"));
+        let (hour, minute, second, nanoseconds) = (number("15"), number("4"), number("5"), self.nanoseconds);
+        format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanoseconds}, {zone})").into_bytes()
+    }
+
     fn to_json(&self) -> Result<serde_json::Value, String> {
         Ok(serde_json::Value::String(layout::format(self, "2006-01-02T15:04:05.999999999Z07:00")))
     }

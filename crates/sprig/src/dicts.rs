@@ -149,7 +149,7 @@ fn merge(call: &mut Call<'_>, target: &Map, source: &Map, overwrite: bool, depth
                 target.set(key, value);
             }
             (Some(old), new) => {
-                if is_empty(old) && !new.is_nil() && !is_empty(new) {
+                if is_empty(old) && !new.is_nil() {
                     target.set(key, value);
                 }
             }

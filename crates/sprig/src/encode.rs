@@ -2,13 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use go_encoding::{json, yaml};
-use go_template::{Call, Fault, Func, Map, Outcome, Str, Type, Value, fixed};
+use go_encoding::json::{self, ReadError};
+use go_encoding::yaml;
+use go_template::{Call, Fault, Func, Map, MapKind, Outcome, Str, Type, Value, fixed};
 use serde_json::Value as Json;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-use crate::args::{bytes, fail, func, list, reserve, string, text};
+use crate::args::{bytes, fail, func, list, nil_list, reserve, string};
 
 use Type::{Any, String as Text};
 
@@ -18,11 +19,15 @@ pub(crate) const FUNCS: &[Func] = &[
     func("b32enc", fixed(&[Text]), |_, a| string(base32_encode(bytes(a, 0)))),
     func("b64dec", fixed(&[Text]), |_, a| string(base64_decode(bytes(a, 0)))),
     func("b64enc", fixed(&[Text]), |_, a| string(STANDARD.encode(bytes(a, 0)))),
-    func("fromJson", fixed(&[Text]), |_, a| Ok(object(parse_json(&text(a, 0)), ""))),
-    func("fromJsonArray", fixed(&[Text]), |_, a| array(parse_json(&text(a, 0)), "")),
+    func("fromJson", fixed(&[Text]), |_, a| Ok(from_json(a))),
+    func("fromJsonArray", fixed(&[Text]), |_, a| match json::read(bytes(a, 0)) {
+        // Of two mistakes Go tells the first, and the outermost brace comes first.
+        Err(ReadError::TooLarge { value, .. }) if !value.is_array() => array(Ok(value), ""),
+        read => array(read.map_err(|error| error.to_string()), ""),
+    }),
     func("fromYaml", fixed(&[Text]), |call, a| from_yaml(call, a).map(|parsed| object(parsed, YAML))),
     func("fromYamlArray", fixed(&[Text]), |call, a| from_yaml(call, a).and_then(|parsed| array(parsed, YAML))),
-    func("mustFromJson", fixed(&[Text]), |_, a| match parse_json(&text(a, 0)) {
+    func("mustFromJson", fixed(&[Text]), |_, a| match read_json(a) {
         Ok(json) => Ok(Value::from_json(&json)),
         Err(error) => fail(error),
     }),
@@ -68,8 +73,20 @@ fn to_yaml(call: &mut Call<'_>, args: &[Value]) -> Result<Encoded, Fault> {
     }))
 }
 
-fn parse_json(text: &str) -> Result<Json, String> {
-    crate::json_text::parse(text)
+fn from_json(args: &[Value]) -> Value {
+    match json::read(bytes(args, 0)) {
+        // What could be read stays beside the error.
+        Err(ReadError::TooLarge { number, value: Json::Object(mut value) }) => {
+            let error = ReadError::TooLarge { number, value: Json::Null }.to_string();
+            value.insert("Error".to_owned(), Json::String(error));
+            Value::from_json(&Json::Object(value))
+        }
+        read => object(read.map_err(|error| error.to_string()), ""),
+    }
+}
+
+fn read_json(args: &[Value]) -> Result<Json, String> {
+    json::read(bytes(args, 0)).map_err(|error| error.to_string())
 }
 
 /// What stands before a mismatch of types in YAML.
@@ -78,6 +95,7 @@ const YAML: &str = "error unmarshaling JSON: while decoding JSON: ";
 /// Makes the dict that Helm's decoders return: an error is its only entry.
 fn object(parsed: Result<Json, String>, context: &str) -> Value {
     let error = match parsed {
+        Ok(Json::Null) if context.is_empty() => return Value::Map(Map::nil(MapKind::Any)),
         Ok(Json::Null) => return Value::Map(Map::new()),
         Ok(json @ Json::Object(_)) => return Value::from_json(&json),
         Ok(other) => format!("{context}{}", mismatch(&other, "map[string]interface {}")),
@@ -89,6 +107,7 @@ fn object(parsed: Result<Json, String>, context: &str) -> Value {
 /// Makes the list that Helm's decoders return: an error is its only element.
 fn array(parsed: Result<Json, String>, context: &str) -> Outcome {
     let error = match parsed {
+        Ok(Json::Null) if context.is_empty() => return nil_list(),
         Ok(Json::Null) => return list(Vec::new()),
         Ok(json @ Json::Array(_)) => return Ok(Value::from_json(&json)),
         Ok(other) => format!("{context}{}", mismatch(&other, "[]interface {}")),
@@ -215,7 +234,8 @@ fn base32_decode(input: &[u8]) -> Vec<u8> {
             }
         }
         if block.len() < 8 {
-            return corrupt(start + block.len());
+            // Go reads whole blocks and says where the unfinished one starts.
+            return corrupt(start);
         }
         if digits < 8 {
             let padding_ok = block[digits..].iter().all(|b| *b == b'=') && matches!(digits, 2 | 4 | 5 | 7);

@@ -170,6 +170,7 @@ struct Fields {
     day: Option<i64>,
     year_day: Option<i64>,
     hour: i64,
+    is_twelve_hours: bool,
     minute: i64,
     second: i64,
     nanoseconds: u32,
@@ -198,6 +199,7 @@ pub(crate) fn parse(layout: &str, value: &str) -> Result<Time, String> {
             Part::Fraction(digits, optional) => read_fraction(&mut fields, text, digits, optional).ok_or_else(|| cannot(text))?,
             Part::Known(name) => {
                 let tail = read(&mut fields, text, name).ok_or_else(|| cannot(text))?;
+                fields.in_range().map_err(|what| format!("parsing time {}: {what} out of range", quoted(value)))?;
                 // A fraction after the seconds is taken even if the layout has none.
                 let implied = matches!(name, "05" | "5") && !matches!(next(tail_layout(rest, name), true), Some((Part::Fraction(..), _)));
                 if implied { read_fraction(&mut fields, tail, 9, true).unwrap_or(tail) } else { tail }
@@ -274,7 +276,7 @@ fn read<'t>(fields: &mut Fields, text: &'t str, part: &str) -> Option<&'t str> {
         "01" | "1" => fields.month = Some(value),
         "02" | "_2" | "2" => fields.day = Some(value),
         "002" | "__2" => fields.year_day = Some(value),
-        "15" | "03" | "3" => fields.hour = value,
+        "15" | "03" | "3" => (fields.hour, fields.is_twelve_hours) = (value, part != "15"),
         "04" | "4" => fields.minute = value,
         _ => fields.second = value,
     }
@@ -319,19 +321,26 @@ fn days_in(year: i64, month: i64) -> i64 {
     days_from_civil(next_year, next_month, 1) - days_from_civil(year, month, 1)
 }
 
+fn check(holds: bool, what: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(what) }
+}
+
 impl Fields {
+    /// Checks what Go checks as soon as it has read an element.
+    fn in_range(&self) -> Result<(), &'static str> {
+        check((1..=12).contains(&self.month.unwrap_or(1)), "month")?;
+        check(self.hour < if self.is_twelve_hours { 13 } else { 24 }, "hour")?;
+        check(self.minute < 60, "minute")?;
+        check(self.second < 60, "second")
+    }
+
     fn time(mut self) -> Result<Time, &'static str> {
-        let check = |holds: bool, what: &'static str| if holds { Ok(()) } else { Err(what) };
         match self.afternoon {
             Some(true) if self.hour < 12 => self.hour += 12,
             Some(false) if self.hour == 12 => self.hour = 0,
             _ => {}
         }
         let year = self.year.unwrap_or(0);
-        check((1..=12).contains(&self.month.unwrap_or(1)), "month")?;
-        check(self.hour < 24, "hour")?;
-        check(self.minute < 60, "minute")?;
-        check(self.second < 60, "second")?;
         let month = self.month.unwrap_or(1);
         let day = self.day.unwrap_or(1);
         check((1..=days_in(year, month)).contains(&day), "day")?;

@@ -1,6 +1,6 @@
 //! The template functions of sprig 3.3.0 and Helm.
 //!
-//! Every function that a chart can reach in Helm 4.2.4, except `fromToml` and the five that need a chart or a cluster (`include`, `tpl`,
+//! Every function that a chart can reach in Helm 4.2.4, except the five that need a chart or a cluster (`include`, `tpl`,
 //! `required`, `fail`, `lookup`), which the `helm` crate binds. Pure: time and randomness come from the [`Environment`] of the
 //! render. Where Go iterates maps in random order (`keys`, `values`), the order here is sorted.
 
@@ -12,6 +12,7 @@ mod der;
 mod dicts;
 mod encode;
 mod env;
+mod go_regex;
 mod json_text;
 mod layout;
 mod lists;
@@ -23,6 +24,8 @@ mod secrets;
 pub mod semver;
 mod strings;
 mod toml;
+mod toml_lex;
+mod toml_read;
 mod versions;
 mod words;
 
@@ -31,6 +34,7 @@ use std::sync::LazyLock;
 use go_template::Func;
 
 pub use env::{Entropy, Environment};
+pub use regexes::check_regex;
 
 /// All functions, sorted by name.
 pub static FUNCS: LazyLock<Vec<Func>> = LazyLock::new(|| {

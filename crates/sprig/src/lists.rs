@@ -149,12 +149,15 @@ fn concat(call: &mut Call<'_>, args: &[Value]) -> Outcome {
 
 fn chunk(_: &mut Call<'_>, args: &[Value]) -> Outcome {
     let all = elements(&args[1], "Cannot chunk type")?;
-    let Ok(size) = usize::try_from(int(args, 0)) else {
+    let size = int(args, 0);
+    let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
+        // sprig works out how many chunks there are: none of a negative size may be right by chance.
+        let count = ((all.len() as f64 - 1.0) / size as f64).floor() + 1.0;
+        if size != 0 && count == 0.0 {
+            return Ok(Value::List(List::new(ListKind::Lists, Vec::new())));
+        }
         return fail("runtime error: makeslice: len out of range");
     };
-    if size == 0 {
-        return fail("runtime error: makeslice: len out of range");
-    }
     let chunks = all.chunks(size).map(|chunk| Value::list(chunk.to_vec())).collect();
     Ok(Value::List(List::new(ListKind::Lists, chunks)))
 }

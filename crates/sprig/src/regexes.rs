@@ -7,9 +7,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use go_template::{Call, Fault, Func, List, ListKind, Outcome, Str, Type, Value, fixed, quote};
-use regex::bytes::{Captures, Regex};
+use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use crate::args::{bytes, func, int, reserve, string, strings, text};
+use crate::go_regex;
 
 use Type::{Int, String as Text};
 
@@ -31,6 +32,9 @@ pub(crate) const FUNCS: &[Func] = &[
 
 /// How many compiled expressions a thread keeps.
 const KEPT: usize = 256;
+
+/// How large a compiled expression may be. Go has a limit too, but counts otherwise.
+const LARGEST_PROGRAM: usize = 16 << 20;
 
 thread_local! {
     /// Charts use few expressions, in loops.
@@ -60,65 +64,32 @@ fn compile(args: &[Value], bare: bool) -> Result<Regex, Fault> {
     })
 }
 
+/// Checks the syntax of a regular expression; the error is Go's.
+pub fn check_regex(expression: &str) -> Result<(), String> {
+    go_regex::check(expression).map_err(|(what, part)| format!("error parsing regexp: {what}: `{part}`"))
+}
+
 fn new_regex(expression: &str) -> Result<Regex, String> {
-    let described = |what: &str, part: &str| format!("error parsing regexp: {what}: `{part}`");
-    let translated = translate(expression).map_err(|(what, part)| described(what, &part))?;
-    Regex::new(&translated).map_err(|error| match explain(expression) {
-        Some((what, part)) => described(what, &part),
-        None if error.to_string().contains("size limit") => described("expression too large", expression),
-        None => described("invalid or unsupported syntax", expression),
+    check_regex(expression)?;
+    let translated = translate(expression);
+    let built = RegexBuilder::new(&translated).nest_limit(2_000).size_limit(LARGEST_PROGRAM).build();
+    built.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => format!("error parsing regexp: expression too large: `{expression}`"),
+        _ => format!("error parsing regexp: invalid or unsupported syntax: `{expression}`"),
     })
-}
-
-/// Names the mistake as Go does.
-fn explain(expression: &str) -> Option<(&'static str, String)> {
-    use regex_syntax::ast::ErrorKind as E;
-    let error = regex_syntax::ast::parse::Parser::new().parse(expression).err()?;
-    let span = error.span();
-    let part = expression.get(span.start.offset..span.end.offset).unwrap_or_default().to_owned();
-    let tail = expression.get(span.start.offset..).unwrap_or_default().to_owned();
-    Some(match error.kind() {
-        E::ClassUnclosed => ("missing closing ]", tail),
-        E::GroupUnclosed => ("missing closing )", expression.to_owned()),
-        E::GroupUnopened => ("unexpected )", expression.to_owned()),
-        E::RepetitionMissing => ("missing argument to repetition operator", operator(&tail)),
-        E::RepetitionCountInvalid => ("invalid repeat count", part),
-        E::ClassRangeInvalid => ("invalid character class range", part),
-        E::EscapeUnexpectedEof => ("trailing backslash at end of expression", String::new()),
-        E::EscapeUnrecognized => ("invalid escape sequence", part),
-        E::FlagUnrecognized | E::UnsupportedLookAround => {
-            ("invalid or unsupported Perl syntax", lookaround(&expression[..span.end.offset]))
-        }
-        E::GroupNameInvalid | E::GroupNameEmpty | E::GroupNameUnexpectedEof => ("invalid named capture", tail),
-        _ => return None,
-    })
-}
-
-/// Returns the repetition operator at the start.
-fn operator(text: &str) -> String {
-    let end = if text.starts_with('{') { text.find('}').map_or(text.len(), |end| end + 1) } else { text.len().min(1) };
-    text.get(..end).unwrap_or_default().to_owned()
-}
-
-/// Returns the opening of the group that Go points at: `(?` and the character after it.
-fn lookaround(text: &str) -> String {
-    match text.rfind("(?") {
-        Some(start) => text[start..].to_owned(),
-        None => text.to_owned(),
-    }
 }
 
 const SPACE: &str = r"\t\n\x0C\r ";
 
 /// Rewrites an expression of Go into one that means the same here.
-fn translate(expression: &str) -> Result<String, (&'static str, String)> {
+fn translate(expression: &str) -> String {
     let mut out = String::with_capacity(expression.len() + 8);
     let mut rest = expression;
     let mut in_class = false;
     while let Some(c) = rest.chars().next() {
         let mut width = c.len_utf8();
         match c {
-            '\\' => width = escape(&mut out, rest, in_class)?,
+            '\\' => width = escape(&mut out, rest, in_class),
             '[' if in_class => {
                 if let Some(end) = rest.strip_prefix("[:").and_then(|tail| tail.find(":]")) {
                     width = end + 4;
@@ -148,20 +119,13 @@ fn translate(expression: &str) -> Result<String, (&'static str, String)> {
                 out.push('\\');
                 out.push(c);
             }
-            '{' if !in_class && !is_repetition(rest) => out.push_str("\\{"),
+            '{' if !in_class && go_regex::repetition(rest).is_none() => out.push_str("\\{"),
             '}' if !in_class && !out_ends_repetition(&out) => out.push_str("\\}"),
             c => out.push(c),
         }
         rest = &rest[width..];
     }
-    Ok(out)
-}
-
-fn is_repetition(rest: &str) -> bool {
-    let Some(end) = rest.find('}') else { return false };
-    let (from, to) = rest[1..end].split_once(',').unwrap_or((&rest[1..end], ""));
-    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    !from.is_empty() && number(from) && number(to)
+    out
 }
 
 /// Tells whether what was written so far is an open repetition, so that a brace closes it.
@@ -171,10 +135,8 @@ fn out_ends_repetition(out: &str) -> bool {
 }
 
 /// Writes an escape; gives how many bytes it took.
-fn escape(out: &mut String, rest: &str, in_class: bool) -> Result<usize, (&'static str, String)> {
-    let Some(c) = rest[1..].chars().next() else {
-        return Err(("trailing backslash at end of expression", String::new()));
-    };
+fn escape(out: &mut String, rest: &str, in_class: bool) -> usize {
+    let Some(c) = rest[1..].chars().next() else { return 1 };
     let width = 1 + c.len_utf8();
     let class = |negated: bool, inner: &str| match (in_class, negated) {
         (true, false) => inner.to_owned(),
@@ -190,35 +152,32 @@ fn escape(out: &mut String, rest: &str, in_class: bool) -> Result<usize, (&'stat
             let body = &rest[2..];
             let end = body.find("\\E");
             out.push_str(&regex_syntax::escape(&body[..end.unwrap_or(body.len())]));
-            return Ok(2 + end.map_or(body.len(), |end| end + 2));
+            return 2 + end.map_or(body.len(), |end| end + 2);
         }
         'p' | 'P' => {
             let end =
                 if rest[2..].starts_with('{') { rest.find('}').map_or(rest.len(), |end| end + 1) } else { (width + 1).min(rest.len()) };
             let end = (end..=rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
             out.push_str(&rest[..end]);
-            return Ok(end);
+            return end;
+        }
+        'x' if rest[2..].starts_with('{') => {
+            let end = rest.find('}').map_or(rest.len(), |end| end + 1);
+            out.push_str(&rest[..end]);
+            return end;
         }
         'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'A' | 'z' => out.push_str(&rest[..width]),
         '0'..='7' => return octal(out, rest),
-        c if c.is_ascii_punctuation() => {
-            out.push('\\');
-            out.push(c);
-        }
-        _ => return Err(("invalid escape sequence", rest[..width].to_owned())),
+        c => out.push_str(&regex_syntax::escape(c.encode_utf8(&mut [0; 4]))),
     }
-    Ok(width)
+    width
 }
 
-fn octal(out: &mut String, rest: &str) -> Result<usize, (&'static str, String)> {
+fn octal(out: &mut String, rest: &str) -> usize {
     let digits = rest[1..].bytes().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
-    // A single digit other than zero would be a back reference, which there is none of.
-    if digits == 1 && !rest[1..].starts_with('0') {
-        return Err(("invalid escape sequence", rest[..2].to_owned()));
-    }
     let value = u32::from_str_radix(&rest[1..=digits], 8).unwrap_or(0);
     out.push_str(&format!("\\x{{{value:X}}}"));
-    Ok(1 + digits)
+    1 + digits
 }
 
 fn quote_meta(text: &[u8]) -> Vec<u8> {

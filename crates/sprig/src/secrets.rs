@@ -148,7 +148,8 @@ fn decrypt(_: &mut Call<'_>, args: &[Value]) -> Outcome {
         Err(error) => return fail(error),
     };
     if data.len() < 16 {
-        return fail(format!("runtime error: slice bounds out of range [:16] with capacity {}", data.len()));
+        // Go decodes into a buffer for the longest text that so many characters can stand for.
+        return fail(format!("runtime error: slice bounds out of range [:16] with capacity {}", encoded.len() / 4 * 3));
     }
     if data.len() % 16 != 0 {
         return fail("crypto/cipher: input not full blocks");

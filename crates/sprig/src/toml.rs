@@ -2,10 +2,16 @@
 
 use go_template::{Call, Func, Map, Str, Type, Value, fixed};
 
-use crate::args::{fail, func, reserve, string};
+use crate::args::{bytes, fail, func, reserve, string};
 use crate::numbers::to_int64;
 
 pub(crate) const FUNCS: &[Func] = &[
+    func("fromToml", fixed(&[Type::String]), |call, a| {
+        call.charge(bytes(a, 0).len())?;
+        // An error is the only entry.
+        let read = crate::toml_read::read(bytes(a, 0));
+        Ok(Value::Map(read.unwrap_or_else(|error| Map::from_iter([(Str::from("Error"), Value::from(error))]))))
+    }),
     func("mustToToml", fixed(&[Type::Any]), |call, a| to_toml(call, a).and_then(|text| text.map_or_else(fail, string))),
     func("toToml", fixed(&[Type::Any]), |call, a| to_toml(call, a).and_then(|text| text.map_or_else(string, string))),
 ];

@@ -108,7 +108,7 @@ impl Native for Version {
     }
 
     fn to_json(&self) -> Result<serde_json::Value, String> {
-        Ok(serde_json::Value::String(self.original().to_owned()))
+        Ok(serde_json::Value::String(self.to_string()))
     }
 
     fn equals(&self, other: &dyn Native) -> bool {

@@ -29,6 +29,9 @@ pub(super) fn check_type(name: &str, bytes: &[u8]) -> Result<(), ChartError> {
 
 /// Unpacks the regular files of an archive, the first path component dropped, in archive order.
 pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
+    if bytes.is_empty() {
+        return Err(ChartError::new("EOF"));
+    }
     let mut archive = tar::Archive::new(MultiGzDecoder::new(bytes).take(MAX_CHART * 2));
     let mut files = Vec::new();
     let mut remaining = MAX_CHART;

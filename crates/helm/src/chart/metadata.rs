@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+use go_template::quote::quote_text;
+
 use super::{ChartError, version};
 
 /// What `Chart.yaml` says. Field order and omission follow Go's struct, because the release record holds it.
@@ -46,6 +48,15 @@ pub struct Metadata {
     /// `application`, `library` or nothing.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,
+    /// Which lists hold null, which Helm refuses once the rest is found to be right.
+    #[serde(skip)]
+    nulls: Nulls,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Nulls {
+    maintainers: bool,
+    dependencies: bool,
 }
 
 /// A maintainer of a chart.
@@ -107,10 +118,10 @@ impl<'a> Fields<'a> {
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
-        let found = self.map.get(name);
-        found
-            .or_else(|| self.map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
-            .filter(|value| !value.is_null())
+        // Go reads the entries in the order of their keys; each that fits overrides the one before, but a null changes nothing.
+        let mut fitting: Vec<_> = self.map.iter().filter(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null()).collect();
+        fitting.sort_by_key(|(key, _)| *key);
+        fitting.last().map(|(_, value)| *value)
     }
 
     fn path(&self, name: &str) -> String {
@@ -135,6 +146,10 @@ impl<'a> Fields<'a> {
             Some(Value::Array(items)) => Ok(Some(items)),
             Some(other) => Err(mismatch(other, &self.path(name), kind)),
         }
+    }
+
+    fn holds_null(&self, name: &str) -> bool {
+        self.get(name).and_then(Value::as_array).is_some_and(|items| items.iter().any(Value::is_null))
     }
 
     fn texts(&self, name: &str) -> Result<Vec<String>, ChartError> {
@@ -196,6 +211,7 @@ impl Metadata {
             kube_version: fields.text("kubeVersion")?,
             dependencies: dependencies(&fields)?,
             kind: fields.text("type")?,
+            nulls: Nulls { maintainers: fields.holds_null("maintainers"), dependencies: fields.holds_null("dependencies") },
         })
     }
 
@@ -206,6 +222,7 @@ impl Metadata {
             let fields = Fields::of("Metadata", "", &value)?;
             if let Some(found) = dependencies(&fields)? {
                 self.dependencies = Some(found);
+                self.nulls.dependencies = fields.holds_null("dependencies");
             }
         }
         Ok(())
@@ -232,17 +249,23 @@ impl Metadata {
         if self.name.is_empty() {
             return Err(invalid("chart.metadata.name is required"));
         }
-        if matches!(self.name.as_str(), "." | "..") || self.name.contains('/') {
-            return Err(invalid(&format!("chart.metadata.name {:?} is invalid", self.name)));
+        if matches!(self.name.as_str(), "." | "..") {
+            return Err(invalid(&format!("chart.metadata.name {} is not allowed", quote_text(&self.name))));
+        }
+        if self.name.contains('/') {
+            return Err(invalid(&format!("chart.metadata.name {} is invalid", quote_text(&self.name))));
         }
         if self.version.is_empty() {
             return Err(invalid("chart.metadata.version is required"));
         }
         if !version::is_version(&self.version) {
-            return Err(invalid(&format!("chart.metadata.version {:?} is invalid", self.version)));
+            return Err(invalid(&format!("chart.metadata.version {} is invalid", quote_text(&self.version))));
         }
         if !matches!(self.kind.as_str(), "" | "application" | "library") {
             return Err(invalid("chart.metadata.type must be application or library"));
+        }
+        if self.nulls.maintainers {
+            return Err(invalid("maintainers must not contain empty or null nodes"));
         }
         for maintainer in &mut self.maintainers {
             [&mut maintainer.name, &mut maintainer.email, &mut maintainer.url].into_iter().for_each(sanitize);
@@ -251,6 +274,9 @@ impl Metadata {
     }
 
     fn validate_dependencies(&mut self) -> Result<(), ChartError> {
+        if self.nulls.dependencies {
+            return Err(invalid("dependencies must not contain empty or null nodes"));
+        }
         let mut seen: Vec<String> = Vec::new();
         for dependency in self.dependencies.iter_mut().flatten() {
             for field in [&mut dependency.name, &mut dependency.version, &mut dependency.repository, &mut dependency.condition] {
@@ -259,11 +285,11 @@ impl Metadata {
             dependency.tags.iter_mut().for_each(sanitize);
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
             if !dependency.alias.chars().all(plain) {
-                return Err(invalid(&format!("dependency {:?} has disallowed characters in the alias", dependency.name)));
+                return Err(invalid(&format!("dependency {} has disallowed characters in the alias", quote_text(&dependency.name))));
             }
             let key = if dependency.alias.is_empty() { &dependency.name } else { &dependency.alias };
             if seen.contains(key) {
-                return Err(invalid(&format!("more than one dependency with name or alias {key:?}")));
+                return Err(invalid(&format!("more than one dependency with name or alias {}", quote_text(key))));
             }
             seen.push(key.clone());
         }
@@ -291,10 +317,8 @@ fn maintainers(fields: &Fields) -> Result<Vec<Maintainer>, ChartError> {
     let items = fields.list("maintainers", "[]*v2.Maintainer")?.unwrap_or_default();
     items
         .iter()
+        .filter(|item| !item.is_null())
         .map(|item| {
-            if item.is_null() {
-                return Err(invalid("maintainers must not contain empty or null nodes"));
-            }
             let fields = Fields::of("Maintainer", "Metadata.maintainers", item)?;
             Ok(Maintainer { name: fields.text("name")?, email: fields.text("email")?, url: fields.text("url")? })
         })
@@ -322,10 +346,8 @@ fn dependencies(fields: &Fields) -> Result<Option<Vec<Dependency>>, ChartError> 
     };
     items
         .iter()
+        .filter(|item| !item.is_null())
         .map(|item| {
-            if item.is_null() {
-                return Err(invalid("dependencies must not contain empty or null nodes"));
-            }
             let fields = Fields::of("Dependency", "Metadata.dependencies", item)?;
             Ok(Dependency {
                 name: fields.text("name")?,

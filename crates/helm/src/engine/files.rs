@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use go_template::{Call, Kind, List, Method, Native, Outcome, Type, Value, fixed};
+use go_template::{Call, Kind, List, ListKind, Method, Native, Outcome, Type, Value, fixed};
 use serde_json::Value as Json;
 
 use crate::chart::Chart;
@@ -180,7 +180,8 @@ impl Native for Files {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        self.files.get(name).map(|data| Value::List(List::bytes(data.clone())))
+        let data = self.files.get(name).map(|data| List::bytes(data.clone()));
+        Some(Value::List(data.unwrap_or_else(|| List::nil(ListKind::Bytes))))
     }
 
     fn method(&self, name: &str) -> Option<&'static Method> {

@@ -135,6 +135,13 @@ impl Parsed {
     }
 }
 
+/// Returns the names of all functions that templates of this generation may call, sorted.
+pub fn function_names(compat: &HelmCompat) -> Vec<&'static str> {
+    let mut names: Vec<_> = function_table(compat).names().collect();
+    names.sort_unstable();
+    names
+}
+
 fn function_table(compat: &HelmCompat) -> Functions {
     let mut table = Functions::new();
     table.add(&sprig::FUNCS).add(functions::FUNCS);

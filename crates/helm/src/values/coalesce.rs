@@ -154,19 +154,10 @@ fn remove_nulls(table: &mut Table) {
     }
 }
 
-/// Prints a value with Go's `%t`, which only fits bools.
+/// Prints a value as `%t` does, which Helm uses for what is no table.
 fn as_bool_verb(value: &Value) -> String {
-    match value {
-        Value::Bool(flag) => flag.to_string(),
-        Value::Null => "%!t(<nil>)".to_owned(),
-        Value::Number(number) => match number.as_i64() {
-            Some(integer) => format!("%!t(int64={integer})"),
-            None => format!("%!t(float64={})", go_encoding::float::general(number.as_f64().unwrap_or(f64::NAN))),
-        },
-        Value::String(text) => format!("%!t(string={text})"),
-        Value::Array(items) => format!("[{}]", items.iter().map(as_bool_verb).collect::<Vec<_>>().join(" ")),
-        Value::Object(_) => "map[]".to_owned(),
-    }
+    let value = go_template::Value::from_json_int64(value);
+    go_template::fmt::sprintf(b"%t", &[value]).map_or_else(|error| error.to_string(), |text| String::from_utf8_lossy(&text).into_owned())
 }
 
 #[cfg(test)]

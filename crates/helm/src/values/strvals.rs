@@ -1,5 +1,7 @@
 //! The grammar of `--set`, `--set-string`, `--set-json` and `--set-literal` (`pkg/strvals`), quirks included.
 
+use go_encoding::json::{self, ReadError};
+use go_template::quote::{quote_rune, quote_text};
 use serde_json::{Map, Value};
 
 use super::ValuesError;
@@ -20,8 +22,8 @@ pub fn set_string(values: &mut Map<String, Value>, expression: &str) -> Result<(
 /// Applies a `--set-json` expression: a JSON object, or keys with JSON values.
 pub fn set_json(values: &mut Map<String, Value>, expression: &str) -> Result<(), ValuesError> {
     if expression.trim_start().starts_with('{') {
-        let read: Value =
-            serde_json::from_str(expression).map_err(|error| ValuesError(format!("failed parsing --set-json data JSON: {error}")))?;
+        let read =
+            json::read(expression.as_bytes()).map_err(|error| ValuesError(format!("failed parsing --set-json data JSON: {error}")))?;
         if let Value::Object(map) = super::as_floats(read) {
             super::merge_maps(values, map);
         }
@@ -107,7 +109,7 @@ impl<'a> Parser<'a> {
         let (key, stop) = self.until(stops);
         match stop {
             None if key.is_empty() => Err(Stop::End),
-            None => wrong(format!("key {key:?} has no value")),
+            None => wrong(format!("key {} has no value", quote_text(&key))),
             Some('[') => {
                 let index = self.index()?;
                 let mut list = match map.get(&key) {
@@ -135,7 +137,7 @@ impl<'a> Parser<'a> {
                 };
                 let result = self.key(&mut inner, nesting + 1);
                 if result.is_ok() && inner.is_empty() {
-                    return wrong(format!("key map {key:?} has no value"));
+                    return wrong(format!("key map {} has no value", quote_text(&key)));
                 }
                 if !inner.is_empty() {
                     put(map, &key, Value::Object(inner));
@@ -144,7 +146,7 @@ impl<'a> Parser<'a> {
             }
             Some(_) => {
                 put(map, &key, Value::String(String::new()));
-                wrong(format!("key {key:?} has no value (cannot end with ,)"))
+                wrong(format!("key {} has no value (cannot end with ,)", quote_text(&key)))
             }
         }
     }
@@ -156,7 +158,7 @@ impl<'a> Parser<'a> {
             return Err(Stop::End);
         }
         let digits = text.strip_prefix('+').filter(|rest| !rest.starts_with(['+', '-'])).unwrap_or(&text);
-        digits.parse().or_else(|_| wrong(format!("error parsing index: strconv.Atoi: parsing {text:?}: invalid syntax")))
+        digits.parse().or_else(|_| wrong(format!("error parsing index: strconv.Atoi: parsing {}: invalid syntax", quote_text(&text))))
     }
 
     fn item(&mut self, list: &mut Vec<Value>, index: i64, nesting: usize) -> Step<()> {
@@ -165,7 +167,8 @@ impl<'a> Parser<'a> {
         };
         let (text, stop) = self.until(&['[', '.', '=']);
         if !text.is_empty() {
-            return wrong(format!("unexpected data at end of array index: {text:?}"));
+            let runes: Vec<String> = text.chars().map(|c| quote_rune(i64::from(u32::from(c)), false)).collect();
+            return wrong(format!("unexpected data at end of array index: [{}]", runes.join(" ")));
         }
         match stop {
             Some('=') => {
@@ -249,15 +252,14 @@ impl<'a> Parser<'a> {
         if self.skip_empty() {
             return Ok((Value::Null, Ok(())));
         }
-        let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Value>();
-        match stream.next() {
-            Some(Ok(value)) => {
-                self.rest = &self.rest[stream.byte_offset()..];
+        match json::read_first(self.rest.as_bytes()) {
+            Ok((value, end)) => {
+                self.rest = &self.rest[end..];
                 self.skip_empty();
                 Ok((super::as_floats(value), Ok(())))
             }
-            Some(Err(error)) => wrong(error.to_string()),
-            None => Err(Stop::End),
+            Err(ReadError::End { blank: true, .. }) => Err(Stop::End),
+            Err(error) => wrong(error.of_stream()),
         }
     }
 
@@ -374,7 +376,7 @@ mod tests {
         fails("a={x", "list must terminate with '}'");
         fails("a[-1]=x", "negative -1 index not allowed");
         fails("a[99999]=x", "index of 99999 is greater than maximum supported index of 65536");
-        fails("a[0]b=1", "unexpected data at end of array index: \"b\"");
+        fails("a[0]b=1", "unexpected data at end of array index: ['b']");
         fails("a=1,a.b=2", "unable to parse key: interface conversion: interface {} is int64, not map[string]interface {}");
         let deep = format!("{}=1", ["a"; 40].join("."));
         fails(&deep, "value name nested level is greater than maximum supported nested level of 30");

@@ -1,5 +1,9 @@
 //! JSON text as Go's `encoding/json` writes it: keys sorted bytewise, `<`, `>`, `&` and the two Unicode line separators escaped, floats
-//! without exponent between 1e-6 and 1e21. Reading JSON is serde_json's job.
+//! without exponent between 1e-6 and 1e21. [`read`] is the way back.
+
+mod read;
+
+pub use read::{ReadError, read, read_first};
 
 use serde_json::{Map, Number, Value};
 

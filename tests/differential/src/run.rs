@@ -1,0 +1,110 @@
+//! The loop: generate, ask both, compare, make smaller.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::options::Options;
+use crate::random::Random;
+
+/// How many inputs the other program is given at once.
+const BATCH: usize = 64;
+
+/// After how many differences it is pointless to go on.
+const ENOUGH: usize = 40;
+
+/// How often a reproduction may be tried smaller.
+const ATTEMPTS: usize = 200;
+
+/// Is one program to compare with.
+pub trait Mode {
+    /// One input for both.
+    type Case: Clone;
+
+    /// Makes an input; nothing but the choices of `random` decides it.
+    fn generate(&self, random: &mut Random) -> Self::Case;
+
+    /// Names what the input is about.
+    fn topic(case: &Self::Case) -> &'static str;
+
+    /// Returns what ours says; errors are text too.
+    fn ours(&self, case: &Self::Case) -> String;
+
+    /// Returns what the other says to each; `None` where it cannot answer, because it crashed, say.
+    fn theirs(&mut self, cases: &[Self::Case]) -> Result<Vec<Option<String>>>;
+
+    /// Returns inputs that are a little smaller, the smallest first.
+    fn smaller(case: &Self::Case) -> Vec<Self::Case>;
+
+    /// Shows an input to a person.
+    fn show(case: &Self::Case) -> String;
+}
+
+/// Compares until the time is over, prints what was found and returns the number of differences.
+pub fn run<M: Mode>(mode: &mut M, options: &Options) -> Result<usize> {
+    let end = Instant::now() + Duration::from_secs(options.seconds);
+    let (mut number, mut different) = (0_u64, 0);
+    let mut compared: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut unanswered = 0;
+    while Instant::now() < end && different < ENOUGH {
+        let mut cases = Vec::new();
+        while cases.len() < BATCH {
+            number += 1;
+            let case = mode.generate(&mut Random::new(options.seed.wrapping_mul(1 << 32).wrapping_add(number)));
+            if options.only.as_deref().is_none_or(|topic| topic == M::topic(&case)) {
+                cases.push(case);
+            }
+        }
+        for (case, ours, theirs) in both(mode, cases)? {
+            let Some(theirs) = theirs else {
+                unanswered += 1;
+                continue;
+            };
+            *compared.entry(M::topic(&case)).or_default() += 1;
+            if ours != theirs {
+                different += 1;
+                let (case, ours, theirs) = minimise(mode, case, ours, theirs)?;
+                println!("-- difference {different} ({})\n{}-- ours\n{ours}\n-- theirs\n{theirs}\n", M::topic(&case), M::show(&case));
+            }
+        }
+    }
+    let total: usize = compared.values().sum();
+    let topics: Vec<String> = compared.iter().map(|(topic, count)| format!("{topic} {count}")).collect();
+    println!("{total} compared, {different} different ({}; seed {})", topics.join(", "), options.seed);
+    if unanswered > 0 {
+        println!("{unanswered} more could not be compared: the other program crashed or gave up");
+    }
+    Ok(different)
+}
+
+type Answers<C> = (C, String, Option<String>);
+
+fn both<M: Mode>(mode: &mut M, cases: Vec<M::Case>) -> Result<Vec<Answers<M::Case>>> {
+    let theirs = mode.theirs(&cases)?;
+    let ours: Vec<String> = cases.iter().map(|case| mode.ours(case)).collect();
+    Ok(cases.into_iter().zip(ours).zip(theirs).map(|((case, ours), theirs)| (case, ours, theirs)).collect())
+}
+
+/// Tries smaller inputs as long as both still differ.
+fn minimise<M: Mode>(mode: &mut M, mut case: M::Case, mut ours: String, mut theirs: String) -> Result<(M::Case, String, String)> {
+    let mut attempts = 0;
+    'smaller: while attempts < ATTEMPTS {
+        for batch in M::smaller(&case).chunks(16) {
+            attempts += batch.len();
+            let found = both(mode, batch.to_vec())?.into_iter().find_map(|(case, ours, theirs)| {
+                let theirs = theirs.filter(|theirs| *theirs != ours)?;
+                Some((case, ours, theirs))
+            });
+            if let Some(found) = found {
+                (case, ours, theirs) = found;
+                continue 'smaller;
+            }
+            if attempts >= ATTEMPTS {
+                break;
+            }
+        }
+        break;
+    }
+    Ok((case, ours, theirs))
+}
