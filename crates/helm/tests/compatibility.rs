@@ -1,0 +1,69 @@
+//! What `COMPATIBILITY.md` lists as different from Helm: each of these fails once we do what Helm does.
+
+use helm::{Chart, HelmCompat, RenderRequest};
+
+fn render(version: &str, files: &[(&str, &str)]) -> Result<String, String> {
+    let meta = ("Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}");
+    let files = files.iter().chain([&meta]).map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+    let chart = Chart::from_files(files).map_err(|error| error.to_string())?;
+    let mut request = RenderRequest::new("rel", "ns");
+    request.compat = HelmCompat::of(version);
+    helm::render(&chart, &request).map(|rendered| rendered.notes).map_err(|error| error.to_string())
+}
+
+fn check(template: &str, expect: &str) {
+    assert_eq!(render("4.2.4", &[("templates/NOTES.txt", template)]).as_deref(), Ok(expect), "{template}");
+}
+
+#[test]
+fn nesting_has_a_bound() {
+    check(r#"{{ $x := fromYaml (printf "a: %s" (repeat 300 "[")) }}{{ contains "exceeded max depth of 256" $x.Error }}"#, "true");
+    check(r#"{{ $x := fromJson (repeat 2000 "[") }}{{ $x.Error }}"#, "exceeded max depth");
+}
+
+#[test]
+fn the_chart_is_a_map_in_every_helm() {
+    assert_eq!(render("3.19.5", &[("templates/NOTES.txt", "{{ .Chart.Nope }}{{ .Chart.Name }}")]).as_deref(), Ok("c"));
+}
+
+#[test]
+fn schemas_elsewhere_are_not_fetched() {
+    for url in ["http://example.com/schema.json", "https://example.com/schema.json", "file:///etc/schema.json"] {
+        let schema = format!(r#"{{"$ref": "{url}"}}"#);
+        let error = render("4.2.4", &[("values.schema.json", &schema)]).expect_err("is not fetched");
+        assert!(error.contains(url) && error.contains("skip schema validation"), "{error}");
+    }
+}
+
+#[test]
+fn a_schema_that_is_none_is_refused_in_other_words() {
+    let error = render("4.2.4", &[("values.schema.json", r#"{"pattern": "["}"#)]).expect_err("is no schema");
+    let start = "c:\n\"file:///values.schema.json#\" is not valid against metaschema: ";
+    assert!(error.contains(start) && !error.contains("'allOf' failed"), "{error}");
+}
+
+#[test]
+fn some_keys_are_not_made() {
+    let error = render("4.2.4", &[("templates/NOTES.txt", r#"{{ genPrivateKey "dsa" }}"#)]).expect_err("is not made");
+    assert!(error.contains("use rsa, ecdsa or ed25519"), "{error}");
+}
+
+#[test]
+fn keys_and_values_are_sorted() {
+    check(r#"{{ $d := dict "b" 1 "c" 3 "a" 2 }}{{ keys $d }}{{ values $d }}"#, "[a b c][2 1 3]");
+}
+
+#[test]
+fn names_are_not_resolved() {
+    check(r#"{{ getHostByName "localhost" }}"#, "");
+}
+
+#[test]
+fn structs_are_printed_with_the_names_of_json() {
+    check("{{ toYamlPretty .Capabilities.KubeVersion }}", "Major: \"1\"\nMinor: \"36\"\nVersion: v1.36.0");
+}
+
+#[test]
+fn broken_characters_become_one_in_json() {
+    check(r#"{{ toJson "\xff" }}"#, "\"\u{fffd}\"");
+}
