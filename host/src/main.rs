@@ -8,12 +8,15 @@ mod check;
 mod engine;
 mod failure;
 mod grant;
+mod graph;
+mod init;
 mod inspect;
 mod module;
 mod module_source;
 mod options;
 mod plan;
 mod release_source;
+mod render;
 mod report;
 mod repository;
 mod runner;
@@ -70,6 +73,9 @@ async fn run(options: Options) -> Result<(), Failure> {
                     .hint("run the same command again: what is done is not done twice, and a release that was begun is taken over")),
             }
         }
+        Command::Init(options) => init::init(&options, &around),
+        Command::Graph(options) => graph::graph(&options, &around),
+        Command::Render(options) => render::render(*options, &around).await,
         Command::Check(options) => check::check(*options, &around).await,
         Command::Template(options) => template::template(*options, &around).await,
         Command::Module(ModuleCommand::List) => inspect::list(),

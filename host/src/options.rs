@@ -17,6 +17,9 @@ pub struct Options {
 pub enum Command {
     Boot(Box<Boot>),
     Check(Box<Check>),
+    Init(Init),
+    Graph(Graph),
+    Render(Box<Render>),
     Template(Box<Template>),
     #[command(subcommand)]
     Module(ModuleCommand),
@@ -86,6 +89,76 @@ pub struct Check {
     /// How to show what was found.
     #[arg(long, value_enum, default_value_t = CheckOutput::Text)]
     pub output: CheckOutput,
+}
+
+/// Proposes a launchway.yaml for a GitOps repository.
+///
+/// A helmfile bootstrap is converted: releases, needs, and hooks that wait for CRDs or apply manifests; what cannot be converted is a comment with
+/// the reason. Without a helmfile the steps are the releases that a cluster needs before Flux, in order.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The repository; without it the git work tree around the working directory.
+    #[arg(value_name = "FOLDER")]
+    pub path: Option<PathBuf>,
+    /// The folder that Flux synchronises, if nothing in the repository says which one.
+    #[arg(long, value_name = "FOLDER")]
+    pub flux_path: Option<String>,
+    /// Prints the manifest instead of writing it.
+    #[arg(long)]
+    pub stdout: bool,
+    /// Writes over a manifest that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Draws the steps of launchway.yaml, what each reads, and what Flux takes over.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The manifest, instead of the one that is found.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The form of the drawing.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
+    pub format: GraphFormat,
+}
+
+/// The forms of a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Mermaid, which Markdown shows on GitHub.
+    Mermaid,
+    /// DOT, for Graphviz.
+    Dot,
+    /// A picture.
+    Svg,
+}
+
+/// Renders a HelmRelease of the repository with the chart and values that Flux would use.
+#[derive(Debug, Args)]
+pub struct Render {
+    /// NAMESPACE/NAME of the HelmRelease.
+    #[arg(value_name = "NAMESPACE/NAME")]
+    pub release: String,
+    /// The repository; without it the git work tree around the working directory.
+    #[arg(long, value_name = "FOLDER")]
+    pub repository: Option<PathBuf>,
+    /// The folder that Flux synchronises, if nothing in the repository says which one.
+    #[arg(long, value_name = "FOLDER")]
+    pub flux_path: Option<String>,
+    /// Says of chart, names and every value which file, line and patch it comes from, instead of rendering.
+    #[arg(long)]
+    pub explain: bool,
+    /// Prints the values instead of rendering.
+    #[arg(long, conflicts_with = "explain")]
+    pub values: bool,
+    /// The Kubernetes version to render for.
+    #[arg(long, value_name = "VERSION")]
+    pub kube_version: Option<String>,
+    /// Which Helm to render as; the newest if not given.
+    #[arg(long, value_name = "VERSION")]
+    pub helm_compat: Option<String>,
+    #[command(flatten)]
+    pub charts: Charts,
 }
 
 /// The ways to show findings.

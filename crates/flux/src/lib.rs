@@ -6,9 +6,11 @@
 pub mod check;
 mod digest;
 mod error;
+mod explain;
 mod fields;
 mod gates;
 pub mod handoff;
+mod origin;
 mod release;
 mod root;
 mod source;
@@ -18,7 +20,9 @@ mod values;
 
 pub use digest::{common_metadata_digest, config_digest, post_renderers_digest};
 pub use error::{Error, Place};
+pub use explain::{Explained, explain};
 pub use kustomize::Absent;
+pub use origin::Origin;
 pub use release::{CrdPolicy, ReleaseId, ReleaseSpec};
 pub use root::find as find_root;
 pub use source::ChartRef;

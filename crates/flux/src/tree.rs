@@ -10,7 +10,7 @@ use crate::error::{Error, Place};
 use crate::fields::{flag, get, group, items, kind, name, namespace, object, text};
 use crate::release::{ReleaseId, ReleaseSpec};
 use crate::substitute::{self, Unset};
-use crate::{gates, release, root, values};
+use crate::{gates, origin, release, root, values};
 
 const FLUX_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 
@@ -152,7 +152,7 @@ impl Walk<'_> {
         self.tree.source = source_of(&itself.value);
         self.tree.root_id = Some(id.clone());
         self.seen.insert(id.clone());
-        let build = kustomize::build_with(self.files, &self.tree.root, &overlay(&itself)?)?;
+        let build = kustomize::build_with(self.files, &self.tree.root, &overlay(self.files, &itself)?)?;
         // Its variables may come from the root itself, which is then needed before it is substituted.
         let mut all = Objects::default();
         build.objects.iter().for_each(|object| all.push(Located { object: object.clone(), kustomization: None, unknown: Vec::new() }));
@@ -209,7 +209,7 @@ impl Walk<'_> {
             return;
         }
         self.tree.folders.push(folder.clone());
-        let build = overlay(&located.object).and_then(|overlay| Ok(kustomize::build_with(self.files, &folder, &overlay)?));
+        let build = overlay(self.files, &located.object).and_then(|overlay| Ok(kustomize::build_with(self.files, &folder, &overlay)?));
         match build {
             Ok(build) => {
                 let variables = self.variables(value);
@@ -326,7 +326,7 @@ fn source_of(value: &Value) -> Option<Source> {
 }
 
 /// Returns what a Flux Kustomization merges into the kustomization file at its path.
-fn overlay(found: &Object) -> Result<Overlay, Error> {
+fn overlay(files: &dyn Files, found: &Object) -> Result<Overlay, Error> {
     let value = &found.value;
     let own = |key: &str| text(value, &["spec", key]).map(str::to_string);
     let field = |value: &Value, key: &str| text(value, &[key]).map(str::to_string);
@@ -339,8 +339,15 @@ fn overlay(found: &Object) -> Result<Overlay, Error> {
         label_selector: field(value, "labelSelector"),
         annotation_selector: field(value, "annotationSelector"),
     };
-    let patch =
-        |value: &Value| PatchEntry { patch: field(value, "patch"), target: get(value, &["target"]).map(target), ..PatchEntry::default() };
+    let patch = |(index, value): (usize, &Value)| {
+        let origin = origin::of(files, found, &format!("/spec/patches/{index}/patch"));
+        PatchEntry {
+            patch: field(value, "patch"),
+            target: get(value, &["target"]).map(target),
+            origin: Some((origin.file, origin.line)),
+            ..PatchEntry::default()
+        }
+    };
     let image = |value: &Value| Image {
         name: field(value, "name").unwrap_or_default(),
         new_name: field(value, "newName"),
@@ -352,7 +359,7 @@ fn overlay(found: &Object) -> Result<Overlay, Error> {
         namespace: own("targetNamespace"),
         name_prefix: own("namePrefix"),
         name_suffix: own("nameSuffix"),
-        patches: items(value, &["spec", "patches"]).iter().map(patch).collect(),
+        patches: items(value, &["spec", "patches"]).iter().enumerate().map(patch).collect(),
         components: items(value, &["spec", "components"]).iter().filter_map(Value::as_str).map(str::to_string).collect(),
         images: items(value, &["spec", "images"]).iter().map(image).collect(),
         ignore_missing_components: flag(value, &["spec", "ignoreMissingComponents"]),
@@ -567,7 +574,7 @@ pub(crate) fn is_release(value: &Value) -> bool {
 }
 
 fn id(located: &Located) -> ReleaseId {
-    let Object { value, file, line } = &located.object;
+    let Object { value, file, line, .. } = &located.object;
     ReleaseId { namespace: namespace(value).to_string(), name: name(value).to_string(), file: file.clone(), line: *line }
 }
 

@@ -126,3 +126,23 @@ fn a_kustomization_of_the_root_itself_acts_on_it() {
     assert_eq!((spec.values, spec.chart.to_string()), (json!({"a": 1}), "oci://x/web >=1".to_string()));
     assert!(matches!(tree.release("a", "x"), Err(Error::NoRelease { .. })));
 }
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let files = load("features");
+    let tree = flux::read(&files, None).unwrap();
+    let all = flux::explain(&files, &tree, "apps", "pre-web").unwrap();
+    let place = |path: &str| {
+        let one = all.iter().find(|one| one.path == path).unwrap_or_else(|| panic!("{path} is not in {all:?}"));
+        let origin = one.origin.as_ref().map(|origin| format!("{}:{}", origin.file, origin.line));
+        (one.value.to_string(), origin.unwrap_or_default(), one.via.clone().unwrap_or_default())
+    };
+    for one in &all {
+        let Some(origin) = &one.origin else { continue };
+        let text = kustomize::Files::read(&files, &origin.file).unwrap().unwrap();
+        assert!(std::str::from_utf8(&text).unwrap().lines().count() >= origin.line, "{one:?}");
+    }
+    let (value, file, via) = place("values.fromFile.kept");
+    assert_eq!((value.as_str(), file.starts_with("apps/web/values.yaml:"), via.contains("ConfigMap")), ("1", true, true), "{file} {via}");
+    assert!(place("chart.url").1.starts_with("apps/web/source.yaml:"));
+}

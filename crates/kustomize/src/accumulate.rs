@@ -27,7 +27,8 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
         read::settle(&mut resource.value);
         annotations_as_text(&mut resource.value);
     });
-    let objects = state.resources.into_iter().map(|Resource { value, file, line, .. }| Object { value, file, line }).collect();
+    let objects =
+        state.resources.into_iter().map(|Resource { value, file, line, changes, .. }| Object { value, file, line, changes }).collect();
     Ok(Build { objects, absent: builder.absent, order: builder.order })
 }
 

@@ -72,6 +72,9 @@ pub struct PatchEntry {
     /// What it may change beyond the usual.
     #[serde(default)]
     pub options: BTreeMap<String, bool>,
+    /// The file and line of the text of `patch`.
+    #[serde(skip)]
+    pub origin: Option<(String, usize)>,
 }
 
 /// Selects objects; empty fields select everything. Names are whole regular expressions.
@@ -280,14 +283,21 @@ impl Kustomization {
             "commonAnnotations" => self.common_annotations = one(&file, node)?.unwrap_or_default(),
             "images" | "imageTags" => self.images.extend(items(&file, node)?),
             "replicas" => self.replicas = items(&file, node)?,
-            "patches" => self.patches = items(&file, node)?,
+            "patches" => {
+                self.patches = items(&file, node)?;
+                if let Data::Sequence(nodes) = &node.data {
+                    for (patch, node) in self.patches.iter_mut().zip(nodes) {
+                        patch.value.origin = node.get("patch").map(|text| (file.clone(), text.line));
+                    }
+                }
+            }
             "patchesStrategicMerge" => self.strategic = items(&file, node)?,
             "patchesJson6902" => {
                 self.json6902 = items::<Json6902>(&file, node)?
                     .into_iter()
                     .map(|Placed { value, place }| {
                         let Json6902 { target, path, patch } = value;
-                        Placed { value: PatchEntry { path, patch, target: Some(target), options: BTreeMap::new() }, place }
+                        Placed { value: PatchEntry { path, patch, target: Some(target), options: BTreeMap::new(), origin: None }, place }
                     })
                     .collect();
             }

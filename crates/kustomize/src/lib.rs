@@ -24,6 +24,7 @@ mod strategic;
 mod transform;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -85,6 +86,21 @@ pub struct Object {
     pub file: String,
     /// The line on which that document starts, counted from 1.
     pub line: usize,
+    /// The patches that were applied to it, in order.
+    pub changes: Vec<Change>,
+}
+
+/// A patch that was applied to an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The file that holds it.
+    pub file: String,
+    /// The line of its text in that file: of the key where the text is inside another document, else of the document.
+    pub line: usize,
+    /// The text, where it is inside another document.
+    pub text: Option<Arc<str>>,
+    /// What it says: an object, or a list of operations.
+    pub content: Arc<Value>,
 }
 
 /// A resource that a kustomization lists and that is not there.

@@ -1,12 +1,14 @@
 //! Finds the patches of a kustomization, reads them and applies them to what they select.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::kustomization::{Kustomization, PatchEntry, Placed};
 use crate::resource::{Resource, effective, group_of};
 use crate::selector::Selector;
-use crate::{Files, json_patch, path, read, strategic};
+use crate::{Change, Files, json_patch, path, read, strategic};
 
 /// Applies the entries of the old `patchesStrategicMerge`: files or patches themselves.
 pub(crate) fn strategic_merge(
@@ -55,7 +57,10 @@ fn one(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, resources: &
     let target = entry.value.target.as_ref().map(Selector::new).transpose().map_err(fail)?;
     match (patch(files, folder, entry)?, target) {
         (Patch::Json(operations), Some(target)) => {
-            for resource in resources.iter_mut().filter(|resource| target.selects(resource)) {
+            let selected: Vec<usize> = (0..resources.len()).filter(|at| target.selects(&resources[*at])).collect();
+            note(files, folder, entry, &Value::Array(operations.clone()), &selected, resources);
+            for at in selected {
+                let resource = &mut resources[at];
                 resource.remember();
                 change(&operations, resource).map_err(fail)?;
             }
@@ -67,6 +72,7 @@ fn one(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, resources: &
         (Patch::Merge(patches), Some(target)) => {
             for patch in &patches {
                 let selected: Vec<usize> = (0..resources.len()).filter(|at| target.selects(&resources[*at])).collect();
+                note(files, folder, entry, patch, &selected, resources);
                 merge(&with_strings(patch), &entry.value, &selected, resources).map_err(fail)?;
             }
             if let Some(twice) = crate::accumulate::duplicate(resources) {
@@ -79,11 +85,31 @@ fn one(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, resources: &
                 if selected.len() != 1 {
                     return Err(fail(format!("{} objects are {}, which the patch names", selected.len(), title(patch))));
                 }
+                note(files, folder, entry, patch, &selected, resources);
                 merge(patch, &entry.value, &selected, resources).map_err(fail)?;
             }
         }
     }
     Ok(())
+}
+
+/// Notes on objects which patch they are about to get.
+fn note(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, patch: &Value, selected: &[usize], resources: &mut [Resource]) {
+    let change = match (&entry.value.path, &entry.value.origin) {
+        (Some(path), _) => {
+            let file = path::join(folder, path).unwrap_or_default();
+            let text = read::text(files, &file).ok().flatten().unwrap_or_default();
+            let documents = read::unsettled_manifests(&file, &text).unwrap_or_default();
+            let line = documents.iter().find(|document| document.value == *patch).map_or(1, |document| document.line);
+            Change { file, line, text: None, content: Arc::new(patch.clone()) }
+        }
+        (None, origin) => {
+            let (file, line) = origin.clone().unwrap_or((entry.place.file.clone(), entry.place.line));
+            let text = entry.value.patch.as_deref().map(Arc::from);
+            Change { file, line, text, content: Arc::new(patch.clone()) }
+        }
+    };
+    selected.iter().for_each(|at| resources[*at].changes.push(change.clone()));
 }
 
 /// kustomize copies labels and annotations of a patch with a target as texts, null and all, and leaves empty ones out

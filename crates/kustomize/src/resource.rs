@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::Change;
+
 /// A name an object has or had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Id {
@@ -23,6 +25,7 @@ pub(crate) struct Resource {
     pub(crate) needs_hash: bool,
     /// Fields that are one and the same node in kustomize, since one transformer put them there: what changes one changes all of them.
     pub(crate) shares: Vec<Vec<String>>,
+    pub(crate) changes: Vec<Change>,
 }
 
 /// The annotation that stands for all of kustomize's own.
@@ -42,6 +45,7 @@ impl Resource {
             suffixes: Vec::new(),
             needs_hash: false,
             shares: Vec::new(),
+            changes: Vec::new(),
         }
     }
 

@@ -1,0 +1,209 @@
+//! Reads a helmfile bootstrap: its releases, what they need, and the hooks of the common kinds. Templates are not evaluated, but for the name
+//! and namespace of the release.
+
+use std::collections::BTreeMap;
+
+use flux::Tree;
+use kustomize::Files as _;
+use serde_json::Value;
+
+use super::{Plan, Proposal, module_of};
+use crate::repository::Repository;
+
+/// Where people keep helmfiles.
+const FOLDERS: [&str; 8] =
+    ["", "bootstrap", "bootstrap/helmfile", "bootstrap/helmfile.d", "helmfile.d", "helmfile", "kubernetes/bootstrap", "bootstrap/apps"];
+
+/// Returns the files that have releases and are for helmfile.
+pub fn find(repository: &Repository) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        for entry in repository.list(folder).ok().flatten().unwrap_or_default().into_iter().filter(|entry| !entry.directory) {
+            let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+            let is_yaml = [".yaml", ".yml", ".yaml.gotmpl"].iter().any(|end| path.ends_with(end));
+            let is_meant = path.contains("helmfile") || folder.ends_with("apps");
+            if is_yaml && is_meant && read(repository, &path).iter().any(|document| document.get("releases").is_some_and(Value::is_array)) {
+                found.push(path);
+            }
+        }
+    }
+    // The definitions come first, whatever their file is called.
+    found.sort_by_key(|path| !read(repository, path).iter().any(is_for_crds));
+    found
+}
+
+fn read(repository: &Repository, path: &str) -> Vec<Value> {
+    let Ok(Some(bytes)) = repository.bytes(path) else { return Vec::new() };
+    kustomize::manifests(path, &bytes).unwrap_or_default().into_iter().map(|manifest| manifest.value).collect()
+}
+
+/// A stage that only renders definitions, to be applied by something else.
+fn is_for_crds(document: &Value) -> bool {
+    let args = document.pointer("/helmDefaults/args").and_then(Value::as_array);
+    args.into_iter().flatten().any(|arg| arg == "--include-crds")
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Converts helmfiles into steps.
+pub fn convert(repository: &Repository, files: &[String], tree: &Tree) -> Plan {
+    let mut plan = Plan::default();
+    let mut names: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut releases = Vec::new();
+    for file in files {
+        for document in read(repository, file) {
+            let listed = document.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
+            match is_for_crds(&document) {
+                true => definitions(file, &listed, tree, &mut plan),
+                false => releases.extend(listed.into_iter().map(|release| (file.clone(), release))),
+            }
+        }
+    }
+    let crds: Vec<String> = plan.steps.iter().map(|step| step.name.clone()).collect();
+    for (file, release) in &releases {
+        let id = (text(release, "namespace").to_owned(), text(release, "name").to_owned());
+        match tree.release(&id.0, &id.1) {
+            Ok(_) => {
+                let taken = names.values().any(|name| *name == id.1) || crds.contains(&id.1);
+                names.insert(id.clone(), if taken { format!("{}-{}", id.0, id.1) } else { id.1.clone() });
+            }
+            Err(error) => plan.comments.push(format!("release {}/{} of {file} is left out: {}", id.0, id.1, one_line(&error.to_string()))),
+        }
+    }
+    for (file, release) in &releases {
+        let id = (text(release, "namespace").to_owned(), text(release, "name").to_owned());
+        if let (Some(name), Ok(spec)) = (names.get(&id), tree.release(&id.0, &id.1)) {
+            let mut step = Proposal { name: name.clone(), module: module_of(spec.chart.name()), release: Some(id), ..Proposal::default() };
+            needs(release, &names, &crds, &mut step);
+            for hook in release.get("hooks").and_then(Value::as_array).into_iter().flatten() {
+                convert_hook(repository, file, release, hook, &spec.folder, &mut step);
+            }
+            plan.steps.push(step);
+        }
+    }
+    plan
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn definitions(file: &str, releases: &[Value], tree: &Tree, plan: &mut Plan) {
+    let mut step = Proposal { name: "crds".into(), module: "crds".into(), ..Proposal::default() };
+    for release in releases {
+        let (namespace, name) = (text(release, "namespace"), text(release, "name"));
+        match tree.release(namespace, name) {
+            Ok(_) => step.with.entry("releases").or_default().push(format!("{namespace}/{name}")),
+            Err(error) => plan.comments.push(format!("release {namespace}/{name} of {file} is left out: {}", one_line(&error.to_string()))),
+        }
+    }
+    if !step.with.is_empty() {
+        plan.steps.push(step);
+    }
+}
+
+fn needs(release: &Value, names: &BTreeMap<(String, String), String>, crds: &[String], step: &mut Proposal) {
+    for need in release.get("needs").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        // A need may name the context of the cluster first.
+        let (rest, name) = need.rsplit_once('/').unwrap_or((text(release, "namespace"), need));
+        let namespace = rest.rsplit('/').next().unwrap_or(rest);
+        match names.get(&(namespace.to_owned(), name.to_owned())) {
+            Some(name) => step.needs.push(name.clone()),
+            None => step.comments.push(format!("needs {need}, which is no release here")),
+        }
+    }
+    if step.needs.is_empty() {
+        step.needs.extend(crds.iter().cloned());
+    }
+}
+
+fn convert_hook(repository: &Repository, file: &str, release: &Value, hook: &Value, folder: &str, step: &mut Proposal) {
+    let command = text(hook, "command");
+    let args: Vec<String> = hook.get("args").and_then(Value::as_array).into_iter().flatten().map(|arg| filled(arg, release)).collect();
+    let events: Vec<&str> = hook.get("events").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let shown = format!("{command} {}", args.join(" "));
+    let mut refuse =
+        |why: &str| step.comments.push(format!("the hook `{}` on {} is not converted: {why}", one_line(&shown), events.join(", ")));
+    if command.rsplit('/').next() != Some("kubectl") {
+        return refuse("only kubectl wait and kubectl apply are known here; a module can do what it does");
+    }
+    if events != ["postsync"] {
+        return refuse("manifests and waits come after the release; make it a step of its own before this one");
+    }
+    match args.first().map(String::as_str) {
+        Some("wait") => match waited_for(&args) {
+            // Its module knows which definitions the operator makes with these values.
+            Some(_) if step.module == "cilium" => {}
+            Some(crds) if step.module == "helm-release" => step.with.entry("crds").or_default().extend(crds),
+            Some(_) => refuse("this module waits for what it needs by itself"),
+            None => refuse("only waits for CRDs are known here; see waitFor of the module helm-release"),
+        },
+        Some("apply") => match applied(repository, file, &args, folder) {
+            Ok(paths) if ["cilium", "helm-release"].contains(&step.module.as_str()) => {
+                step.with.entry("manifests").or_default().extend(paths)
+            }
+            Ok(_) => refuse("this module takes no manifests; add a step with the module manifests"),
+            Err(why) => refuse(&why),
+        },
+        _ => refuse("only kubectl wait and kubectl apply are known here"),
+    }
+}
+
+fn filled(arg: &Value, release: &Value) -> String {
+    let text_of = |key: &str| text(release, key).to_owned();
+    let mut out = arg.as_str().map_or_else(|| arg.to_string(), str::to_owned);
+    for (field, key) in [("Release.Namespace", "namespace"), ("Release.Name", "name")] {
+        for form in [format!("{{{{ .{field} }}}}"), format!("{{{{.{field}}}}}"), format!("{{{{`{{{{ .{field} }}}}`}}}}")] {
+            out = out.replace(&form, &text_of(key));
+        }
+    }
+    out
+}
+
+/// Returns the CRDs that are waited for, if nothing else is.
+fn waited_for(args: &[String]) -> Option<Vec<String>> {
+    let mut crds = Vec::new();
+    let mut words = args[1..].iter();
+    while let Some(word) = words.next() {
+        match word.split_once('/') {
+            _ if word.starts_with("--") => {}
+            _ if matches!(word.as_str(), "crd" | "crds" | "customresourcedefinition") => crds.push(words.next()?.clone()),
+            Some(("crd" | "crds" | "customresourcedefinition" | "customresourcedefinitions", name)) => crds.push(name.to_owned()),
+            _ => return None,
+        }
+    }
+    (!crds.is_empty()).then_some(crds)
+}
+
+/// Returns what is applied, relative to the folder of the HelmRelease or from the root of the repository.
+fn applied(repository: &Repository, file: &str, args: &[String], folder: &str) -> Result<Vec<String>, String> {
+    let mut paths = Vec::new();
+    let mut words = args[1..].iter();
+    while let Some(word) = words.next() {
+        let given = match word.split_once('=') {
+            Some(("--filename" | "-f" | "--kustomize" | "-k", path)) => Some(path.to_owned()),
+            _ if matches!(word.as_str(), "--filename" | "-f" | "--kustomize" | "-k") => words.next().cloned(),
+            _ => None,
+        };
+        paths.extend(given);
+    }
+    if paths.is_empty() {
+        return Err("it names no file".to_owned());
+    }
+    let base = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut found = Vec::new();
+    for path in paths {
+        if path.contains("{{") || path == "-" || path.contains("://") {
+            return Err(format!("{path} is known only when it runs"));
+        }
+        let at = kustomize::join_path(base, &path).ok_or_else(|| format!("{path} leads out of the repository"))?;
+        let is_there = matches!(repository.bytes(&at), Ok(Some(_))) || matches!(repository.list(&at), Ok(Some(_)));
+        if !is_there {
+            return Err(format!("{at} is not in the repository"));
+        }
+        found.push(at.strip_prefix(&format!("{folder}/")).map_or_else(|| format!("/{at}"), str::to_owned));
+    }
+    Ok(found)
+}

@@ -1,0 +1,94 @@
+//! `launchway render`: a HelmRelease of the repository as Flux would render it, or where everything in it comes from.
+
+use std::io::Write as _;
+
+use bootstrap::ReleaseRef;
+use flux::Explained;
+use helm::{Capabilities, HelmCompat, KubeVersion, RenderRequest, TemplateOutput};
+use serde_json::Value;
+
+use crate::Surroundings;
+use crate::boot::registry;
+use crate::chart_source::ChartSource;
+use crate::failure::{Failure, chain};
+use crate::options;
+use crate::repository::Repository;
+
+/// Renders or explains a release.
+pub async fn render(options: options::Render, around: &Surroundings) -> Result<(), Failure> {
+    let name: ReleaseRef =
+        options.release.parse().map_err(|message: String| Failure::user(message).hint("as in `launchway render kube-system/cilium`"))?;
+    let root = options.repository.as_ref().map_or_else(|| Repository::around(&around.folder), |path| around.folder.join(path));
+    let repository = Repository::open(&root)?;
+    let tree = flux::read(&repository, options.flux_path.as_deref())
+        .map_err(|error| Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"))?;
+    let spec = tree.release(&name.namespace, &name.name).map_err(|error| Failure::user(chain(&error)))?;
+    if options.explain {
+        let all = flux::explain(&repository, &tree, &name.namespace, &name.name).map_err(|error| Failure::user(chain(&error)))?;
+        println!("HelmRelease {name}  {}:{}", spec.file, spec.line);
+        spec.unknown.iter().for_each(|unknown| println!("not known: {unknown}"));
+        return print(&table(&all));
+    }
+    if options.values {
+        return print(&go_encoding::yaml::to_string(&spec.values));
+    }
+    if let Some(unknown) = spec.unknown.first() {
+        return Err(
+            Failure::user(format!("{}:{}: HelmRelease {name}: {unknown}", spec.file, spec.line)).hint("`--values` prints what is known")
+        );
+    }
+    let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
+    let charts = ChartSource::new(registry(&options.charts, around), root);
+    let fetched =
+        charts.fetch(&charts.of_release(&spec.chart)).await.map_err(|message| Failure::user(format!("HelmRelease {name}: {message}")))?;
+    let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);
+    if let Value::Object(values) = helm::values::as_floats(spec.values.clone()) {
+        request.values = values;
+    }
+    request.skip_schema_validation = spec.skip_schema_validation;
+    request.capabilities = capabilities(options.kube_version.as_deref(), &compat)?;
+    request.compat = compat;
+    let rendered = helm::render(&fetched.chart, &request).map_err(|error| Failure::user(error.to_string()))?;
+    let output = TemplateOutput { no_hooks: spec.disable_hooks, ..TemplateOutput::default() };
+    print(&rendered.template_output(&output).map_err(|error| Failure::user(error.to_string()))?)
+}
+
+fn capabilities(version: Option<&str>, compat: &HelmCompat) -> Result<Capabilities, Failure> {
+    let capabilities = Capabilities::offline(compat);
+    let Some(version) = version else { return Ok(capabilities) };
+    let parsed = KubeVersion::parse(version, compat)
+        .ok_or_else(|| Failure::user(format!("--kube-version {version}: is no version")).hint("write it as v1.36.3"))?;
+    Ok(capabilities.with_kube_version(parsed))
+}
+
+fn table(all: &[Explained]) -> String {
+    let shown: Vec<(String, String)> = all.iter().map(|one| (format!("{}: {}", one.path, short(&one.value)), place(one))).collect();
+    let width = shown.iter().map(|(what, _)| what.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
+    shown.iter().map(|(what, place)| format!("{what:width$}  {place}\n")).collect()
+}
+
+fn short(value: &Value) -> String {
+    const MOST: usize = 40;
+    let text = value.as_str().map_or_else(|| value.to_string(), |text| text.lines().next().unwrap_or_default().to_owned());
+    let is_cut = text.chars().count() > MOST || value.as_str().is_some_and(|all| all.lines().count() > 1);
+    if is_cut { format!("{}…", text.chars().take(MOST).collect::<String>()) } else { text }
+}
+
+fn place(one: &Explained) -> String {
+    let at = one.origin.as_ref().map(|origin| format!("{}:{}", origin.file, origin.line));
+    match (at, &one.via) {
+        (Some(at), Some(via)) => format!("{at}  ({via})"),
+        (Some(at), None) => at,
+        (None, via) => format!("({})", via.as_deref().unwrap_or_default()),
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // The reader of a pipe may have enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::user(format!("the output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
