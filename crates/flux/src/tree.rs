@@ -62,6 +62,8 @@ pub struct Tree {
     root_id: Option<(String, String)>,
     /// The folders that were built, in the order in which they were.
     folders: Vec<String>,
+    /// Where the FluxInstance is, once everything is read.
+    instance: Option<Option<usize>>,
 }
 
 /// A source object by kind, namespace and name.
@@ -92,11 +94,13 @@ pub fn read(files: &dyn Files, root: Option<&str>) -> Result<Tree, Error> {
         source: None,
         root_id: None,
         folders: Vec::new(),
+        instance: None,
     };
     let mut walk = Walk { files, tree, seen: BTreeSet::new(), open: VecDeque::new(), waiting: Vec::new(), absent: BTreeSet::new() };
     walk.root()?;
     walk.run();
     walk.tree.objects = outside_namespaces(std::mem::take(&mut walk.tree.objects));
+    walk.tree.instance = Some(walk.tree.find_instance());
     Ok(walk.tree)
 }
 
@@ -483,10 +487,14 @@ impl Tree {
 
     /// Returns the FluxInstance, or the HelmRelease that makes it.
     fn instance(&self) -> Option<&Located> {
+        self.instance.unwrap_or_else(|| self.find_instance()).map(|at| &self.objects.list[at])
+    }
+
+    fn find_instance(&self) -> Option<usize> {
         let is =
-            |located: &&Located| kind(&located.object.value) == "FluxInstance" && group(&located.object.value) == "fluxcd.controlplane.io";
-        let makes = |located: &&Located| is_release(&located.object.value) && root::makes_instance(&located.object.value);
-        self.located().find(is).or_else(|| self.located().find(makes))
+            |located: &Located| kind(&located.object.value) == "FluxInstance" && group(&located.object.value) == "fluxcd.controlplane.io";
+        let makes = |located: &Located| is_release(&located.object.value) && root::makes_instance(&located.object.value);
+        self.objects.list.iter().position(is).or_else(|| self.objects.list.iter().position(makes))
     }
 
     /// Returns the feature gates that the FluxInstance's own patches set on a controller.

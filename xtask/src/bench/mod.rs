@@ -2,6 +2,7 @@
 
 mod measure;
 mod render;
+mod repositories;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -41,7 +42,7 @@ fn modules(place: &Place) -> Result<()> {
     boot.args(["boot", "--sandbox", "--output", "json", "--file", demo::MANIFEST]).current_dir(&place.root);
     table.row(["boot of the demo, cold process".to_owned(), milliseconds(measure::processes(&mut [boot], RUNS)?.median)]);
     table.print();
-    Ok(())
+    repositories::repositories(place, &binary, shared(place).as_deref())
 }
 
 fn shared(place: &Place) -> Option<PathBuf> {
