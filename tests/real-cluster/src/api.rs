@@ -50,12 +50,17 @@ impl Api {
 
     /// Returns what is at a path; none if there is nothing.
     pub fn get(&self, path: &str) -> Result<Option<Value>> {
-        let answer = self.send("GET", path, "application/json", "")?;
-        match answer.code {
-            200 => Ok(Some(answer.body)),
-            404 => Ok(None),
-            code => bail!("GET {path}: {code} {}", answer.body),
+        // A kind whose CRD is new has no storage for a moment.
+        for _ in 0..20 {
+            let answer = self.send("GET", path, "application/json", "")?;
+            match answer.code {
+                200 => return Ok(Some(answer.body)),
+                404 => return Ok(None),
+                429 => std::thread::sleep(Duration::from_millis(500)),
+                code => bail!("GET {path}: {code} {}", answer.body),
+            }
         }
+        bail!("GET {path}: the server is busy")
     }
 
     /// Returns the objects of a collection, each with its kind and apiVersion.
