@@ -29,7 +29,8 @@ pub fn repositories(place: &Place, binary: &Path, shared: Option<&Path>) -> Resu
     table.print();
     match (shared, differential_kustomize::program(place)?) {
         (Some(shared), Some(real)) => {
-            let mut cargo = place.cargo(&["run", "--quiet", "--release", "--package", "kustomize", "--example", "differential", "--", "bench"]);
+            let mut cargo =
+                place.cargo(&["run", "--quiet", "--release", "--package", "kustomize", "--example", "differential", "--", "bench"]);
             println!("\n{}", text(cargo.arg(real).arg(shared.join("repos")))?.trim());
         }
         _ => println!("skipped: kustomize build of real repositories: ../shared or Go is not here"),
@@ -64,7 +65,9 @@ fn grown(place: &Place, count: usize) -> Result<PathBuf> {
         let source = "{ kind: GitRepository, name: flux-system }";
         write(
             format!("cluster/{app}.yaml"),
-            format!("apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{ name: app{app}, namespace: flux-system }}\nspec:\n  interval: 1h\n  path: ./apps/{app}\n  prune: true\n  targetNamespace: apps\n  sourceRef: {source}\n"),
+            format!(
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{ name: app{app}, namespace: flux-system }}\nspec:\n  interval: 1h\n  path: ./apps/{app}\n  prune: true\n  targetNamespace: apps\n  sourceRef: {source}\n"
+            ),
         )?;
         let files: Vec<String> = (0..8).map(|file| format!("{file}.yaml")).collect();
         let listed = files.join(", ");
