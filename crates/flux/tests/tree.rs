@@ -146,3 +146,16 @@ fn every_value_says_where_it_comes_from() {
     assert_eq!((value.as_str(), file.starts_with("apps/web/values.yaml:"), via.contains("ConfigMap")), ("1", true, true), "{file} {via}");
     assert!(place("chart.url").1.starts_with("apps/web/source.yaml:"));
 }
+
+#[test]
+fn what_has_no_namespace_gets_none() {
+    let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: pools.x.io}\nspec: {group: x.io, scope: Cluster, names: {kind: Pool}}\n---\napiVersion: x.io/v1\nkind: Pool\nmetadata: {name: p}\n---\napiVersion: x.io/v1\nkind: Other\nmetadata: {name: o}\n";
+    let files = MemoryFiles(
+        [("c/kustomization.yaml", "resources: [crd.yaml]\nnamespace: apps\n"), ("c/crd.yaml", crd)]
+            .map(|(path, text)| (path.to_string(), text.as_bytes().to_vec()))
+            .into(),
+    );
+    let tree = flux::read(&files, Some("c")).unwrap();
+    let namespaces: Vec<Option<&str>> = tree.objects().map(|object| object.value["metadata"]["namespace"].as_str()).collect();
+    assert_eq!(namespaces, [None, None, Some("apps")]);
+}

@@ -102,6 +102,8 @@ pub(crate) fn label_fields(selectors: bool, templates: bool, config: &Config) ->
 pub(crate) fn annotation_fields(config: &Config) -> Vec<FieldSpec> {
     let mut fields = specs(&[("", "", "metadata/annotations", true), ("batch", "CronJob", "spec/jobTemplate/metadata/annotations", true)]);
     fields.extend(template_fields("metadata/annotations"));
+    // Labels ask for the group of a StatefulSet, annotations do not.
+    fields.push(FieldSpec::new("", "StatefulSet", "spec/template/metadata/annotations", true));
     fields.extend(config.common_annotations.iter().cloned());
     fields
 }
