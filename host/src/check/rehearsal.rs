@@ -213,7 +213,7 @@ fn request(scene: &Scene<'_>, spec: &ReleaseSpec) -> RenderRequest {
 }
 
 fn render_fault(scene: &Scene<'_>, spec: &ReleaseSpec, absent: &[String], error: &RenderError) -> Finding {
-    let object = Object { value: Value::Null, file: spec.file.clone(), line: spec.line };
+    let object = Object { value: Value::Null, file: spec.file.clone(), line: spec.line, changes: Vec::new() };
     let (line, column) = position(&*scene.subject.repository, &object, "/spec/values");
     let finding = |rule, message: String| Finding::error(rule, &spec.file, line, column, message);
     match error {
