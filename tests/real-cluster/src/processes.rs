@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 /// Ends what it was told of once its owner is gone, even by a signal: its input ends then.
 const WATCHDOG: &str =
-    r#"trap '' INT TERM; while read -r id; do ids="$ids -$id"; done; [ -z "$ids" ] || kill -9 -- $ids 2>/dev/null; rm -rf -- "$1""#;
+    r#"trap '' INT TERM; while read -r id; do ids="$ids -$id"; done; [ -z "$ids" ] || kill -9 $ids 2>/dev/null; rm -rf -- "$1""#;
 /// Starts a program again whenever it ends, as a kubelet would.
 const RESTARTED: &str = r#"while :; do "$@"; sleep 0.5; done"#;
 
