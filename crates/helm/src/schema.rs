@@ -383,6 +383,8 @@ mod tests {
                 if plain.accepts(&values) {
                     accepted += 1;
                     assert_eq!(by_library(text.as_bytes(), &values), Ok(()), "{text}\n{values:?}");
+                    // The library takes long to compile a schema: one question each.
+                    break;
                 }
             }
         }
