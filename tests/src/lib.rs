@@ -14,6 +14,17 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The chart archives of the reference data, by name and version; the repositories there pin other versions of some.
+pub const ARCHIVES: &[(&str, &str)] = &[
+    ("cert-manager", "v1.20.2"),
+    ("cilium", "1.20.0"),
+    ("coredns", "1.46.2"),
+    ("flux-instance", "0.49.0"),
+    ("flux-operator", "0.49.0"),
+    ("gateway-helm", "1.9.0"),
+    ("kube-prometheus-stack", "88.5.3"),
+];
+
 /// Returns the root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")

@@ -4,19 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use launchway_tests::{copy_of, files, launchway, temporary};
+use launchway_tests::{ARCHIVES, copy_of, files, launchway, temporary};
 use shared_data::folder as shared;
-
-/// The archives that are here; the repositories pin others of some.
-const ARCHIVES: &[(&str, &str)] = &[
-    ("cert-manager", "v1.20.2"),
-    ("cilium", "1.20.0"),
-    ("coredns", "1.46.2"),
-    ("flux-instance", "0.49.0"),
-    ("flux-operator", "0.49.0"),
-    ("gateway-helm", "1.9.0"),
-    ("kube-prometheus-stack", "88.5.3"),
-];
 
 /// What charts that are not here define, as far as the bootstraps need it.
 const DEFINED: &[(&str, &str, &str)] =

@@ -5,21 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use launchway_tests::cluster::{Saved, resource_version, title};
-use launchway_tests::{Run, copy_of, files, launchway, read_packed};
+use launchway_tests::{ARCHIVES, Run, copy_of, files, launchway, read_packed};
 use serde_json::Value;
 use shared_data::folder as shared;
 use tempfile::TempDir;
-
-/// The archives that are here; the repositories pin others of some.
-const ARCHIVES: &[(&str, &str)] = &[
-    ("cert-manager", "v1.20.2"),
-    ("cilium", "1.20.0"),
-    ("coredns", "1.46.2"),
-    ("flux-instance", "0.49.0"),
-    ("flux-operator", "0.49.0"),
-    ("gateway-helm", "1.9.0"),
-    ("kube-prometheus-stack", "88.5.3"),
-];
 
 const STEPS: [&str; 5] = ["crds", "cilium", "coredns", "flux-operator", "flux-instance"];
 
