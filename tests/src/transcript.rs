@@ -14,13 +14,13 @@
 //! Times, the temporary folder and the place of the repository are shown as `TIME`, `$TEMP` and `$ROOT`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use regex::Regex;
 use tempfile::TempDir;
 
-use crate::{Run, copy_into, root, temporary};
+use crate::{Run, copy_into, files, root, temporary};
 
 /// A case as it is written.
 #[derive(Debug, Default)]
@@ -36,7 +36,28 @@ pub struct Case {
     pub expected: String,
 }
 
+/// Reads every `*.case` below a folder of the repository.
+pub fn cases(folder: &str) -> Result<Vec<(PathBuf, Case)>> {
+    let all = files(&root().join(folder))?;
+    let read = |file: PathBuf| {
+        let case = fs::read_to_string(&file).map_err(Into::into).and_then(|text| Case::parse(&text));
+        case.with_context(|| file.display().to_string()).map(|case| (file, case))
+    };
+    all.into_iter().filter(|file| file.extension().is_some_and(|end| end == "case")).map(read).collect()
+}
+
 impl Case {
+    /// Returns how a run differs from what is expected; with `BLESS` set, writes what it printed into the file instead.
+    pub fn difference(&self, file: &Path, run: &Run, folder: &Path) -> Result<Option<String>> {
+        let (whole, found) = self.with(run, folder);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(file, whole).with_context(|| file.display().to_string())?;
+            return Ok(None);
+        }
+        let diff = similar::TextDiff::from_lines(self.expected.as_str(), found.as_str());
+        Ok((found != self.expected).then(|| format!("{}\n{}", file.display(), diff.unified_diff().header("expected", "found"))))
+    }
+
     /// Reads a case.
     pub fn parse(text: &str) -> Result<Case> {
         let (head, expected) = match text.find("=== exit") {

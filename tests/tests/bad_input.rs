@@ -4,21 +4,15 @@
 use std::path::{Path, PathBuf};
 
 use launchway_tests::cluster::{Saved, title};
-use launchway_tests::transcript::Case;
-use launchway_tests::{files, launchway, root};
+use launchway_tests::launchway;
+use launchway_tests::transcript::{self, Case};
 use serde_json::Value;
 
 /// Who writes in the name of a step: Helm's objects as helm-controller, all others as kustomize-controller.
 const OURS: [&str; 2] = ["helm-controller", "kustomize-controller"];
 
 fn cases() -> Vec<(PathBuf, Case)> {
-    let all = files(&root().join("tests/cli")).expect("the cases");
-    let read = |file: PathBuf| {
-        let case =
-            Case::parse(&std::fs::read_to_string(&file).expect("a case")).unwrap_or_else(|error| panic!("{}: {error:#}", file.display()));
-        (file, case)
-    };
-    all.into_iter().filter(|file| file.extension().is_some_and(|end| end == "case")).map(read).collect()
+    transcript::cases("tests/cli").expect("the cases")
 }
 
 #[test]
@@ -31,13 +25,7 @@ fn faults_are_told_as_recorded() {
         // 2: the person, 3: the cluster, 4: a module. Anything else is a fault of ours, and no expectation can bless it.
         assert!(matches!(run.code, 2..=4), "{}: exit code {}", file.display(), run.code);
         assert!(run.stderr.is_empty() || run.stderr.starts_with("error: "), "{}: {}", file.display(), run.stderr);
-        let (whole, found) = case.with(&run, folder.path());
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(&file, whole).expect("the case is written");
-        } else if found != case.expected {
-            let diff = similar::TextDiff::from_lines(case.expected.as_str(), found.as_str());
-            failures.push(format!("{}\n{}", file.display(), diff.unified_diff().header("expected", "found")));
-        }
+        failures.extend(case.difference(&file, &run, folder.path()).expect("the case is written"));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -4,17 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use launchway_tests::transcript::Case;
-use launchway_tests::{files, launchway, root};
+use launchway_tests::transcript::{self, Case};
+use launchway_tests::{launchway, root};
 
 fn cases() -> Vec<(PathBuf, Case)> {
-    let all = files(&root().join("tests/check")).expect("the cases");
-    let read = |file: PathBuf| {
-        let text = std::fs::read_to_string(&file).expect("a case");
-        let case = Case::parse(&text).unwrap_or_else(|error| panic!("{}: {error:#}", file.display()));
-        (file, case)
-    };
-    all.into_iter().filter(|file| file.extension().is_some_and(|end| end == "case")).map(read).collect()
+    transcript::cases("tests/check").expect("the cases")
 }
 
 #[test]
@@ -25,13 +19,7 @@ fn faults_are_found_as_recorded() {
         let folder = case.folder().expect("a folder");
         let run = launchway(folder.path(), &case.args);
         assert!(matches!(run.code, 0 | 2), "{}: exit code {}: {}", file.display(), run.code, run.stderr);
-        let (whole, found) = case.with(&run, folder.path());
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(&file, whole).expect("the case is written");
-        } else if found != case.expected {
-            let diff = similar::TextDiff::from_lines(case.expected.as_str(), found.as_str());
-            failures.push(format!("{}\n{}", file.display(), diff.unified_diff().header("expected", "found")));
-        }
+        failures.extend(case.difference(&file, &run, folder.path()).expect("the case is written"));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
