@@ -15,6 +15,8 @@ use crate::capability::Powers;
 use crate::chart_source::ChartSource;
 use crate::engine;
 use crate::failure::{Failure, chain};
+use crate::handoff::Handoff;
+use crate::holder;
 use crate::module_source::ModuleSource;
 use crate::options::{self, Output};
 use crate::plan::{self, PlannedStep, Sources};
@@ -46,7 +48,7 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     let seed = if options.sandbox.sandbox { [0; 32] } else { random_seed()? };
     let releases = Arc::new(ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed));
     let secrets = Arc::new(SecretSource::new(bootstrap.secrets.clone(), &around.variable, folder.clone()));
-    let name = bootstrap.name.clone();
+    let (name, handoff) = (bootstrap.name.clone(), bootstrap.handoff);
     let order = bootstrap::order(&bootstrap.steps);
     if bootstrap.steps.iter().any(|step| step.release.is_some()) {
         // Said once here, and not once for every step.
@@ -70,7 +72,7 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
             declare_effects(&sandbox, &steps, &options.sandbox.without_effects).await?;
             (Cluster::over(sandbox.clone()), Some(sandbox))
         }
-        false => (connect(&options).await?, None),
+        false => (connect(&options).await?.exclusive(holder::this()?), None),
     };
     let version = cluster.version().await.map_err(|error| Failure::cluster(chain(&error)))?;
     let place = if sandbox.is_some() { "sandbox" } else { "cluster" };
@@ -86,6 +88,10 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     for message in releases.warnings().await {
         reporter.event(&Event::Warning { message: &message });
     }
+    // A sandbox has no Flux that could come, unless somebody says which.
+    let seeds = handoff == bootstrap::Handoff::Seed && (sandbox.is_none() || options.flux_manifests.is_some());
+    let handoff = Arc::new(Handoff::new(cluster.clone(), charts.clone(), releases.clone(), seeds, options.flux_manifests.clone()));
+    let run_of = cluster.clone();
     let powers = move |step: &PlannedStep, reporter, deadline, cpu_spent| Powers {
         gate: step.gate.clone(),
         cluster: cluster.clone(),
@@ -93,12 +99,16 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
         charts: charts.clone(),
         releases: releases.clone(),
         secrets: secrets.clone(),
+        handoff: handoff.clone(),
         reporter,
         deadline,
         cpu_spent,
     };
     let run = Arc::new(Run { linker, reporter: reporter.clone(), powers: Box::new(powers) });
     let outcome = runner::run(run, steps).await;
+    if let Err(error) = run_of.release_lease().await {
+        reporter.event(&Event::Warning { message: &chain(&error) });
+    }
     if let (Some(sandbox), Some(state)) = (&sandbox, &options.sandbox.sandbox_state) {
         save(state, &sandbox.save())?;
     }

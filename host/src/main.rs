@@ -5,10 +5,13 @@ mod boot;
 mod capability;
 mod chart_source;
 mod check;
+mod distribution;
 mod engine;
 mod failure;
 mod grant;
 mod graph;
+mod handoff;
+mod holder;
 mod init;
 mod inspect;
 mod module;
@@ -22,6 +25,7 @@ mod repository;
 mod runner;
 mod secret_source;
 mod template;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,6 +81,7 @@ async fn run(options: Options) -> Result<(), Failure> {
         Command::Graph(options) => graph::graph(&options, &around),
         Command::Render(options) => render::render(*options, &around).await,
         Command::Check(options) => check::check(*options, &around).await,
+        Command::Verify(options) => verify::verify(options).await,
         Command::Template(options) => template::template(*options, &around).await,
         Command::Module(ModuleCommand::List) => inspect::list(),
         Command::Module(ModuleCommand::Inspect { module, json, modules }) => inspect::inspect(&module, json, &modules, &around).await,

@@ -20,6 +20,7 @@ pub enum Command {
     Init(Init),
     Graph(Graph),
     Render(Box<Render>),
+    Verify(Verify),
     Template(Box<Template>),
     #[command(subcommand)]
     Module(ModuleCommand),
@@ -50,6 +51,9 @@ pub struct Boot {
     /// The context of the kubeconfig.
     #[arg(long, value_name = "NAME", conflicts_with = "sandbox")]
     pub context: Option<String>,
+    /// The manifests of Flux as a tar.gz, instead of the artifact that the FluxInstance names.
+    #[arg(long, value_name = "FILE")]
+    pub flux_manifests: Option<PathBuf>,
     /// Does not ask before writing to a live cluster.
     #[arg(short, long)]
     pub yes: bool,
@@ -172,6 +176,38 @@ pub enum CheckOutput {
     Sarif,
     /// Annotations of GitHub Actions.
     Github,
+}
+
+/// Tells what Flux did to the releases that a bootstrap left behind, whatever tool made it.
+///
+/// It waits until the HelmReleases are ready, then says for each what helm-controller decided and which objects were rewritten. The exit
+/// code is 0 only if nothing was.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The HelmReleases to look at; all of the cluster if none is named.
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = namespace_and_name)]
+    pub releases: Vec<(String, String)>,
+    /// How long HelmReleases may take to get ready.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub timeout: u64,
+    /// How to show what was found.
+    #[arg(long, value_enum, default_value_t = VerifyOutput::Text)]
+    pub output: VerifyOutput,
+    /// The kubeconfig file, instead of $KUBECONFIG or the default one.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+/// The ways to show what Flux did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerifyOutput {
+    /// A table, and a line for each object that was rewritten.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 /// The cluster in this process.
@@ -329,6 +365,13 @@ pub enum ModuleCommand {
         #[command(flatten)]
         modules: Modules,
     },
+}
+
+fn namespace_and_name(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok((namespace.into(), name.into())),
+        _ => Err("expected NAMESPACE/NAME".into()),
+    }
 }
 
 fn name_and_file(text: &str) -> Result<(String, PathBuf), String> {

@@ -9,7 +9,7 @@ use charts::Fetched;
 use flux::{ReleaseSpec, Tree};
 use helm::HelmCompat;
 use kube_engine::release::{CrdPolicy, Wanted};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
@@ -35,6 +35,8 @@ pub struct OpenRelease {
     pub spec: Option<ReleaseSpec>,
     pub chart_reference: String,
     pub chart_digest: Option<String>,
+    /// The digest is that of the manifest of an OCIRepository, which Flux keeps with the release.
+    is_tracked: bool,
     /// Where all randomness of its templates comes from.
     pub seed: [u8; 32],
 }
@@ -69,12 +71,6 @@ impl ReleaseSource {
         let mut warnings = Vec::new();
         for spec in opened.values().filter_map(|open| open.spec.as_ref()) {
             let place = format!("{}:{}: HelmRelease {}/{}", spec.file, spec.line, spec.namespace, spec.name);
-            for field in ["postRenderers", "commonMetadata"] {
-                if spec.helm_release.pointer(&format!("/spec/{field}")).is_some_and(|value| !value.is_null()) {
-                    warnings
-                        .push(format!("{place}: spec.{field} is left to Flux, which will change the release's objects when it takes over"));
-                }
-            }
             if spec.suspended {
                 warnings.push(format!("{place}: is suspended: Flux will not look at it until that is taken back"));
             }
@@ -92,8 +88,9 @@ impl ReleaseSource {
         let reference = self.charts.of_release(&spec.chart);
         let place = format!("{}:{}: HelmRelease {release}", spec.file, spec.line);
         let fetched = self.charts.fetch(&reference).await.map_err(|message| Failure::user(format!("{place}: {message}")))?;
-        let wanted = self.wanted(&spec, &fetched);
-        let open = Arc::new(self.opened_as(wanted, Some(spec), reference.to_string(), fetched.digest.clone()));
+        let wanted = self.wanted(&spec, &fetched)?;
+        let is_tracked = oci_digest(&spec, &fetched).is_some();
+        let open = Arc::new(self.opened_as(wanted, Some(spec), reference.to_string(), fetched.digest.clone(), is_tracked));
         opened.insert(release.clone(), open.clone());
         Ok(open)
     }
@@ -111,21 +108,30 @@ impl ReleaseSource {
     }
 
     /// Returns what a HelmRelease wants of the cluster.
-    pub fn wanted(&self, spec: &ReleaseSpec, fetched: &Fetched) -> Wanted {
-        Wanted {
+    pub fn wanted(&self, spec: &ReleaseSpec, fetched: &Fetched) -> Result<Wanted, Failure> {
+        let place = format!("{}:{}: HelmRelease {}/{}", spec.file, spec.line, spec.namespace, spec.name);
+        let gates = self.tree()?.feature_gates("helm-controller");
+        let is_on = |gate: &str| gates.get(gate).copied().unwrap_or(false);
+        let mut chart = fetched.chart.clone();
+        if let (Some(digest), false) = (oci_digest(spec, fetched), is_on("DisableChartDigestTracking")) {
+            chart.metadata.version = tracked(&chart.metadata.version, digest);
+        }
+        Ok(Wanted {
             name: spec.release_name.clone(),
             namespace: spec.release_namespace.clone(),
             storage_namespace: spec.storage_namespace.clone(),
-            chart: Arc::new(fetched.chart.clone()),
+            chart: Arc::new(chart),
             values: spec.values.clone(),
             compat: self.compat.clone(),
             crds: policy(spec.crds_install),
             crds_upgrade: policy(spec.crds_upgrade),
+            crd_labels: flux::origin_labels(&spec.helm_release),
+            post_render: Some(post_render(&spec.helm_release, &place, is_on("UseHelm3Defaults"))?),
             disable_hooks: spec.disable_hooks,
             skip_schema_validation: spec.skip_schema_validation,
             max_history: spec.max_history,
             timeout: spec.timeout.unwrap_or(Duration::from_secs(300)),
-        }
+        })
     }
 
     /// Returns a release that is in no repository.
@@ -139,12 +145,19 @@ impl ReleaseSource {
             compat: self.compat.clone(),
             crds: CrdPolicy::Create,
             crds_upgrade: CrdPolicy::Create,
+            crd_labels: Map::new(),
+            post_render: None,
             disable_hooks: false,
             skip_schema_validation: false,
             max_history: 5,
             timeout: Duration::from_secs(300),
         };
-        self.opened_as(wanted, None, reference.into(), fetched.digest.clone())
+        self.opened_as(wanted, None, reference.into(), fetched.digest.clone(), false)
+    }
+
+    /// Returns the releases opened so far.
+    pub async fn opened(&self) -> Vec<Arc<OpenRelease>> {
+        self.opened.lock().await.values().cloned().collect()
     }
 
     /// Returns the namespace as the repository has it, or a plain one.
@@ -153,11 +166,18 @@ impl ReleaseSource {
         of_tree.unwrap_or_else(|| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
     }
 
-    fn opened_as(&self, wanted: Wanted, spec: Option<ReleaseSpec>, chart_reference: String, chart_digest: Option<String>) -> OpenRelease {
+    fn opened_as(
+        &self,
+        wanted: Wanted,
+        spec: Option<ReleaseSpec>,
+        chart_reference: String,
+        chart_digest: Option<String>,
+        is_tracked: bool,
+    ) -> OpenRelease {
         // Two releases of one chart must not get the same passwords.
         let seed =
             Sha256::new().chain_update(self.seed).chain_update(&wanted.namespace).chain_update([0]).chain_update(&wanted.name).finalize();
-        OpenRelease { wanted, spec, chart_reference, chart_digest, seed: seed.into() }
+        OpenRelease { wanted, spec, chart_reference, chart_digest, is_tracked, seed: seed.into() }
     }
 }
 
@@ -165,6 +185,11 @@ impl OpenRelease {
     /// Returns `name version` of the chart.
     pub fn chart_title(&self) -> String {
         format!("{} {}", self.wanted.chart.metadata.name, self.wanted.chart.metadata.version)
+    }
+
+    /// Returns the digest that Flux keeps with the release, where there is one.
+    pub fn oci_digest(&self) -> Option<&str> {
+        self.chart_digest.as_deref().filter(|_| self.is_tracked)
     }
 
     /// Returns the values as templates see them, the chart's defaults included.
@@ -188,6 +213,41 @@ impl OpenRelease {
             "file": spec.map(|spec| &spec.file), "line": spec.map(|spec| spec.line), "folder": spec.map(|spec| &spec.folder),
         })
     }
+}
+
+/// Returns the digest of the manifest behind an OCIRepository. An archive that stands in for it has another one.
+fn oci_digest<'a>(spec: &ReleaseSpec, fetched: &'a Fetched) -> Option<&'a str> {
+    let is_repository = spec.helm_release.pointer("/spec/chartRef/kind").and_then(Value::as_str) == Some("OCIRepository");
+    fetched.digest.as_deref().filter(|_| is_repository && !fetched.stands_in)
+}
+
+/// Returns a version with the digest as its build metadata (helm-controller `internal/controller/helmrelease_controller.go`,
+/// mutateChartWithSourceRevision), printed as Masterminds' semver does.
+fn tracked(version: &str, digest: &str) -> String {
+    let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);
+    let bare = version.strip_prefix('v').unwrap_or(version);
+    let bare = bare.split_once('+').map_or(bare, |(bare, _)| bare);
+    format!("{bare}+{}", hex.get(..12).unwrap_or(hex))
+}
+
+/// Returns what helm-controller does to the documents of a HelmRelease's chart.
+fn post_render(release: &Value, place: &str, as_helm3: bool) -> Result<helm::PostRender, Failure> {
+    let post_render = flux::PostRender::of(release);
+    let strategy = match post_render.strategy.as_deref() {
+        None if as_helm3 => helm::Strategy::NoHooks,
+        None | Some("combined") => helm::Strategy::Combined,
+        Some("nohooks") => helm::Strategy::NoHooks,
+        Some("separate") => helm::Strategy::Separate,
+        Some(other) => {
+            return Err(Failure::user(format!("{place}: spec.postRenderStrategy {other} is none of combined, nohooks and separate")));
+        }
+    };
+    let change = move |documents: Vec<helm::RenderedDocument>| {
+        let documents: Vec<_> = documents.into_iter().map(|document| (document.path, document.text)).collect();
+        let changed = post_render.run(&documents)?;
+        Ok(changed.into_iter().map(|(path, text)| helm::RenderedDocument { path, text }).collect())
+    };
+    Ok(helm::PostRender { strategy, change: Arc::new(change) })
 }
 
 fn policy(policy: flux::CrdPolicy) -> CrdPolicy {

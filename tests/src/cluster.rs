@@ -48,13 +48,18 @@ impl Saved {
 
     /// Returns all releases of Helm that are stored.
     pub fn releases(&self) -> Vec<Release> {
-        let secrets = self.objects.iter().filter(|object| object["kind"] == "Secret" && object["type"] == "helm.sh/release.v1");
-        let decode = |secret: &Value| {
-            let data = STANDARD.decode(secret["data"]["release"].as_str().expect("a release Secret has data")).expect("data is base64");
-            Release::decode(&data).expect("a release Secret holds a release")
-        };
-        secrets.map(decode).collect()
+        records(&self.objects)
     }
+}
+
+/// Returns the releases of Helm that are stored among objects.
+pub fn records(objects: &[Value]) -> Vec<Release> {
+    let secrets = objects.iter().filter(|object| object["kind"] == "Secret" && object["type"] == "helm.sh/release.v1");
+    let decode = |secret: &Value| {
+        let data = STANDARD.decode(secret["data"]["release"].as_str().expect("a release Secret has data")).expect("data is base64");
+        Release::decode(&data).expect("a release Secret holds a release")
+    };
+    secrets.map(decode).collect()
 }
 
 /// Returns the number of the write that an object was last changed by.

@@ -33,10 +33,21 @@ pub struct Bootstrap {
     pub repository: Option<String>,
     /// The root of the Flux tree, relative to the repository. None: the FluxInstance's `spec.sync.path`.
     pub flux_path: Option<String>,
+    pub handoff: Handoff,
     /// Where secrets come from that modules may place, by name.
     pub secrets: BTreeMap<String, SecretSource>,
     /// In the order written; [`order`] says in which they may run.
     pub steps: Vec<Step>,
+}
+
+/// How Flux comes to know the releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Handoff {
+    /// They are made known to Flux before it runs, so that it has nothing to do.
+    Seed,
+    /// They are left to Flux as they are: it runs one upgrade each, in which no object changes.
+    #[default]
+    Match,
 }
 
 /// Where a secret comes from.
@@ -102,6 +113,7 @@ fn read(root: &Node, problems: &mut Problems) -> Option<Bootstrap> {
         flux.finish(problems);
         path
     });
+    let handoff = spec.text("handoff", problems).and_then(|(text, place)| handoff(&text, place, problems)).unwrap_or_default();
     let secrets = spec.take("secrets").map(|node| secrets(node, problems)).unwrap_or_default();
     let steps = spec.required("steps", problems).map(|node| step::steps(node, problems)).unwrap_or_default();
     spec.finish(problems);
@@ -111,9 +123,21 @@ fn read(root: &Node, problems: &mut Problems) -> Option<Bootstrap> {
         name: name.map_or_else(|| "bootstrap".into(), |(name, _)| name),
         repository: repository.map(|(text, _)| text),
         flux_path: flux_path.map(|(text, _)| text),
+        handoff,
         secrets,
         steps,
     })
+}
+
+fn handoff(text: &str, place: Place, problems: &mut Problems) -> Option<Handoff> {
+    match text {
+        "seed" => Some(Handoff::Seed),
+        "match" => Some(Handoff::Match),
+        other => {
+            problems.add(place, format!("spec.handoff: {other} is neither seed nor match"), Some("leave it out for match".into()));
+            None
+        }
+    }
 }
 
 fn secrets(node: &Node, problems: &mut Problems) -> BTreeMap<String, SecretSource> {

@@ -77,6 +77,8 @@ pub struct Fetched {
     pub digest: Option<String>,
     /// Where it was taken from, for people.
     pub origin: String,
+    /// Whether an archive from a directory stands in for the reference: the digest is not what the reference points to.
+    pub stands_in: bool,
 }
 
 impl Source {
@@ -160,7 +162,7 @@ impl Source {
 }
 
 fn fetched(chart: helm::Chart, digest: Digest, origin: String) -> Fetched {
-    Fetched { version: chart.metadata.version.clone(), chart, digest: Some(digest.to_string()), origin }
+    Fetched { version: chart.metadata.version.clone(), chart, digest: Some(digest.to_string()), origin, stands_in: false }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
@@ -170,7 +172,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> +
 fn from_local(found: local::Found, note: &str) -> Fetched {
     let digest = found.archive.map(|bytes| Digest::of(&bytes).to_string());
     let version = found.chart.metadata.version.clone();
-    Fetched { chart: found.chart, version, digest, origin: format!("{}{note}", found.path.display()) }
+    Fetched { chart: found.chart, version, digest, origin: format!("{}{note}", found.path.display()), stands_in: !note.is_empty() }
 }
 
 fn stands_in(reference: &Reference) -> String {

@@ -21,7 +21,8 @@ pub fn common_metadata_digest(common_metadata: Option<&Value>) -> Option<String>
     Some(sha256(format!("{}\n", ordered(value, COMMON_METADATA)).as_bytes()))
 }
 
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+/// Returns the SHA-256 of bytes as digests are written.
+pub fn sha256(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 

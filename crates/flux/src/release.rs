@@ -9,7 +9,7 @@ use crate::digest::hex;
 use crate::error::Error;
 use crate::fields::{duration, flag, get, name, namespace, text};
 use crate::source::{self, ChartRef};
-use crate::tree::{Located, Tree};
+use crate::tree::{Located, Tree, owned};
 use crate::values;
 
 /// A HelmRelease of a tree.
@@ -81,6 +81,8 @@ pub struct ReleaseSpec {
     pub unknown: Vec<String>,
     /// The HelmRelease itself, as kustomize-controller applies it but for its owner labels.
     pub helm_release: Value,
+    /// The HelmRelease and the source it names, as kustomize-controller applies them; those that are in the tree.
+    pub applied: Vec<Value>,
 }
 
 /// Reads a HelmRelease.
@@ -113,6 +115,7 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
         skip_schema_validation: flag(value, &["spec", "install", "disableSchemaValidation"]),
         suspended: flag(value, &["spec", "suspend"]),
         unknown,
+        applied: source::object(tree, located).into_iter().chain([located]).map(owned).collect(),
         helm_release: value.clone(),
         namespace: own_namespace,
         name: own_name,

@@ -76,6 +76,15 @@ pub(crate) fn chart(tree: &Tree, release: &Located) -> Result<ChartRef, Error> {
     }
 }
 
+/// Returns the source object that a HelmRelease names, where it is in the tree.
+pub(crate) fn object<'a>(tree: &'a Tree, release: &Located) -> Option<&'a Located> {
+    let value = &release.object.value;
+    let reference =
+        ["/spec/chartRef", "/spec/chart/spec/sourceRef"].iter().find_map(|path| value.pointer(path).filter(|found| !found.is_null()))?;
+    let kind = text(reference, &["kind"]).unwrap_or("HelmRepository");
+    find(tree, release, kind, reference).ok()
+}
+
 fn referred(tree: &Tree, release: &Located, reference: &Value) -> Result<ChartRef, Error> {
     let kind = text(reference, &["kind"]).unwrap_or("OCIRepository");
     let source = find(tree, release, kind, reference)?;

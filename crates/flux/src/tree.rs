@@ -553,15 +553,7 @@ impl Tree {
             let value = &located.object.value;
             group(value).is_empty() && kind(value) == "Namespace" && name(value) == wanted
         };
-        let found = self.located().find(is)?;
-        let mut value = found.object.value.clone();
-        if let Some((namespace, name)) = &found.kustomization {
-            let metadata = object(object(&mut value).entry("metadata").or_insert(Value::Null));
-            let labels = object(metadata.entry("labels").or_insert(Value::Null));
-            labels.insert(format!("{FLUX_GROUP}/name"), json!(name));
-            labels.insert(format!("{FLUX_GROUP}/namespace"), json!(namespace));
-        }
-        Some(value)
+        self.located().find(is).map(owned)
     }
 
     /// Returns an object of the tree with its file and line, without owner labels. Without a namespace, any one fits.
@@ -575,6 +567,18 @@ impl Tree {
         })?;
         Some((&found.object.value, &found.object.file, found.object.line))
     }
+}
+
+/// Returns an object as kustomize-controller applies it, with its owner labels.
+pub(crate) fn owned(found: &Located) -> Value {
+    let mut value = found.object.value.clone();
+    if let Some((namespace, name)) = &found.kustomization {
+        let metadata = object(object(&mut value).entry("metadata").or_insert(Value::Null));
+        let labels = object(metadata.entry("labels").or_insert(Value::Null));
+        labels.insert(format!("{FLUX_GROUP}/name"), json!(name));
+        labels.insert(format!("{FLUX_GROUP}/namespace"), json!(namespace));
+    }
+    value
 }
 
 pub(crate) fn is_release(value: &Value) -> bool {

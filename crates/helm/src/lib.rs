@@ -9,6 +9,8 @@ pub mod chart;
 mod compat;
 mod engine;
 pub mod manifest;
+mod observation;
+mod post_render;
 pub mod release;
 mod render;
 #[cfg_attr(target_arch = "wasm32", path = "schema_unchecked.rs")]
@@ -22,5 +24,6 @@ pub use chart::{Chart, ChartError};
 pub use compat::{HelmCompat, Splitting};
 pub use engine::{Limits, Lookup, Parsed, function_names};
 pub use manifest::{Document, Hook};
+pub use post_render::{PostRender, RenderedDocument, Strategy};
 pub use render::{NotesScope, RenderError, RenderRequest, Rendered, TemplateOutput, render, render_parsed};
 pub use values::ValuesError;

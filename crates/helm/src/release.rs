@@ -299,7 +299,7 @@ impl ChartRecord {
 }
 
 /// Writes `<`, `>`, `&` and the line separators of Unicode as escapes; outside of strings JSON has none of them.
-fn escape_html(text: &str) -> String {
+pub(crate) fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 16);
     for c in text.chars() {
         match c {

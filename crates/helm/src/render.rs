@@ -12,7 +12,8 @@ use crate::chart::{Chart, Crd, is_compatible};
 use crate::compat::HelmCompat;
 use crate::engine::{self, Failure, Job, Limits, Lookup, Parsed};
 use crate::manifest::{self, Document, Hook};
-use crate::{schema, values};
+use crate::post_render::PostRender;
+use crate::{post_render, schema, values};
 
 /// What to render a chart for.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct RenderRequest {
     pub lookup: Option<Arc<dyn Lookup>>,
     /// Time and randomness; without one it is 1970 and nothing is secret.
     pub environment: Option<sprig::Environment>,
+    /// What changes the documents before they are sorted.
+    pub post_render: Option<PostRender>,
     /// Called now and then while templates execute; returning true stops the render.
     pub interrupt: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     /// Bounds on the work.
@@ -72,6 +75,7 @@ impl RenderRequest {
             notes: NotesScope::Root,
             lookup: None,
             environment: None,
+            post_render: None,
             interrupt: None,
             limits: Limits::default(),
         }
@@ -118,6 +122,9 @@ pub enum RenderError {
     /// A rendered document is not YAML.
     #[error("{0}")]
     Document(String),
+    /// The post-renderer refuses the documents.
+    #[error("{0}")]
+    PostRender(String),
     /// A template was asked for that gave no document.
     #[error("could not find template {0} in chart")]
     NoTemplate(String),
@@ -188,6 +195,9 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
     })?;
     let mut files: BTreeMap<String, String> = output.into_iter().map(|(path, bytes)| (path, text(bytes))).collect();
     let notes = take_notes(&chart, &mut files, request.notes);
+    if let Some(post_render) = &request.post_render {
+        files = post_render::run(post_render, files, compat).map_err(RenderError::PostRender)?;
+    }
     let sorted = manifest::sort(&files, compat).map_err(RenderError::Document)?;
     let crds = chart.crds();
     Ok(Rendered { chart, values, files, documents: sorted.documents, hooks: sorted.hooks, crds, notes, compat: compat.clone() })

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use kube::Client;
 use kube::client::Body;
@@ -11,13 +11,16 @@ use serde_json::Value;
 
 use crate::discovery::{Discovery, Resource};
 use crate::error::Error;
+use crate::lease::Lease;
 use crate::object::{Action, Change, ObjectRef, Selection};
+use crate::request::{Call, JSON, encode};
 
 /// A cluster. Clones share the connection and what is known of its kinds.
 #[derive(Clone)]
 pub struct Cluster {
-    client: Client,
-    discovery: Arc<Mutex<Option<Arc<Discovery>>>>,
+    pub(crate) client: Client,
+    pub(crate) discovery: Arc<Mutex<Option<Arc<Discovery>>>>,
+    pub(crate) lease: Option<Arc<Lease>>,
 }
 
 /// What the server says it is.
@@ -55,23 +58,11 @@ pub enum Propagation {
     Orphan,
 }
 
-const JSON: &str = "application/json";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+/// By this the audit log of a cluster tells our requests from others.
+const USER_AGENT: &str = concat!("launchway/", env!("CARGO_PKG_VERSION"));
 /// Objects in one page of a list, as client-go asks for.
 const PAGE: usize = 500;
-/// How often a read is tried that met a busy server.
-const TRIES: u32 = 5;
-
-/// A request before it is sent.
-struct Call<'a> {
-    what: String,
-    method: Method,
-    path: String,
-    query: Vec<(&'a str, String)>,
-    content_type: &'a str,
-    accept: &'a str,
-    body: Vec<u8>,
-}
 
 impl Cluster {
     /// Returns the cluster behind a service that speaks the Kubernetes API.
@@ -83,14 +74,14 @@ impl Cluster {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<tower::BoxError>,
     {
-        Cluster { client: Client::new(service, "default"), discovery: Arc::default() }
+        Cluster { client: Client::new(service, "default"), discovery: Arc::default(), lease: None }
     }
 
     /// Connects as kubectl would: the given file, `KUBECONFIG`, the default file, or the pod's own account.
     pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Cluster, Error> {
         let config = |message: String| Error::Config { message };
         let options = kube::config::KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
-        let found = match kubeconfig {
+        let mut found = match kubeconfig {
             Some(path) => {
                 let file = kube::config::Kubeconfig::read_from(path).map_err(|error| config(format!("{}: {error}", path.display())))?;
                 kube::Config::from_custom_kubeconfig(file, &options)
@@ -104,8 +95,11 @@ impl Cluster {
                 config(format!("there is no way to the cluster: {error}; give --kubeconfig FILE, or --sandbox to run without a cluster"))
             })?,
         };
+        // Requests are tried again by us, who know which may be.
+        found.default_retry = false;
+        found.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let client = Client::try_from(found).map_err(|error| config(format!("kubeconfig: {error}")))?;
-        Ok(Cluster { client, discovery: Arc::default() })
+        Ok(Cluster { client, discovery: Arc::default(), lease: None })
     }
 
     /// Returns what the server says it is.
@@ -205,9 +199,17 @@ impl Cluster {
             query: vec![("fieldManager", manager.into()), ("fieldValidation", "Strict".into())],
             content_type: JSON,
             accept: JSON,
-            body: object.to_string().into_bytes(),
+            body: object.to_string().into(),
         };
-        self.send(call).await?;
+        let mut attempts = 0;
+        if let Err(error) = self.send_counted(call, &mut attempts).await {
+            // An earlier attempt may have been carried out although its answer never came.
+            let ours =
+                error.code() == "already-exists" && attempts > 1 && self.get(&reference).await?.is_some_and(|live| holds(&live, object));
+            if !ours {
+                return Err(error);
+            }
+        }
         self.note_write(&reference);
         Ok(Change { object: reference, action: Action::Created })
     }
@@ -222,7 +224,7 @@ impl Cluster {
             query: vec![("fieldManager", manager.into())],
             content_type: JSON,
             accept: JSON,
-            body: object.to_string().into_bytes(),
+            body: object.to_string().into(),
         };
         self.send(call).await?;
         self.note_write(&reference);
@@ -252,7 +254,7 @@ impl Cluster {
                 PatchType::Strategic => "application/strategic-merge-patch+json",
             },
             accept: JSON,
-            body: body.to_string().into_bytes(),
+            body: body.to_string().into(),
         };
         let (_, after) = self.send(call).await?;
         self.note_write(object);
@@ -270,7 +272,7 @@ impl Cluster {
             query: vec![("propagationPolicy", format!("{propagation:?}"))],
             content_type: JSON,
             accept: JSON,
-            body: Vec::new(),
+            body: Bytes::new(),
         };
         match self.send(call).await {
             Ok(_) => {
@@ -286,23 +288,30 @@ impl Cluster {
     ///
     /// An object that exists is applied as a dry run first: where that changes neither content nor ownership, nothing is written.
     pub async fn apply(&self, object: &Value, options: &Apply<'_>) -> Result<Change, Error> {
+        let (reference, _) = self.target(object, options.default_namespace).await?;
+        let before = self.get(&reference).await?;
+        self.apply_known(object, options, before.as_ref()).await
+    }
+
+    /// Applies an object that was looked up before.
+    pub(crate) async fn apply_known(&self, object: &Value, options: &Apply<'_>, before: Option<&Value>) -> Result<Change, Error> {
         let (reference, resource) = self.target(object, options.default_namespace).await?;
         let mut body = object.clone();
         if let (true, Some(namespace)) = (resource.namespaced, &reference.namespace) {
             body["metadata"]["namespace"] = namespace.as_str().into();
         }
-        let body = body.to_string().into_bytes();
-        let before = self.get(&reference).await?;
-        if let Some(before) = &before {
+        let body = Bytes::from(body.to_string());
+        if let Some(before) = before {
             let (_, after) = self.send(apply_call(&reference, &resource, options, body.clone(), true)).await?;
             if options.dry_run || essence(before) == essence(&after) {
                 let action = if essence(before) == essence(&after) { Action::Unchanged } else { Action::Configured };
                 return Ok(Change { object: reference, action });
             }
         }
-        let (_, after) = self.send(apply_call(&reference, &resource, options, body, options.dry_run)).await?;
+        let (code, after) = self.send(apply_call(&reference, &resource, options, body, options.dry_run)).await?;
         self.note_write(&reference);
-        Ok(Change { object: reference, action: action(before.as_ref(), &after) })
+        let action = if code == StatusCode::CREATED { Action::Created } else { action(before, &after) };
+        Ok(Change { object: reference, action })
     }
 
     /// Returns the name and kind of an object to be written; its namespace is defaulted for namespaced kinds and dropped for others.
@@ -344,54 +353,9 @@ impl Cluster {
         *self.discovery.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
         Ok(found)
     }
-
-    async fn get_json(&self, what: &str, path: &str, query: Vec<(&str, String)>, accept: &str) -> Result<Value, Error> {
-        let mut pause = Duration::from_millis(200);
-        for attempt in 1.. {
-            let call = Call {
-                what: what.into(),
-                method: Method::GET,
-                path: path.into(),
-                query: query.clone(),
-                content_type: JSON,
-                accept,
-                body: Vec::new(),
-            };
-            match self.send(call).await {
-                Ok((_, value)) => return Ok(value),
-                Err(error) if error.code() == "unavailable" && attempt < TRIES => tokio::time::sleep(pause).await,
-                Err(error) => return Err(error),
-            }
-            pause *= 2;
-        }
-        Err(Error::Strange { what: what.into(), message: "no answer".into() })
-    }
-
-    async fn send(&self, call: Call<'_>) -> Result<(StatusCode, Value), Error> {
-        let uri = if call.query.is_empty() { call.path } else { format!("{}?{}", call.path, encode(&call.query)) };
-        let request =
-            Request::builder().method(call.method).uri(uri).header("accept", call.accept).header("content-type", call.content_type);
-        let request = request.body(Body::from(call.body)).map_err(|error| Error::Invalid(format!("{}: {error}", call.what)))?;
-        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Unreachable { what: call.what.clone(), source };
-        let response = self.client.send(request).await.map_err(|error| unreachable(Box::new(error)))?;
-        let status = response.status();
-        let body = http_body_util::BodyExt::collect(response.into_body()).await.map_err(|error| unreachable(Box::new(error)))?.to_bytes();
-        let value: Value = match serde_json::from_slice(&body) {
-            Ok(value) => value,
-            Err(_) if !status.is_success() => {
-                serde_json::json!({ "message": String::from_utf8_lossy(&body).trim(), "reason": status.as_str() })
-            }
-            Err(error) => return Err(Error::Strange { what: call.what, message: error.to_string() }),
-        };
-        if status.is_success() {
-            Ok((status, value))
-        } else {
-            Err(Error::Refused { what: call.what, code: status.as_u16(), status: Box::new(value) })
-        }
-    }
 }
 
-fn apply_call<'a>(reference: &ObjectRef, resource: &Resource, options: &Apply<'_>, body: Vec<u8>, dry_run: bool) -> Call<'a> {
+fn apply_call<'a>(reference: &ObjectRef, resource: &Resource, options: &Apply<'_>, body: Bytes, dry_run: bool) -> Call<'a> {
     let mut query =
         vec![("fieldManager", options.manager.to_owned()), ("force", options.force.to_string()), ("fieldValidation", "Strict".to_owned())];
     if dry_run {
@@ -422,6 +386,16 @@ fn essence(object: &Value) -> Value {
     object
 }
 
+/// Tells whether an object is what was to be created: it may hold more.
+fn holds(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| live.get(key).is_some_and(|found| holds(found, value)))
+        }
+        (live, wanted) => live == wanted,
+    }
+}
+
 fn refused(what: &str, error: kube::Error) -> Error {
     match error {
         kube::Error::Api(status) => {
@@ -445,16 +419,4 @@ fn action(before: Option<&Value>, after: &Value) -> Action {
 fn selectors(selection: &Selection) -> Vec<(&'static str, String)> {
     let labels = selection.label_selector.iter().map(|selector| ("labelSelector", selector.clone()));
     labels.chain(selection.field_selector.iter().map(|selector| ("fieldSelector", selector.clone()))).collect()
-}
-
-/// Encodes a query; everything but unreserved characters is escaped.
-fn encode(query: &[(&str, String)]) -> String {
-    let escape = |text: &str| {
-        let byte = |byte: u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        };
-        text.bytes().map(byte).collect::<String>()
-    };
-    query.iter().map(|(key, value)| format!("{key}={}", escape(value))).collect::<Vec<_>>().join("&")
 }

@@ -20,6 +20,9 @@ pub enum Error {
     /// There is no way to find the cluster.
     #[error("{message}")]
     Config { message: String },
+    /// Another run writes to the cluster.
+    #[error("{message}")]
+    Locked { message: String },
     /// The object cannot be sent.
     #[error("{0}")]
     Invalid(String),
@@ -52,6 +55,7 @@ impl Error {
             Error::NoKind { .. } => "not-found",
             Error::Unreachable { .. } => "unavailable",
             Error::Strange { .. } => "internal",
+            Error::Locked { .. } => "locked",
             Error::Config { .. } | Error::Invalid(_) => "invalid",
         }
     }

@@ -7,12 +7,15 @@ mod cluster;
 mod condition;
 mod discovery;
 mod error;
+mod lease;
 mod object;
 pub mod release;
+mod request;
 pub mod status;
 pub mod wait;
 
 pub use cluster::{Apply, Cluster, PatchType, Propagation, ServerVersion};
 pub use discovery::Resource;
 pub use error::Error;
+pub use lease::Holder;
 pub use object::{Action, Change, ObjectRef, Selection};

@@ -38,6 +38,8 @@ fn wanted(chart: Arc<Chart>, values: Value) -> Wanted {
         compat: HelmCompat::newest(),
         crds: CrdPolicy::Create,
         crds_upgrade: CrdPolicy::Create,
+        crd_labels: serde_json::Map::new(),
+        post_render: None,
         disable_hooks: false,
         skip_schema_validation: false,
         max_history: 5,
@@ -64,12 +66,12 @@ impl World {
                 seen.lock().unwrap().push(format!("{} {}", change.object.kind, change.action.as_str()));
             }
         };
-        let context = Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: [1; 32], progress: &progress };
+        let context = Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: [1; 32], progress: &progress, before_flux: &() };
         release::ensure(&context, wanted).await
     }
 
     async fn state(&self, wanted: &Wanted) -> ReleaseState {
-        let context = Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: [1; 32], progress: &|_| {} };
+        let context = Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: [1; 32], progress: &|_| {}, before_flux: &() };
         release::state(&context, wanted).await.unwrap()
     }
 
@@ -168,7 +170,7 @@ async fn a_failed_install_is_recorded_and_the_next_run_mends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stale_pending_release_is_taken_over() {
+async fn a_stale_pending_revision_is_done_over() {
     let world = World::new();
     let wanted = wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({}));
     world.ensure(&wanted).await.unwrap();
@@ -182,8 +184,8 @@ async fn a_stale_pending_release_is_taken_over() {
     world.cluster.replace(&object, "test").await.unwrap();
     assert!(matches!(world.state(&wanted).await, ReleaseState::Pending { revision: 1, .. }));
     let outcome = world.ensure(&wanted).await.unwrap();
-    assert_eq!(outcome.revision, 2);
-    assert_eq!(world.record(1).await.info.unwrap().description, "Release unlocked from stale 'pending-install' state");
+    assert_eq!((outcome.action, outcome.revision), (ReleaseAction::Installed, 1));
+    assert_eq!(world.record(1).await.info.unwrap().description, "Install complete");
 }
 
 #[tokio::test(flavor = "multi_thread")]

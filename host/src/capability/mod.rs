@@ -18,6 +18,7 @@ use wasmtime::component::Resource as Handle;
 use crate::bindings::launchway::bootstrap::types;
 use crate::chart_source::ChartSource;
 use crate::grant::{Denied, Gate};
+use crate::handoff::Handoff;
 use crate::module::{Exceeded, StepState, Usage};
 use crate::release_source::ReleaseSource;
 use crate::report::StepReporter;
@@ -33,6 +34,7 @@ pub struct Powers {
     pub charts: Arc<ChartSource>,
     pub releases: Arc<ReleaseSource>,
     pub secrets: Arc<SecretSource>,
+    pub handoff: Arc<Handoff>,
     pub reporter: StepReporter,
     /// When the step's time is over.
     pub deadline: Instant,

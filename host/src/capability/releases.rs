@@ -1,11 +1,14 @@
 //! Helm releases: which and when is the module's, what and how is the host's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bootstrap::ReleaseRef;
 use flux::handoff;
-use kube_engine::release::{self, Context, Progress, ReleaseError, ReleaseState};
+use futures::future::BoxFuture;
+use helm::release::Release;
+use kube_engine::release::{self, BeforeFlux, Context, Progress, ReleaseError, ReleaseState};
 use kube_engine::{Apply, ObjectRef};
 use serde_json::{Value, json};
 use wasmtime::component::Resource as Handle;
@@ -133,8 +136,29 @@ impl Powers {
             Progress::Changed(change) => self.reporter.changed(change),
             Progress::Waiting(pending) => self.reporter.waiting(pending),
         };
-        let context = Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: open.seed, progress: &progress };
+        let seeding = Seeding { powers: self, open };
+        let context =
+            Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: open.seed, progress: &progress, before_flux: &seeding };
         run(&context).await.map_err(|error| of_release(open, &error))
+    }
+}
+
+/// Makes a release known to Flux, with the namespaces that this needs.
+struct Seeding<'a> {
+    powers: &'a Powers,
+    open: &'a OpenRelease,
+}
+
+impl BeforeFlux for Seeding<'_> {
+    fn prepare<'r>(&'r self, record: &'r Release) -> BoxFuture<'r, Result<(), ReleaseError>> {
+        Box::pin(async move {
+            let applied = self.open.spec.iter().flat_map(|spec| &spec.applied);
+            let names: BTreeSet<&str> = applied.filter_map(|object| object.pointer("/metadata/namespace")?.as_str()).collect();
+            for name in names {
+                namespace(self.powers, name).await.map_err(|failure| ReleaseError::Handoff(failure.message))?;
+            }
+            self.powers.handoff.seed(self.open, record, &self.powers.reporter).await.map_err(ReleaseError::Handoff)
+        })
     }
 }
 
@@ -160,6 +184,7 @@ async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
     let mut wanted = open.wanted.clone();
     wanted.timeout = powers.time_left();
     let outcome = powers.with(open, async |context| release::ensure(context, &wanted).await).await?;
+    Seeding { powers, open }.prepare(&outcome.record).await.map_err(|error| of_release(open, &error))?;
     powers.reporter.ensured(&outcome, &open.chart_title());
     let changes: Vec<Value> =
         outcome.changes.iter().map(|change| json!({ "object": change.object.to_string(), "action": change.action.as_str() })).collect();
@@ -167,7 +192,7 @@ async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
 }
 
 /// Makes a release's namespace where it is missing: as the repository has it, so that Flux finds it as it would have made it.
-async fn namespace(powers: &Call, name: &str) -> Answer<()> {
+async fn namespace(powers: &Powers, name: &str) -> Answer<()> {
     let reference = ObjectRef { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: name.into() };
     if powers.cluster.get(&reference).await?.is_some() {
         return Ok(());

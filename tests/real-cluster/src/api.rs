@@ -33,6 +33,13 @@ impl Api {
         Ok(Api { agent: config.build().into(), url: url.into(), token: token.into() })
     }
 
+    /// Returns how to reach the server oneself: watches may take any time there.
+    pub(crate) fn upstream(&self) -> (ureq::Agent, String, String) {
+        let config =
+            ureq::Agent::config_builder().tls_config(self.agent.config().tls_config().clone()).http_status_as_error(false).proxy(None);
+        (config.build().into(), self.url.clone(), self.token.clone())
+    }
+
     /// Sends a request; the path may have a query.
     pub fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> Result<Answer> {
         let request = ureq::http::Request::builder()
@@ -40,6 +47,7 @@ impl Api {
             .uri(format!("{}{path}", self.url))
             .header("authorization", format!("Bearer {}", self.token))
             .header("accept", "application/json")
+            .header("user-agent", "tester/1.0")
             .header("content-type", content_type)
             .body(body.to_owned())?;
         let mut response = self.agent.run(request).with_context(|| format!("{method} {path}"))?;

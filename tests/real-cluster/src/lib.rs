@@ -10,12 +10,14 @@ mod certificates;
 mod cluster;
 mod flux;
 mod processes;
+mod proxy;
 mod registry;
 
 pub use api::{Answer, Api};
 pub use audit::Request;
 pub use cluster::{Cluster, Options};
 pub use flux::Controller;
+pub use proxy::{Decide, Fate, Passing, Proxy};
 pub use registry::Registry;
 
 use std::net::{Ipv4Addr, TcpListener};

@@ -18,7 +18,7 @@ fn workloads_run_and_requests_are_counted() {
         Ok(found.is_some_and(|found| found["status"]["readyReplicas"] == 2))
     };
     cluster.wait("two replicas", ready).unwrap();
-    let created = cluster.requests("ureq/").unwrap();
+    let created = cluster.requests("tester/").unwrap();
     assert_eq!(created.iter().filter(|request| request.is_write() && request.uri.contains("/deployments")).count(), 1);
     let listed = cluster.kubectl().unwrap().args(["get", "pods", "--output", "name"]).output().unwrap();
     assert_eq!(String::from_utf8(listed.stdout).unwrap().lines().count(), 2);

@@ -14,6 +14,8 @@ pub(crate) enum Dialect {
     V2,
     /// yaml.v3 with an indent of two.
     V3,
+    /// What yaml.v2 wrote, read and written again by kyaml: the same styles, nothing folded.
+    Kyaml,
 }
 
 /// Lines are folded at the first chance after this column, by v2 only.
@@ -76,7 +78,7 @@ impl Emitter {
         }
         let value = number.as_f64().unwrap_or(f64::NAN);
         // JSON writes whole floats below 1e21 without a point, and what fits 64 bits is then read back as an integer.
-        if self.dialect == Dialect::V2
+        if self.dialect != Dialect::V3
             && value.fract() == 0.0
             && (-9_223_372_036_854_775_808.0..18_446_744_073_709_551_616.0).contains(&value)
         {
@@ -93,7 +95,7 @@ impl Emitter {
 
     fn sequence(&mut self, items: &[Value], place: Place) {
         let outer = self.indent;
-        let indentless = self.dialect == Dialect::V2 && place == Place::Value && !self.indention;
+        let indentless = self.dialect != Dialect::V3 && place == Place::Value && !self.indention;
         self.increase_indent(indentless);
         for item in items {
             self.write_indent();
@@ -401,7 +403,7 @@ struct Analysis {
 
 fn style(text: &str, place: Place, dialect: Dialect) -> Style {
     let plain_reads = match dialect {
-        Dialect::V2 => resolve::reads_as_string_v2(text),
+        Dialect::V2 | Dialect::Kyaml => resolve::reads_as_string_v2(text),
         Dialect::V3 => resolve::reads_as_string_v3(text),
     };
     if is_tame(text) {

@@ -63,6 +63,12 @@ pub fn to_string(value: &Value) -> String {
     emit::to_string(value, emit::Dialect::V2)
 }
 
+/// Returns `value` as [`to_string`] writes it after kyaml has read and written it once more (`sigs.k8s.io/kustomize/kyaml/kio`,
+/// StringAll): long lines are not folded.
+pub fn to_string_unfolded(value: &Value) -> String {
+    emit::to_string(value, emit::Dialect::Kyaml)
+}
+
 /// Returns `value` as `yaml.Marshal` of sigs yaml writes it, with what its detour (JSON text read by yaml.v2) does to odd strings:
 /// control characters that JSON leaves raw are an error, U+0085 folds like a line break.
 pub fn marshal(value: &Value) -> Result<String, Error> {

@@ -1,7 +1,7 @@
 //! From the documents of a manifest to objects that can be applied.
 
 use helm::Document;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{ReleaseError, Wanted};
 use crate::cluster::Cluster;
@@ -63,16 +63,27 @@ pub(super) async fn reference(cluster: &Cluster, object: &Value, namespace: &str
 
 /// Marks an object as the release's own, as Helm does (`pkg/action/validate.go`, setMetadataVisitor). The stored manifest has no such marks.
 pub(super) fn stamp(object: &mut Value, wanted: &Wanted) {
+    label(object, &Map::from_iter([("app.kubernetes.io/managed-by".to_owned(), "Helm".into())]));
     let metadata = &mut object["metadata"];
-    if !metadata["labels"].is_object() {
-        metadata["labels"] = json!({});
-    }
-    metadata["labels"]["app.kubernetes.io/managed-by"] = "Helm".into();
     if !metadata["annotations"].is_object() {
         metadata["annotations"] = json!({});
     }
     metadata["annotations"]["meta.helm.sh/release-name"] = wanted.name.as_str().into();
     metadata["annotations"]["meta.helm.sh/release-namespace"] = wanted.namespace.as_str().into();
+}
+
+/// Adds labels to an object.
+pub(super) fn label(object: &mut Value, labels: &Map<String, Value>) {
+    if labels.is_empty() {
+        return;
+    }
+    let all = &mut object["metadata"]["labels"];
+    if !all.is_object() {
+        *all = json!({});
+    }
+    if let Some(all) = all.as_object_mut() {
+        all.extend(labels.clone());
+    }
 }
 
 /// Returns the release that an object belongs to, if it is another one.

@@ -13,9 +13,10 @@ mod storage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use helm::HelmCompat;
-use helm::release::RecordError;
-use serde_json::Value;
+use helm::release::{RecordError, Release};
+use serde_json::{Map, Value};
 
 use crate::cluster::{Apply, Cluster};
 use crate::error::Error;
@@ -24,7 +25,8 @@ use crate::wait::{Pending, WaitError};
 
 pub use decide::{ReleaseState, decide};
 pub use render::render;
-pub use run::{crds, ensure, objects, state, stored, wait_ready};
+pub use run::{crds, ensure, inventory, manifest_objects, objects, state, stored, wait_ready};
+pub use storage::{Stored, stored_revisions};
 
 /// Who owns the fields of a release's objects (helm-controller `main.go`, ManagedFieldsManager).
 pub const MANAGER: &str = "helm-controller";
@@ -46,6 +48,10 @@ pub struct Wanted {
     /// What to do with the files under `crds/` at an install, and at an upgrade.
     pub crds: CrdPolicy,
     pub crds_upgrade: CrdPolicy,
+    /// Labels that CRDs under `crds/` get.
+    pub crd_labels: Map<String, Value>,
+    /// What changes rendered documents before they are stored and applied.
+    pub post_render: Option<helm::PostRender>,
     pub disable_hooks: bool,
     pub skip_schema_validation: bool,
     /// Revisions that are kept.
@@ -70,6 +76,20 @@ pub struct Context<'a> {
     /// Where all randomness of the templates comes from.
     pub seed: [u8; 32],
     pub progress: &'a (dyn Fn(Progress<'_>) + Send + Sync),
+    pub before_flux: &'a dyn BeforeFlux,
+}
+
+/// Told of a release that starts Flux before its objects are applied: from then on Flux may look at it.
+pub trait BeforeFlux: Send + Sync {
+    /// Gets ready for Flux. The record is as it will be.
+    fn prepare<'r>(&'r self, record: &'r Release) -> BoxFuture<'r, Result<(), ReleaseError>>;
+}
+
+/// Nothing is done before Flux is started.
+impl BeforeFlux for () {
+    fn prepare<'r>(&'r self, _: &'r Release) -> BoxFuture<'r, Result<(), ReleaseError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// What is going on.
@@ -81,11 +101,13 @@ pub enum Progress<'a> {
 }
 
 /// What [`ensure`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     pub action: ReleaseAction,
     pub revision: u64,
     pub changes: Vec<Change>,
+    /// As it is stored.
+    pub record: Release,
 }
 
 /// What became of a release.
@@ -120,6 +142,9 @@ pub enum ReleaseError {
     Ownership { object: Box<ObjectRef>, owner: String },
     #[error("{event} hook {object} failed: {reason}")]
     Hook { event: String, object: Box<ObjectRef>, reason: String },
+    /// It is installed, and could not be made known to Flux.
+    #[error("handing it over to Flux: {0}")]
+    Handoff(String),
     #[error("stored release {secret}")]
     Record { secret: String, source: RecordError },
     #[error(transparent)]
@@ -136,6 +161,7 @@ impl ReleaseError {
             ReleaseError::Ownership { .. } => "conflict",
             ReleaseError::Hook { .. } | ReleaseError::Wait(WaitError::Failed { .. }) => "failed",
             ReleaseError::Record { .. } => "internal",
+            ReleaseError::Handoff(_) => "unavailable",
             ReleaseError::Wait(WaitError::Timeout { .. }) => "timeout",
             ReleaseError::Wait(WaitError::Cluster(error)) | ReleaseError::Cluster(error) => error.code(),
         }

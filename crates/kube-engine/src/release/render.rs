@@ -30,6 +30,7 @@ pub(super) async fn render_revision(
     request.capabilities = capabilities(context.cluster, wanted).await?;
     request.compat = wanted.compat.clone();
     request.skip_schema_validation = wanted.skip_schema_validation;
+    request.post_render = wanted.post_render.clone();
     request.lookup = Some(Arc::new(ClusterLookup { cluster: context.cluster.clone(), handle: Handle::current() }));
     request.environment = Some(sprig::Environment {
         seconds: now.as_second(),

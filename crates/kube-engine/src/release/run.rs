@@ -11,7 +11,7 @@ use super::render::{render_revision, values};
 use super::{
     APPLY, Context, CrdPolicy, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wanted, decide, documents, hooks, storage,
 };
-use crate::cluster::{Apply, Propagation};
+use crate::cluster::{Apply, Cluster, Propagation};
 use crate::object::{Action, Change, ObjectRef};
 use crate::wait::{self, Pending};
 
@@ -34,21 +34,22 @@ pub async fn stored(context: &Context<'_>, wanted: &Wanted) -> Result<Option<Rel
 /// Makes the release what it should be. Writes nothing when it is.
 pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, ReleaseError> {
     let mut history = storage::history(context, wanted).await?;
+    // A run that died leaves its revision pending: it is done over, under the same number.
+    let mut stale = None;
     match decide(history.last(), wanted) {
-        ReleaseState::InSync { revision } => return Ok(Outcome { action: ReleaseAction::Unchanged, revision, changes: Vec::new() }),
-        ReleaseState::Pending { status, .. } => {
-            if let Some(stale) = history.last_mut() {
-                unlock(context, wanted, stale, &status).await?;
-            }
+        ReleaseState::InSync { revision } => {
+            let record = history.pop().unwrap_or_default();
+            return Ok(Outcome { action: ReleaseAction::Unchanged, revision, changes: Vec::new(), record });
         }
+        ReleaseState::Pending { .. } => stale = history.pop(),
         ReleaseState::Absent | ReleaseState::OutOfSync { .. } => {}
     }
+    let revision = stale.as_ref().map_or_else(|| history.last().map_or(0, |release| release.version) + 1, |stale| stale.version);
     let current = current(&history);
-    let revision = history.last().map_or(0, |release| release.version) + 1;
-    let mut run = Run { context, wanted, changes: Vec::new() };
+    let mut run = Run { context, wanted, history: &history, stale: stale.as_ref(), changes: Vec::new() };
     let action = if current.is_some() { ReleaseAction::Upgraded } else { ReleaseAction::Installed };
-    run.go(current, revision).await?;
-    Ok(Outcome { action, revision: u64::try_from(revision).unwrap_or(0), changes: run.changes })
+    let record = run.go(current, revision).await?;
+    Ok(Outcome { action, revision: u64::try_from(revision).unwrap_or(0), changes: run.changes, record })
 }
 
 /// Returns the revision that an upgrade starts from: the deployed one, else a failed or superseded last one (`pkg/action/upgrade.go`).
@@ -57,23 +58,33 @@ fn current(history: &[Release]) -> Option<&Release> {
     deployed.or_else(|| history.last().filter(|release| matches!(storage::status(release), "failed" | "superseded")))
 }
 
-/// A run that died leaves its revision pending: it is taken over, in helm-controller's words.
-async fn unlock(context: &Context<'_>, wanted: &Wanted, stale: &mut Release, status: &str) -> Result<(), ReleaseError> {
-    let info = stale.info.get_or_insert_default();
-    info.description = format!("Release unlocked from stale '{status}' state");
-    info.status = "failed".into();
-    storage::update(context, wanted, stale).await
-}
-
 /// One install or upgrade.
 struct Run<'a> {
     context: &'a Context<'a>,
     wanted: &'a Wanted,
+    history: &'a [Release],
+    /// The revision that is done over.
+    stale: Option<&'a Release>,
     changes: Vec<Change>,
 }
 
+/// An object that is to be applied.
+struct Target {
+    reference: ObjectRef,
+    object: Value,
+    /// As it was when the release began.
+    live: Option<Value>,
+}
+
+impl Target {
+    /// Tells whether applying the object sets Flux to work.
+    fn starts_flux(&self) -> bool {
+        self.reference.kind == "FluxInstance" && self.reference.group() == "fluxcd.controlplane.io"
+    }
+}
+
 impl Run<'_> {
-    async fn go(&mut self, current: Option<&Release>, revision: i64) -> Result<(), ReleaseError> {
+    async fn go(&mut self, current: Option<&Release>, revision: i64) -> Result<Release, ReleaseError> {
         let (context, wanted) = (self.context, self.wanted);
         let is_upgrade = current.is_some();
         self.crds(if is_upgrade { wanted.crds_upgrade } else { wanted.crds }).await?;
@@ -92,12 +103,14 @@ impl Run<'_> {
             ..Info::default()
         };
         let mut release = Release::new(&request, &rendered, info, "ssa");
-        storage::create(context, wanted, &release).await?;
+        match self.stale {
+            Some(_) => storage::update(context, wanted, &release).await?,
+            None => storage::create(context, wanted, &release, self.history).await?,
+        }
         match self.carry_out(&mut release, &targets, current, verb).await {
-            Ok(()) => {
-                self.supersede(current).await?;
-                self.finish(&mut release, "deployed", if is_upgrade { "Upgrade complete" } else { "Install complete" }.into()).await
-            }
+            Ok(()) => Ok(release),
+            // Flux may be looking at it already.
+            Err(error) if storage::status(&release) == "deployed" => Err(error),
             Err(error) => {
                 let what =
                     if is_upgrade { format!("Upgrade \"{}\" failed", wanted.name) } else { format!("Release \"{}\" failed", wanted.name) };
@@ -108,54 +121,69 @@ impl Run<'_> {
     }
 
     /// Returns the objects stamped, with the names they will have, after a look at who owns what is there already.
-    async fn targets(&self, objects: Vec<Value>) -> Result<Vec<(ObjectRef, Value)>, ReleaseError> {
-        let mut targets = Vec::with_capacity(objects.len());
-        for mut object in objects {
-            documents::stamp(&mut object, self.wanted);
-            let (reference, _) = self.context.cluster.target(&object, Some(&self.wanted.namespace)).await?;
-            targets.push((reference, object));
-        }
-        let owners: Vec<_> = targets.iter().map(|(reference, _)| self.own(reference)).collect();
-        futures::stream::iter(owners).buffer_unordered(OVERLAP).try_collect::<Vec<()>>().await?;
-        Ok(targets)
+    async fn targets(&self, objects: Vec<Value>) -> Result<Vec<Target>, ReleaseError> {
+        let looks: Vec<_> = objects.into_iter().map(|object| self.target(object)).collect();
+        futures::stream::iter(looks).buffered(OVERLAP).try_collect().await
     }
 
     /// Refuses an object that is there already and belongs to another release.
-    async fn own(&self, reference: &ObjectRef) -> Result<(), ReleaseError> {
-        let live = self.context.cluster.get(reference).await?;
-        match live.and_then(|live| documents::foreign_owner(&live, self.wanted)) {
-            Some(owner) => Err(ReleaseError::Ownership { object: Box::new(reference.clone()), owner }),
-            None => Ok(()),
+    async fn target(&self, mut object: Value) -> Result<Target, ReleaseError> {
+        documents::stamp(&mut object, self.wanted);
+        let (reference, _) = self.context.cluster.target(&object, Some(&self.wanted.namespace)).await?;
+        let live = self.context.cluster.get(&reference).await?;
+        match live.as_ref().and_then(|live| documents::foreign_owner(live, self.wanted)) {
+            Some(owner) => Err(ReleaseError::Ownership { object: Box::new(reference), owner }),
+            None => Ok(Target { reference, object, live }),
         }
     }
 
     async fn carry_out(
         &mut self,
         release: &mut Release,
-        targets: &[(ObjectRef, Value)],
+        targets: &[Target],
         current: Option<&Release>,
         verb: &str,
     ) -> Result<(), ReleaseError> {
         let (context, wanted) = (self.context, self.wanted);
+        let starts_flux = targets.iter().any(Target::starts_flux);
         hooks::run(context, wanted, release, &format!("pre-{verb}")).await?;
+        if starts_flux {
+            context.before_flux.prepare(&deployed(release, verb)).await?;
+        }
         (context.progress)(Progress::Doing("applying"));
-        for batch in targets.chunk_by(|(a, _), (b, _)| a.kind == b.kind) {
+        for batch in targets.chunk_by(|a, b| a.reference.kind == b.reference.kind) {
             self.apply(batch).await?;
         }
         if let Some(current) = current {
             self.remove(current, targets).await?;
         }
-        let references: Vec<ObjectRef> = targets.iter().map(|(reference, _)| reference.clone()).collect();
+        if starts_flux {
+            // Flux must not find it unfinished, and its objects are ready only once Flux is.
+            self.settle(release, current, verb).await?;
+        }
+        let references: Vec<ObjectRef> = targets.iter().map(|target| target.reference.clone()).collect();
         (context.progress)(Progress::Doing("waiting until its objects are ready"));
         ready(context, references, wanted.timeout).await?;
-        hooks::run(context, wanted, release, &format!("post-{verb}")).await
+        let event = format!("post-{verb}");
+        hooks::run(context, wanted, release, &event).await?;
+        if starts_flux && !release.hooks.iter().any(|hook| hook.events.contains(&event)) {
+            return Ok(());
+        }
+        self.settle(release, current, verb).await
+    }
+
+    /// Records the release as deployed, and the one before it as superseded.
+    async fn settle(&self, release: &mut Release, current: Option<&Release>, verb: &str) -> Result<(), ReleaseError> {
+        self.supersede(current).await?;
+        *release = deployed(release, verb);
+        storage::update(self.context, self.wanted, release).await
     }
 
     /// Applies objects of one kind at once (`pkg/kube/client.go`, batchPerform).
-    async fn apply(&mut self, batch: &[(ObjectRef, Value)]) -> Result<(), ReleaseError> {
+    async fn apply(&mut self, batch: &[Target]) -> Result<(), ReleaseError> {
         let options = Apply { default_namespace: Some(&self.wanted.namespace), ..APPLY };
         let cluster = self.context.cluster;
-        let requests: Vec<_> = batch.iter().map(|(_, object)| cluster.apply(object, &options)).collect();
+        let requests: Vec<_> = batch.iter().map(|target| cluster.apply_known(&target.object, &options, target.live.as_ref())).collect();
         let mut applied = futures::stream::iter(requests).buffered(OVERLAP);
         let mut failed = None;
         while let Some(change) = applied.next().await {
@@ -171,8 +199,8 @@ impl Run<'_> {
     }
 
     /// Deletes what the release no longer has.
-    async fn remove(&mut self, current: &Release, targets: &[(ObjectRef, Value)]) -> Result<(), ReleaseError> {
-        let wanted: BTreeSet<&ObjectRef> = targets.iter().map(|(reference, _)| reference).collect();
+    async fn remove(&mut self, current: &Release, targets: &[Target]) -> Result<(), ReleaseError> {
+        let wanted: BTreeSet<&ObjectRef> = targets.iter().map(|target| &target.reference).collect();
         for object in documents::of_manifest(&current.manifest)? {
             let reference = documents::reference(self.context.cluster, &object, &self.wanted.namespace).await?;
             if wanted.contains(&reference) {
@@ -224,6 +252,15 @@ impl Run<'_> {
     }
 }
 
+/// Returns the record of a release that is done.
+fn deployed(release: &Release, verb: &str) -> Release {
+    let mut release = release.clone();
+    let info = release.info.get_or_insert_default();
+    info.status = "deployed".into();
+    info.description = if verb == "upgrade" { "Upgrade complete" } else { "Install complete" }.into();
+    release
+}
+
 /// Returns the CRDs under `crds/` of the chart and its enabled dependencies, as objects. What else lies there is left out, as
 /// helm-controller does.
 fn chart_crds(wanted: &Wanted) -> Result<Vec<Value>, ReleaseError> {
@@ -234,7 +271,11 @@ fn chart_crds(wanted: &Wanted) -> Result<Vec<Value>, ReleaseError> {
     let texts: Vec<(String, String)> =
         files.iter().map(|file| (file.path.clone(), String::from_utf8_lossy(&file.data).into_owned())).collect();
     let objects = documents::parse(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())))?;
-    Ok(objects.into_iter().filter(is_crd).collect())
+    let labelled = |mut definition: Value| {
+        documents::label(&mut definition, &wanted.crd_labels);
+        definition
+    };
+    Ok(objects.into_iter().filter(is_crd).map(labelled).collect())
 }
 
 fn is_crd(object: &Value) -> bool {
@@ -260,6 +301,24 @@ pub async fn objects(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<Objec
     let mut references = Vec::with_capacity(objects.len());
     for object in &objects {
         references.push(documents::reference(context.cluster, object, &wanted.namespace).await?);
+    }
+    Ok(references)
+}
+
+/// Returns what a stored release consists of: the objects of its manifest, then the CRDs under `crds/` of its chart.
+pub async fn inventory(cluster: &Cluster, release: &Release, wanted: &Wanted) -> Result<Vec<ObjectRef>, ReleaseError> {
+    let mut references = manifest_objects(cluster, release).await?;
+    for definition in chart_crds(wanted)? {
+        references.push(documents::reference(cluster, &definition, &wanted.namespace).await?);
+    }
+    Ok(references)
+}
+
+/// Returns the objects of a stored release's manifest.
+pub async fn manifest_objects(cluster: &Cluster, release: &Release) -> Result<Vec<ObjectRef>, ReleaseError> {
+    let mut references = Vec::new();
+    for object in documents::of_manifest(&release.manifest)? {
+        references.push(documents::reference(cluster, &object, &release.namespace).await?);
     }
     Ok(references)
 }

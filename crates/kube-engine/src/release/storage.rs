@@ -6,22 +6,40 @@ use helm::release::Release;
 use serde_json::{Value, json};
 
 use super::{Context, MANAGER, ReleaseError, Wanted};
-use crate::cluster::Propagation;
+use crate::cluster::{Cluster, Propagation};
 use crate::object::{ObjectRef, Selection};
 
-/// Returns all stored revisions, oldest first.
-pub(super) async fn history(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<Release>, ReleaseError> {
+/// A stored revision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    pub release: Release,
+    /// When its record was written last, in seconds of Unix.
+    pub written: i64,
+}
+
+/// Returns all stored revisions of a release, oldest first.
+pub async fn stored_revisions(cluster: &Cluster, namespace: &str, name: &str) -> Result<Vec<Stored>, ReleaseError> {
     let selection = Selection {
         api_version: "v1".into(),
         kind: "Secret".into(),
-        namespace: Some(wanted.storage_namespace.clone()),
-        label_selector: Some(format!("owner=helm,name={}", wanted.name)),
+        namespace: Some(namespace.into()),
+        label_selector: Some(format!("owner=helm,name={name}")),
         field_selector: None,
     };
-    let secrets = context.cluster.list(&selection).await?;
-    let mut releases = secrets.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
-    releases.sort_by_key(|release| release.version);
-    Ok(releases)
+    let label = |secret: &Value, key: &str| secret.pointer(&format!("/metadata/labels/{key}"))?.as_str()?.parse().ok();
+    let stored = |secret: &Value| {
+        let written = label(secret, "modifiedAt").or_else(|| label(secret, "createdAt")).unwrap_or(0);
+        Ok(Stored { release: decode(secret)?, written })
+    };
+    let mut found = cluster.list(&selection).await?.iter().map(stored).collect::<Result<Vec<_>, ReleaseError>>()?;
+    found.sort_by_key(|stored| stored.release.version);
+    Ok(found)
+}
+
+/// Returns all stored revisions of the wanted release, oldest first.
+pub(super) async fn history(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<Release>, ReleaseError> {
+    let found = stored_revisions(context.cluster, &wanted.storage_namespace, &wanted.name).await?;
+    Ok(found.into_iter().map(|stored| stored.release).collect())
 }
 
 fn decode(secret: &Value) -> Result<Release, ReleaseError> {
@@ -33,8 +51,8 @@ fn decode(secret: &Value) -> Result<Release, ReleaseError> {
 }
 
 /// Stores a new revision, which must not exist. Older ones go first, so that no more than the history limit remain.
-pub(super) async fn create(context: &Context<'_>, wanted: &Wanted, release: &Release) -> Result<(), ReleaseError> {
-    forget(context, wanted).await?;
+pub(super) async fn create(context: &Context<'_>, wanted: &Wanted, release: &Release, history: &[Release]) -> Result<(), ReleaseError> {
+    forget(context, wanted, history).await?;
     let now = (context.now)().as_second();
     context.cluster.create(&secret(wanted, release, ("createdAt", now)), MANAGER).await?;
     Ok(())
@@ -47,11 +65,10 @@ pub(super) async fn update(context: &Context<'_>, wanted: &Wanted, release: &Rel
     Ok(())
 }
 
-async fn forget(context: &Context<'_>, wanted: &Wanted) -> Result<(), ReleaseError> {
+async fn forget(context: &Context<'_>, wanted: &Wanted, history: &[Release]) -> Result<(), ReleaseError> {
     if wanted.max_history == 0 {
         return Ok(());
     }
-    let history = history(context, wanted).await?;
     let too_many = (history.len() + 1).saturating_sub(wanted.max_history);
     let deployed = history.iter().rev().find(|release| status(release) == "deployed").map(|release| release.version);
     for release in history.iter().filter(|release| Some(release.version) != deployed).take(too_many) {

@@ -1,0 +1,161 @@
+//! Keeps two runs on one cluster apart: whoever writes holds a Lease, from the first write to the end of the run. A run that writes nothing
+//! takes none.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http::Method;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::request::{Call, JSON};
+
+const NAMESPACE: &str = "kube-system";
+const NAME: &str = "launchway";
+/// How long a Lease is believed after its holder was last heard of.
+const DURATION: Duration = Duration::from_secs(15);
+const RENEW: Duration = Duration::from_secs(5);
+
+/// Who writes.
+#[derive(Clone)]
+pub struct Holder {
+    /// Unlike that of every other run.
+    pub name: String,
+    /// Tells whether another holder is known to have ended, so that it need not be waited for.
+    pub has_ended: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    pub now: fn() -> jiff::Timestamp,
+}
+
+/// The Lease of a run.
+pub(crate) struct Lease {
+    holder: Holder,
+    is_held: Mutex<bool>,
+    /// Somebody else took it: this run was stopped for longer than a Lease is believed.
+    is_lost: AtomicBool,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("holder", &self.holder.name).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Returns the same cluster, which is written to only by one run at a time.
+    pub fn exclusive(mut self, holder: Holder) -> Cluster {
+        self.lease = Some(Arc::new(Lease { holder, is_held: Mutex::new(false), is_lost: AtomicBool::new(false) }));
+        self
+    }
+
+    /// Gives the cluster free for other runs.
+    pub async fn release_lease(&self) -> Result<(), Error> {
+        let Some(lease) = &self.lease else { return Ok(()) };
+        let mut is_held = lease.is_held.lock().await;
+        if !std::mem::take(&mut *is_held) || lease.is_lost.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.lease_call(Method::DELETE, None).await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a request about the Lease, past the Lease. Boxed, as a request that writes may come here first.
+    fn lease_call(&self, method: Method, body: Option<&Value>) -> BoxFuture<'static, Result<Value, Error>> {
+        let collection = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases");
+        let path = if method == Method::POST { collection } else { format!("{collection}/{NAME}") };
+        let body = body.map(|body| body.to_string().into()).unwrap_or_default();
+        let what = format!("Lease {NAMESPACE}/{NAME}");
+        let free = Cluster { lease: None, ..self.clone() };
+        let call = Call { what, method, path, query: Vec::new(), content_type: JSON, accept: JSON, body };
+        Box::pin(async move { Ok(free.send(call).await?.1) })
+    }
+}
+
+impl Lease {
+    /// Makes sure that this run holds the Lease.
+    pub(crate) async fn hold(self: &Arc<Self>, cluster: &Cluster) -> Result<(), Error> {
+        let mut is_held = self.is_held.lock().await;
+        if self.is_lost.load(Ordering::Relaxed) {
+            let message = "another run took over while this one stood still: nothing more is written".to_owned();
+            return Err(Error::Locked { message });
+        }
+        if !*is_held {
+            self.take(cluster).await?;
+            *is_held = true;
+            tokio::spawn(renew(Arc::downgrade(self), Cluster { lease: None, ..cluster.clone() }));
+        }
+        Ok(())
+    }
+
+    async fn take(&self, cluster: &Cluster) -> Result<(), Error> {
+        // Whoever is faster wins; the other one looks again.
+        for _ in 0..5 {
+            let found = match cluster.lease_call(Method::GET, None).await {
+                Ok(found) => Some(found),
+                Err(error) if error.is_not_found() => None,
+                Err(error) => return Err(error),
+            };
+            let (method, object) = match &found {
+                None => (Method::POST, self.object(None)),
+                Some(found) => {
+                    self.check(found)?;
+                    (Method::PUT, self.object(found.pointer("/metadata/resourceVersion")))
+                }
+            };
+            match cluster.lease_call(method, Some(&object)).await {
+                Ok(_) => return Ok(()),
+                Err(error) if matches!(error.code(), "conflict" | "already-exists" | "not-found") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Locked { message: "another run is about to write to this cluster".into() })
+    }
+
+    /// Refuses a Lease that somebody else holds.
+    fn check(&self, found: &Value) -> Result<(), Error> {
+        let text = |key: &str| found.pointer(&format!("/spec/{key}")).and_then(Value::as_str).unwrap_or_default();
+        let (holder, renewed) = (text("holderIdentity"), text("renewTime"));
+        let age = renewed.parse::<jiff::Timestamp>().ok().map(|renewed| (self.holder.now)().duration_since(renewed));
+        let expired = age.is_none_or(|age| age > jiff::SignedDuration::try_from(DURATION).unwrap_or_default());
+        if holder.is_empty() || holder == self.holder.name || expired || (self.holder.has_ended)(holder) {
+            return Ok(());
+        }
+        let message = format!("another run ({holder}) writes to this cluster, last heard of at {renewed}: wait until it is done");
+        Err(Error::Locked { message })
+    }
+
+    fn object(&self, version: Option<&Value>) -> Value {
+        // Kubernetes wants six digits after the point.
+        let now = format!("{:.6}", (self.holder.now)());
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": NAME, "namespace": NAMESPACE, "resourceVersion": version },
+            "spec": { "holderIdentity": self.holder.name, "leaseDurationSeconds": DURATION.as_secs(), "acquireTime": now, "renewTime": now },
+        })
+    }
+}
+
+/// Renews the Lease until its owner is gone or gives it up.
+async fn renew(lease: std::sync::Weak<Lease>, cluster: Cluster) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        let Some(lease) = lease.upgrade() else { return };
+        let is_held = lease.is_held.lock().await;
+        if !*is_held {
+            return;
+        }
+        let Ok(found) = cluster.lease_call(Method::GET, None).await else { continue };
+        if found.pointer("/spec/holderIdentity").and_then(Value::as_str) != Some(&lease.holder.name) {
+            lease.is_lost.store(true, Ordering::Relaxed);
+            return;
+        }
+        // A renewal that fails is tried again in time.
+        let _ = cluster.lease_call(Method::PUT, Some(&lease.object(found.pointer("/metadata/resourceVersion")))).await;
+    }
+}

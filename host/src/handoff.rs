@@ -1,0 +1,167 @@
+//! Hands releases over to Flux: the HelmRelease and its source as kustomize-controller will apply them, with the status that
+//! helm-controller would have written. It then finds the release in sync and writes nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use flux::seed::{self, Generation, Installed};
+use helm::release::Release;
+use kube_engine::release::{self, Context};
+use kube_engine::wait::{self, Condition};
+use kube_engine::{Apply, Cluster, ObjectRef, PatchType, Selection};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::chart_source::ChartSource;
+use crate::distribution;
+use crate::failure::chain;
+use crate::release_source::{OpenRelease, ReleaseSource};
+use crate::report::{Event, StepReporter};
+
+/// How releases are handed over.
+pub struct Handoff {
+    cluster: Cluster,
+    charts: Arc<ChartSource>,
+    releases: Arc<ReleaseSource>,
+    /// `--flux-manifests`
+    manifests: Option<PathBuf>,
+    mode: OnceCell<Mode>,
+}
+
+/// What is done for a release that Flux does not know yet.
+#[derive(Clone, Copy)]
+enum Mode {
+    Seed(Generation),
+    /// Nothing: Flux will run one upgrade, in which no object changes.
+    Match,
+}
+
+const HELM_RELEASE: &str = "helm.toolkit.fluxcd.io/v2";
+/// Who applies what is in the repository.
+const KUSTOMIZE: Apply<'static> = Apply { manager: "kustomize-controller", force: true, default_namespace: None, dry_run: false };
+/// Who applies the CRDs of Flux.
+const OPERATOR: Apply<'static> = Apply { manager: "flux-operator", force: true, default_namespace: None, dry_run: false };
+const ESTABLISHED: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// A failure, in words for a person.
+type Said = String;
+
+impl Handoff {
+    /// Returns the handoff of a run; with `seed` releases are made known to Flux before it runs.
+    pub fn new(cluster: Cluster, charts: Arc<ChartSource>, releases: Arc<ReleaseSource>, seed: bool, manifests: Option<PathBuf>) -> Self {
+        let mode = if seed { OnceCell::new() } else { OnceCell::from(Mode::Match) };
+        Handoff { cluster, charts, releases, manifests, mode }
+    }
+
+    /// Makes a deployed release known to Flux, unless Flux knows it.
+    pub async fn seed(&self, open: &OpenRelease, record: &Release, reporter: &StepReporter) -> Result<(), Said> {
+        let Some(spec) = &open.spec else { return Ok(()) };
+        let reference = ObjectRef {
+            api_version: HELM_RELEASE.into(),
+            kind: "HelmRelease".into(),
+            namespace: Some(spec.namespace.clone()),
+            name: spec.name.clone(),
+        };
+        let known = |live: &Value| live.pointer("/status/history/0").is_some();
+        if self.cluster.get(&reference).await.map_err(said)?.is_some_and(|live| known(&live)) {
+            return Ok(());
+        }
+        let Mode::Seed(generation) = *self.mode.get_or_try_init(|| self.prepare(reporter)).await? else { return Ok(()) };
+        for object in &spec.applied {
+            reporter.changed(&self.cluster.apply(object, &KUSTOMIZE).await.map_err(said)?);
+        }
+        let live = self.cluster.get(&reference).await.map_err(said)?.ok_or_else(|| format!("{reference} is gone again"))?;
+        if known(&live) {
+            return Ok(());
+        }
+        let installed = self.installed(open, record, generation).await?;
+        let status = seed::seeded_status(&live, &installed, generation, &jiff::Timestamp::now().to_string());
+        let patch = json!({ "status": status });
+        self.cluster.patch(&reference, PatchType::Merge, &patch, Some("status"), release::MANAGER).await.map_err(said)?;
+        Ok(())
+    }
+
+    /// Decides how to hand over, and makes the kinds known that this needs.
+    async fn prepare(&self, reporter: &StepReporter) -> Result<Mode, Said> {
+        let matched = |why: String| {
+            let message = format!("{why}: when Flux takes the releases over it will run one upgrade each, in which no object changes");
+            reporter.event(&Event::Warning { message: &message });
+            Ok(Mode::Match)
+        };
+        let controllers = Selection {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            label_selector: Some("app.kubernetes.io/component=helm-controller".into()),
+            ..Selection::default()
+        };
+        if !self.cluster.list(&controllers).await.map_err(said)?.is_empty() {
+            return matched("Flux runs already".into());
+        }
+        let Some(instance) = self.instance().await? else { return matched("no release of this run makes a FluxInstance".into()) };
+        let found = match distribution::fetch(&instance, self.manifests.as_deref(), &self.charts).await {
+            Ok(found) => found,
+            Err(message) => return matched(format!("the manifests of Flux are not at hand (--flux-manifests FILE gives them): {message}")),
+        };
+        let Some(generation) = Generation::proved(&found.helm_controller) else {
+            return matched(format!("helm-controller {} was not tried with releases that it did not install", found.helm_controller));
+        };
+        self.define(&found.crds, reporter).await?;
+        Ok(Mode::Seed(generation))
+    }
+
+    /// Returns the FluxInstance that a release of the run will make.
+    async fn instance(&self) -> Result<Option<Value>, Said> {
+        let mut opened = self.releases.opened().await;
+        opened.sort_by_key(|open| open.wanted.chart.metadata.name != "flux-instance");
+        for open in opened {
+            let context =
+                Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: open.seed, progress: &|_| {}, before_flux: &() };
+            let rendered = release::render(&context, &open.wanted).await.map_err(|error| chain(&error))?;
+            let Some(document) = rendered.documents.iter().find(|document| document.kind == "FluxInstance") else { continue };
+            return go_encoding::yaml::parse(&document.text).map(Some).map_err(|error| error.to_string());
+        }
+        Ok(None)
+    }
+
+    async fn define(&self, crds: &[Value], reporter: &StepReporter) -> Result<(), Said> {
+        let established: Condition = "condition=Established".parse()?;
+        let mut wanted = Vec::new();
+        for crd in crds {
+            let change = self.cluster.apply(crd, &OPERATOR).await.map_err(said)?;
+            reporter.changed(&change);
+            wanted.push((change.object, established.clone()));
+        }
+        let waited = wait::until(&self.cluster, &wanted, ESTABLISHED, &|pending| reporter.waiting(pending)).await;
+        waited.map(drop).map_err(|error| chain(&error))
+    }
+
+    async fn installed(&self, open: &OpenRelease, record: &Release, generation: Generation) -> Result<Installed, Said> {
+        let metadata = record.chart.as_ref().and_then(|chart| chart.metadata.clone()).unwrap_or_default();
+        let info = record.info.clone().unwrap_or_default();
+        let observation = match generation {
+            Generation::Helm3 => record.as_helm3().observation(open.oci_digest()),
+            Generation::Helm4 => record.observation(open.oci_digest()),
+        };
+        let objects = release::inventory(&self.cluster, record, &open.wanted).await.map_err(|error| chain(&error))?;
+        let entry =
+            |object: &ObjectRef| seed::inventory_entry(&object.api_version, &object.kind, object.namespace.as_deref(), &object.name);
+        Ok(Installed {
+            name: record.name.clone(),
+            namespace: record.namespace.clone(),
+            version: record.version,
+            chart_name: metadata.name,
+            chart_version: metadata.version,
+            app_version: metadata.app_version,
+            first_deployed: info.first_deployed.unwrap_or_default(),
+            last_deployed: info.last_deployed.unwrap_or_default(),
+            digest: flux::sha256(observation.as_bytes()),
+            config_digest: flux::config_digest(&open.wanted.values),
+            oci_digest: open.oci_digest().map(str::to_owned),
+            inventory: objects.iter().map(entry).collect(),
+        })
+    }
+}
+
+fn said(error: kube_engine::Error) -> Said {
+    chain(&error)
+}

@@ -1,0 +1,341 @@
+//! The same chart and values through real Helm and through us, each into a cluster of its own: every object, who owns its fields, and the
+//! release records must come out the same.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use helm::release::Release;
+use helm::{Chart, HelmCompat};
+use kube_engine::release::{self, Context, CrdPolicy, Outcome, ReleaseError, Wanted};
+use launchway_tests::cluster::{records, title};
+use launchway_tests::root;
+use real_cluster::{Cluster, Options};
+use serde_json::{Map, Value, json};
+
+const MANAGER: &str = "helm-controller";
+
+/// Pods that complete by themselves, and pods whose image cannot be pulled.
+const STAGES: &str = include_str!("../real/stages.yaml");
+
+/// A chart that is installed.
+struct Case {
+    name: &'static str,
+    namespace: &'static str,
+    chart: PathBuf,
+    values: Value,
+    /// CRDs that the cluster has beforehand, as group and kinds.
+    given: &'static [(&'static str, &'static str, &'static str)],
+    /// Secrets whose content is random.
+    random: &'static [&'static str],
+}
+
+/// Two clusters: Helm's and ours.
+struct Clusters {
+    theirs: Cluster,
+    ours: Cluster,
+}
+
+impl Clusters {
+    fn start() -> Clusters {
+        let options = Options { stages: STAGES.into(), ..Options::default() };
+        let start = || Cluster::start(&options).unwrap();
+        std::thread::scope(|scope| {
+            let theirs = scope.spawn(start);
+            Clusters { ours: start(), theirs: theirs.join().unwrap() }
+        })
+    }
+
+    fn prepare(&self, case: &Case) {
+        for cluster in [&self.theirs, &self.ours] {
+            let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": case.namespace } });
+            let path = "/api/v1/namespaces";
+            if cluster.api().get(&format!("{path}/{}", case.namespace)).unwrap().is_none() {
+                cluster.api().create(path, &namespace).unwrap();
+            }
+            for (group, kind, plural) in case.given {
+                define(cluster, group, kind, plural);
+            }
+        }
+    }
+
+    /// Installs or upgrades with both, at once.
+    fn apply(&self, case: &Case) -> (Outcome, ()) {
+        std::thread::scope(|scope| {
+            let theirs = scope.spawn(|| assert_success(&mut self.helm_upgrade(case, "120s")));
+            let ours = ensure(&self.ours, case, Duration::from_secs(120)).unwrap();
+            (ours, theirs.join().unwrap())
+        })
+    }
+
+    fn helm_upgrade(&self, case: &Case, timeout: &str) -> Command {
+        let values = self.theirs.folder().join(format!("{}.json", case.name));
+        std::fs::write(&values, case.values.to_string()).unwrap();
+        let mut helm = self.theirs.helm(MANAGER).unwrap();
+        helm.args(["upgrade", "--install", case.name]).arg(&case.chart).args(["--namespace", case.namespace, "--values"]).arg(values);
+        helm.args(["--wait", "--wait-for-jobs", "--server-side=true", "--force-conflicts", "--timeout", timeout]);
+        helm
+    }
+
+    fn check(&self, case: &Case) {
+        let (theirs, ours) = (state(&self.theirs, case), state(&self.ours, case));
+        let names = |state: &BTreeMap<String, Value>| state.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&ours), names(&theirs), "{}", case.name);
+        for (title, object) in &theirs {
+            assert_eq!(pretty(&ours[title]), pretty(object), "{}: {title}: ours, theirs", case.name);
+        }
+        let (theirs, ours) = (history(&self.theirs, case), history(&self.ours, case));
+        assert_eq!(ours.len(), theirs.len(), "{}", case.name);
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert!(ours == theirs, "{}: {}", case.name, difference(ours, theirs));
+        }
+    }
+}
+
+fn define(cluster: &Cluster, group: &str, kind: &str, plural: &str) {
+    let schema = json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
+    let crd = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": format!("{plural}.{group}") },
+        "spec": { "group": group, "scope": "Namespaced", "names": { "kind": kind, "plural": plural, "listKind": format!("{kind}List"), "singular": kind.to_lowercase() },
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": schema }] },
+    });
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    cluster.api().create(path, &crd).unwrap();
+    let served = || Ok(cluster.api().get(&format!("/apis/{group}/v1/{plural}"))?.is_some());
+    cluster.wait("a CRD", served).unwrap();
+}
+
+fn chart(path: &Path) -> Chart {
+    if path.is_dir() {
+        let files = launchway_tests::files(path).unwrap().into_iter();
+        let relative = |file: PathBuf| (file.strip_prefix(path).unwrap().to_string_lossy().into_owned(), std::fs::read(&file).unwrap());
+        return Chart::from_files(files.map(relative)).unwrap();
+    }
+    Chart::from_archive(&path.to_string_lossy(), &std::fs::read(path).unwrap()).unwrap()
+}
+
+fn ensure(cluster: &Cluster, case: &Case, timeout: Duration) -> Result<Outcome, ReleaseError> {
+    let wanted = Wanted {
+        name: case.name.into(),
+        namespace: case.namespace.into(),
+        storage_namespace: case.namespace.into(),
+        chart: Arc::new(chart(&case.chart)),
+        values: case.values.clone(),
+        compat: HelmCompat::newest(),
+        crds: CrdPolicy::Create,
+        // Helm has no CRD step in an upgrade.
+        crds_upgrade: CrdPolicy::Skip,
+        crd_labels: Map::new(),
+        post_render: None,
+        disable_hooks: false,
+        skip_schema_validation: false,
+        max_history: 10,
+        timeout,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let connected = kube_engine::Cluster::connect(Some(cluster.kubeconfig()), None).await.unwrap();
+        let context = Context { cluster: &connected, now: &jiff::Timestamp::now, seed: [7; 32], progress: &|_| {}, before_flux: &() };
+        release::ensure(&context, &wanted).await
+    })
+}
+
+fn assert_success(command: &mut Command) {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+}
+
+/// Returns every object that the field manager owns something of, without what differs from run to run.
+fn state(cluster: &Cluster, case: &Case) -> BTreeMap<String, Value> {
+    let objects = cluster.api().everything().unwrap();
+    let is_owned = |object: &Value| managers(object).any(|entry| entry["manager"] == MANAGER && entry["operation"] == "Apply");
+    let served_twice = |object: &Value| object["kind"] == "Event";
+    let owned = objects.into_iter().filter(|object| is_owned(object) && !served_twice(object));
+    owned.map(|object| (title(&object), without_chance(object, case))).collect()
+}
+
+fn managers(object: &Value) -> impl Iterator<Item = &Value> {
+    object["metadata"]["managedFields"].as_array().into_iter().flatten()
+}
+
+fn without_chance(mut object: Value, case: &Case) -> Value {
+    let fields: Vec<Value> =
+        managers(&object).filter(|entry| entry["manager"] == MANAGER && entry["subresource"].is_null()).cloned().collect();
+    let is_random = case.random.iter().any(|name| object["metadata"]["name"] == *name);
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    metadata.retain(|key, _| !["uid", "resourceVersion", "creationTimestamp", "managedFields"].contains(&key.as_str()));
+    // Written by a controller, with the number of a revision.
+    metadata.get_mut("annotations").and_then(Value::as_object_mut).map(|all| all.remove("deployment.kubernetes.io/revision"));
+    object["fields"] = fields
+        .into_iter()
+        .map(|mut entry| {
+            entry["time"] = Value::Null;
+            entry
+        })
+        .collect();
+    object["status"] = Value::Null;
+    if is_random {
+        object["data"] = Value::Null;
+    }
+    if object["kind"] == "Job" {
+        // The API server names a Job's pods after its uid.
+        for path in ["/spec/selector", "/spec/template/metadata/labels"] {
+            if let Some(found) = object.pointer_mut(path) {
+                *found = Value::Null;
+            }
+        }
+    }
+    without_addresses(&mut object);
+    object
+}
+
+/// Takes addresses and ports away that the API server hands out.
+fn without_addresses(object: &mut Value) {
+    if object["kind"] != "Service" {
+        return;
+    }
+    let owned = object["fields"][0]["fieldsV1"]["f:spec"].clone();
+    let spec = object["spec"].as_object_mut().unwrap();
+    spec.retain(|key, _| {
+        !["clusterIP", "clusterIPs", "healthCheckNodePort"].contains(&key.as_str()) || owned.get(format!("f:{key}")).is_some()
+    });
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        port.as_object_mut().unwrap().remove("nodePort");
+    }
+}
+
+/// Returns the records, oldest first, without times.
+fn history(cluster: &Cluster, case: &Case) -> Vec<String> {
+    let secrets = cluster.api().list(&format!("/api/v1/namespaces/{}/secrets", case.namespace)).unwrap();
+    let mut found: Vec<Release> = records(&secrets).into_iter().filter(|release| release.name == case.name).collect();
+    found.sort_by_key(|release| release.version);
+    found.into_iter().map(without_times).collect()
+}
+
+fn without_times(mut release: Release) -> String {
+    if let Some(info) = &mut release.info {
+        (info.first_deployed, info.last_deployed) = (None, None);
+        // Each says in its own words what was not ready.
+        if info.status == "failed" {
+            info.description = info.description.split(" failed: ").next().unwrap_or_default().into();
+        }
+    }
+    for hook in &mut release.hooks {
+        (hook.last_run.started_at, hook.last_run.completed_at) = (None, None);
+    }
+    if let Some(chart) = &mut release.chart {
+        // A folder's files have the times of its copy.
+        (chart.modified, chart.schema_modified) = (None, None);
+        for file in chart.templates.iter_mut().chain(&mut chart.files).flatten() {
+            file.modified = None;
+        }
+    }
+    release.to_json()
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap()
+}
+
+fn difference(ours: &str, theirs: &str) -> String {
+    let at = ours.bytes().zip(theirs.bytes()).position(|(left, right)| left != right).unwrap_or(ours.len().min(theirs.len()));
+    let around = |text: &str| {
+        String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(200).min(text.len())..(at + 200).min(text.len())]).into_owned()
+    };
+    format!("records differ at {at}:\n  ours   {}\n  theirs {}", around(ours), around(theirs))
+}
+
+fn everything(values: Value) -> Case {
+    Case { name: "all", namespace: "apps", chart: root().join("tests/charts/everything"), values, given: &[], random: &[] }
+}
+
+#[test]
+#[cfg_attr(not(has_real), ignore = "skipped: needs Go, and cargo xtask test, which builds the real programs")]
+fn install_upgrade_and_what_helm_makes_of_our_releases() {
+    let clusters = Clusters::start();
+    let first = everything(json!({ "color": "green" }));
+    clusters.prepare(&first);
+    clusters.apply(&first);
+    clusters.check(&first);
+    // Objects that are no longer in the chart go, unless they are to be kept.
+    let second = everything(json!({ "color": "blue", "extra": false, "replicas": 3, "part": { "enabled": false } }));
+    clusters.apply(&second);
+    clusters.check(&second);
+    let gone = clusters.ours.api().get("/api/v1/namespaces/apps/configmaps/all-gone").unwrap();
+    let kept = clusters.ours.api().get("/api/v1/namespaces/apps/configmaps/all-kept").unwrap();
+    assert!(gone.is_none() && kept.is_some());
+    // An upgrade that never gets ready.
+    let broken =
+        everything(json!({ "color": "black", "extra": false, "part": { "enabled": false }, "image": "example.com/cannot-be-pulled:1" }));
+    std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| assert!(!clusters.helm_upgrade(&broken, "15s").output().unwrap().status.success()));
+        let error = ensure(&clusters.ours, &broken, Duration::from_secs(15)).unwrap_err();
+        assert_eq!(error.code(), "timeout", "{error}");
+        theirs.join().unwrap();
+    });
+    clusters.check(&broken);
+    // Helm itself goes on with our release as with its own.
+    for arguments in [&["rollback", "all", "2"][..], &["status", "all"], &["get", "all", "all"], &["history", "all"], &["test", "all"]] {
+        for cluster in [&clusters.theirs, &clusters.ours] {
+            let mut helm = cluster.helm(MANAGER).unwrap();
+            helm.args(arguments).args(["--namespace", "apps"]);
+            if arguments[0] == "rollback" {
+                helm.args(["--wait", "--timeout", "120s"]);
+            }
+            assert_success(&mut helm);
+        }
+    }
+    clusters.check(&second);
+    let listed = clusters.ours.helm(MANAGER).unwrap().args(["list", "--namespace", "apps", "--output", "json"]).output().unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let row = &listed[0];
+    assert_eq!(
+        (&row["name"], &row["revision"], &row["status"], &row["chart"]),
+        (&json!("all"), &json!("4"), &json!("deployed"), &json!("everything-1.2.3"))
+    );
+    // We go on with a release that Helm wrote last.
+    let third = everything(json!({ "color": "white" }));
+    clusters.apply(&third);
+    clusters.check(&third);
+    for cluster in [&clusters.theirs, &clusters.ours] {
+        assert_success(cluster.helm(MANAGER).unwrap().args(["uninstall", "all", "--namespace", "apps", "--wait", "--timeout", "120s"]));
+    }
+    clusters.check(&third);
+    assert!(history(&clusters.ours, &third).is_empty());
+}
+
+/// Returns a case for a public chart.
+fn public(name: &'static str, namespace: &'static str, archive: &str, values: Option<&str>) -> Case {
+    let folder = shared_data::folder("charts");
+    let values = values.map(|file| go_encoding::yaml::parse(&std::fs::read_to_string(folder.join("values").join(file)).unwrap()).unwrap());
+    let chart = folder.join(format!("{archive}.tgz"));
+    Case { name, namespace, chart, values: values.unwrap_or_else(|| json!({})), given: &[], random: &[] }
+}
+
+const SERVICE_MONITOR: (&str, &str, &str) = ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors");
+
+#[test]
+#[cfg_attr(not(all(has_real, has_shared)), ignore = "skipped: needs Go, ../shared, and cargo xtask test, which builds the real programs")]
+fn public_charts() {
+    let cases = [
+        public("coredns", "kube-system", "coredns-1.46.2", Some("coredns-onedr0p.yaml")),
+        Case { given: &[SERVICE_MONITOR], ..public("cilium", "kube-system", "cilium-1.18.6", Some("cilium-onedr0p.yaml")) },
+        public("flux-operator", "flux-system", "flux-operator-0.49.0", None),
+        public("cert-manager", "cert-manager", "cert-manager-v1.20.2", None),
+        public("metallb", "metallb-system", "metallb-0.16.1", None),
+        public("nats", "nats", "nats-1.3.16", None),
+        public("ingress", "ingress", "ingress-nginx-4.11.2", None),
+        Case { random: &["kps-grafana"], ..public("kps", "monitoring", "kube-prometheus-stack-88.5.3", None) },
+    ];
+    let clusters = Clusters::start();
+    for case in cases {
+        clusters.prepare(&case);
+        clusters.apply(&case);
+        clusters.check(&case);
+    }
+}
