@@ -37,9 +37,11 @@ fn is_list(object: &serde_json::Map<String, Value>) -> bool {
     object.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List")) && object.contains_key("items")
 }
 
-/// Parses rendered documents.
+/// Parses rendered documents. Helm reads them back from the manifest, where a line end follows each: a text that keeps its last ones
+/// (`|+`) has that one too.
 pub(super) fn of_documents(documents: &[Document]) -> Result<Vec<Value>, ReleaseError> {
-    parse(documents.iter().map(|document| (document.path.as_str(), document.text.as_str())))
+    let texts: Vec<(&str, String)> = documents.iter().map(|document| (document.path.as_str(), format!("{}\n", document.text))).collect();
+    parse(texts.iter().map(|(path, text)| (*path, text.as_str())))
 }
 
 /// Parses the manifest of a stored release.
