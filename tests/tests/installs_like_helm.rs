@@ -58,7 +58,7 @@ impl Clusters {
                 cluster.api().create(path, &namespace).unwrap();
             }
             for (group, kind, plural) in case.given {
-                define(cluster, group, kind, plural);
+                cluster.define(group, kind, plural).unwrap();
             }
         }
     }
@@ -94,19 +94,6 @@ impl Clusters {
             assert!(ours == theirs, "{}: {}", case.name, difference(ours, theirs));
         }
     }
-}
-
-fn define(cluster: &Cluster, group: &str, kind: &str, plural: &str) {
-    let schema = json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
-    let crd = json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": format!("{plural}.{group}") },
-        "spec": { "group": group, "scope": "Namespaced", "names": { "kind": kind, "plural": plural, "listKind": format!("{kind}List"), "singular": kind.to_lowercase() },
-            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": schema }] },
-    });
-    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    cluster.api().create(path, &crd).unwrap();
-    let served = || Ok(cluster.api().get(&format!("/apis/{group}/v1/{plural}"))?.is_some());
-    cluster.wait("a CRD", served).unwrap();
 }
 
 fn chart(path: &Path) -> Chart {

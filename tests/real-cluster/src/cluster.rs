@@ -96,6 +96,19 @@ impl Cluster {
         Ok(helm)
     }
 
+    /// Defines a namespaced kind in version v1 whose objects may hold anything, and waits until it is served.
+    pub fn define(&self, group: &str, kind: &str, plural: &str) -> Result<()> {
+        let schema = json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
+        let names = json!({ "kind": kind, "plural": plural, "listKind": format!("{kind}List"), "singular": kind.to_lowercase() });
+        let version = json!({ "name": "v1", "served": true, "storage": true, "schema": schema });
+        let crd = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": format!("{plural}.{group}") },
+            "spec": { "group": group, "scope": "Namespaced", "names": names, "versions": [version] },
+        });
+        self.api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &crd)?;
+        self.wait("a CRD", || Ok(self.api.get(&format!("/apis/{group}/v1/{plural}"))?.is_some()))
+    }
+
     /// Returns the requests that were answered so far, from all clients or from those whose user agent starts so.
     pub fn requests(&self, user_agent: &str) -> Result<Vec<Request>> {
         Ok(audit::read(&self.audit)?.into_iter().filter(|request| request.user_agent.starts_with(user_agent)).collect())
@@ -211,7 +224,7 @@ fn first_address(cidr: &str) -> Result<String> {
 fn node(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Node",
-        "metadata": { "name": name, "annotations": { "kwok.x-k8s.io/node": "fake" }, "labels": { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64" } },
+        "metadata": { "name": name, "annotations": { "kwok.x-k8s.io/node": "fake" }, "labels": { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "node-role.kubernetes.io/control-plane": "" } },
         "status": { "allocatable": { "cpu": "64", "memory": "256Gi", "pods": "500" }, "capacity": { "cpu": "64", "memory": "256Gi", "pods": "500" } },
     })
 }

@@ -23,6 +23,7 @@ pub use registry::Registry;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, bail};
 
@@ -44,8 +45,20 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Returns a port on loopback that nobody listens on.
+/// Returns a port on loopback that nobody listens on, another one each time.
+///
+/// Not one that the system would choose: it gives those to connections, and to others who ask, before the program listens.
 fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("loopback has a free port")?;
-    Ok(listener.local_addr()?.port())
+    const PORTS: std::ops::Range<u16> = 10_000..30_000;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Test processes that run side by side begin at different places.
+    let first = (std::process::id() * 61) as u16;
+    for _ in PORTS {
+        let number = first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + number % (PORTS.end - PORTS.start);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("loopback has no free port in {PORTS:?}")
 }
