@@ -35,7 +35,7 @@ pub fn test(place: &Place) -> Result<()> {
     step("real components");
     let real = real::all(place)?;
     step("tests");
-    let mut build = place.cargo(&["build", "--quiet", "--package", "launchway"]);
+    let mut build = place.cargo(&["build", "--quiet", "--workspace", "--bin", "launchway"]);
     build.env("LAUNCHWAY_MODULES", &stock);
     place.run(build, "compile launchway")?;
     let mut tests = place.cargo(&["test", "--workspace", "--no-fail-fast"]);
