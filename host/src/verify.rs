@@ -157,6 +157,8 @@ async fn look(cluster: &Cluster, object: &ObjectRef, since: &Since) -> Result<Op
 }
 
 /// Returns who of Flux wrote to an object since, and the fields that this one owns.
+///
+/// A finalizer alone is no such write: with it flux-operator holds on to its FluxInstance, whoever made that.
 fn writer(live: &Value, since: &Since) -> Option<(String, Vec<String>)> {
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array)?;
     let by_flux = |entry: &&Value| {
@@ -165,10 +167,12 @@ fn writer(live: &Value, since: &Since) -> Option<(String, Vec<String>)> {
             && entry.get("manager").and_then(Value::as_str).is_some_and(|manager| FLUX.contains(&manager))
             && time.is_some_and(|time| since.holds(time.as_second()))
     };
-    let entry = entries.iter().find(by_flux)?;
-    let mut fields = Vec::new();
-    paths(entry.get("fieldsV1").unwrap_or(&Value::Null), String::new(), &mut fields);
-    Some((entry.get("manager").and_then(Value::as_str).unwrap_or_default().to_owned(), fields))
+    entries.iter().filter(by_flux).find_map(|entry| {
+        let mut fields = Vec::new();
+        paths(entry.get("fieldsV1").unwrap_or(&Value::Null), String::new(), &mut fields);
+        let is_holding_on = fields.iter().all(|field| field.starts_with(".metadata.finalizers"));
+        (!is_holding_on).then(|| (entry.get("manager").and_then(Value::as_str).unwrap_or_default().to_owned(), fields))
+    })
 }
 
 /// Lists the paths of a set of fields (`FieldsV1`).
@@ -264,6 +268,9 @@ mod tests {
         let fields = vec![".data.a".to_owned()];
         assert_eq!(writer(&object(&[entry("helm-controller", at)]), &Since::From(100)), Some(("helm-controller".into(), fields)));
         assert_eq!(writer(&object(&[entry("kubectl", at)]), &Since::From(0)), None);
+        let mut held = entry("flux-operator", at);
+        held["fieldsV1"] = json!({ "f:metadata": { "f:finalizers": { ".": {}, "v:\"finalizers.fluxcd.io\"": {} } } });
+        assert_eq!(writer(&object(&[held]), &Since::From(0)), None);
         let mut status = entry("helm-controller", at);
         status["subresource"] = "status".into();
         assert_eq!(writer(&object(&[status]), &Since::From(0)), None);

@@ -2,6 +2,8 @@
 //! about the program.
 
 pub mod cluster;
+pub mod public;
+pub mod takeover;
 pub mod transcript;
 
 use std::ffi::OsStr;

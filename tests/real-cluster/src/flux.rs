@@ -38,7 +38,10 @@ impl Cluster {
         let mut command = Command::new(program(controller.name())?);
         command.env("RUNTIME_NAMESPACE", "flux-system").env("KUBECONFIG", self.kubeconfig());
         command.arg(format!("--metrics-addr=127.0.0.1:{}", free_port()?)).arg(format!("--health-addr=127.0.0.1:{}", free_port()?));
-        command.args(["--enable-leader-election=false", "--events-addr="]);
+        command.arg("--enable-leader-election=false");
+        if controller != Controller::FluxOperator {
+            command.arg("--events-addr=");
+        }
         match controller {
             Controller::Source => self.source(&mut command)?,
             Controller::FluxOperator => operator(&mut command)?,
