@@ -3,11 +3,13 @@
 use crate::config::Config;
 use crate::error::Error;
 use crate::kustomization::{FILE_NAMES, Kustomization, Overlay, Place, Placed};
+use crate::openapi::OpenApi;
 use crate::output::Order;
 use crate::resource::{Resource, effective, object};
-use crate::{Absent, Build, Files, Object, generate, patches, path, read, references, replacements, transform};
+use crate::{Absent, Build, Files, Object, crds, generate, patches, path, read, references, replacements, transform};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How many folders may lie inside each other by reference.
 const MAX_DEPTH: usize = 64;
@@ -17,7 +19,8 @@ const MAX_FOLDERS: usize = 20_000;
 const MAX_OBJECTS: usize = 20_000;
 
 pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Result<Build, Error> {
-    let mut builder = Builder { files, absent: Vec::new(), stack: Vec::new(), folders: 0, order: Order::default() };
+    let mut builder =
+        Builder { files, absent: Vec::new(), stack: Vec::new(), folders: 0, order: Order::default(), openapi: Arc::default() };
     let folder = path::join("", folder).ok_or_else(|| Error::path(folder, "the path leaves the repository"))?;
     let mut state = builder.root(&folder, overlay)?;
     generate::add_hashes(&mut state.resources);
@@ -53,6 +56,14 @@ fn key(resource: &Resource) -> String {
 }
 
 impl State {
+    /// Lets a schema that was chosen meanwhile count for what is there already.
+    fn use_schema(&mut self, openapi: &Arc<OpenApi>) {
+        for resource in self.resources.iter_mut().filter(|resource| !Arc::ptr_eq(&resource.openapi, openapi)) {
+            resource.openapi = Arc::clone(openapi);
+            self.index = None;
+        }
+    }
+
     fn append(&mut self, resource: Resource) -> Result<(), Error> {
         if self.resources.len() >= MAX_OBJECTS {
             return Err(Error::path(&resource.file, format!("the build has more than {MAX_OBJECTS} objects")));
@@ -76,6 +87,7 @@ struct Builder<'a> {
     stack: Vec<String>,
     folders: usize,
     order: Order,
+    openapi: Arc<OpenApi>,
 }
 
 impl Builder<'_> {
@@ -97,6 +109,7 @@ impl Builder<'_> {
             kustomization.components = there;
         }
         self.stack.push(folder.to_string());
+        self.choose_schema(folder, &kustomization)?;
         self.accumulate(folder, &kustomization, State::default())
     }
 
@@ -159,11 +172,14 @@ impl Builder<'_> {
             self.resource(folder, entry, &mut state)?;
         }
         for entry in &kustomization.configurations {
-            let at = self.inside(folder, entry)?;
-            let text = read::text(self.files, &at)?.ok_or_else(|| Error::at(&entry.place, format!("there is no file {at}")))?;
+            let (at, text) = self.text(folder, entry)?;
             state.config.merge(Config::parse(&at, &text)?);
         }
-        for resource in generate::all(self.files, folder, kustomization)? {
+        for entry in &kustomization.crds {
+            let (at, text) = self.text(folder, entry)?;
+            state.config.merge(crds::parse(&text).map_err(|message| Error::path(&at, message))?);
+        }
+        for resource in generate::all(self.files, folder, kustomization, &self.openapi)? {
             generate::add(&mut state.resources, resource)?;
         }
         state.index = None;
@@ -180,6 +196,31 @@ impl Builder<'_> {
         Ok(state)
     }
 
+    /// Chooses the schema that a kustomization asks for, unless one was chosen before it.
+    fn choose_schema(&mut self, folder: &str, kustomization: &Kustomization) -> Result<(), Error> {
+        let Some(Placed { value, place }) = &kustomization.openapi else { return Ok(()) };
+        let file = value.get("path").map(|path| self.text(folder, &Placed { value: path.clone(), place: place.clone() })).transpose()?;
+        if self.openapi.is_chosen() {
+            return Ok(());
+        }
+        let version = value.get("version").filter(|version| file.is_some() || !version.is_empty());
+        let chosen = match (&file, version) {
+            (Some(_), Some(_)) => Err("openapi: path and version exclude each other".to_string()),
+            (Some((at, text)), None) => self.openapi.with_file(text).map_err(|message| format!("{at}: {message}")),
+            (None, Some(version)) => self.openapi.with_version(version),
+            (None, None) => return Ok(()),
+        };
+        self.openapi = Arc::new(chosen.map_err(|message| Error::at(place, message))?);
+        Ok(())
+    }
+
+    /// Reads a file that an entry names.
+    fn text(&self, folder: &str, entry: &Placed<String>) -> Result<(String, Vec<u8>), Error> {
+        let at = self.inside(folder, entry)?;
+        let text = read::text(self.files, &at)?.ok_or_else(|| Error::at(&entry.place, format!("there is no file {at}")))?;
+        Ok((at, text))
+    }
+
     fn inside(&self, folder: &str, entry: &Placed<String>) -> Result<String, Error> {
         path::join(folder, &entry.value).ok_or_else(|| Error::at(&entry.place, format!("{} leaves the repository", entry.value)))
     }
@@ -191,20 +232,22 @@ impl Builder<'_> {
         }
         let at = self.inside(folder, entry)?;
         if let Some(text) = read::text(self.files, &at)? {
-            return load(&at, &text)?.into_iter().try_for_each(|resource| state.append(resource));
+            return load(&at, &text, &self.openapi)?.into_iter().try_for_each(|resource| state.append(resource));
         }
         let Some(kustomization) = self.folder(&at, entry)? else { return Ok(()) };
         if kustomization.is_component {
             return Err(Error::at(&entry.place, format!("{at} is a Component; list it under components")));
         }
+        self.choose_schema(&at, &kustomization)?;
         let inner = self.accumulate(&at, &kustomization, State::default())?;
         self.stack.pop();
+        state.use_schema(&self.openapi);
         inner.resources.into_iter().try_for_each(|resource| state.append(resource))?;
         state.config.merge(inner.config);
         Ok(())
     }
 
-    fn component(&mut self, folder: &str, entry: &Placed<String>, state: State) -> Result<State, Error> {
+    fn component(&mut self, folder: &str, entry: &Placed<String>, mut state: State) -> Result<State, Error> {
         if is_remote(&entry.value) {
             return Err(Error::at(&entry.place, format!("{} is fetched from a network, which is not supported", entry.value)));
         }
@@ -213,6 +256,8 @@ impl Builder<'_> {
         if !kustomization.is_component {
             return Err(Error::at(&entry.place, format!("{at} is no Component; list it under resources")));
         }
+        self.choose_schema(&at, &kustomization)?;
+        state.use_schema(&self.openapi);
         let state = self.accumulate(&at, &kustomization, state)?;
         self.stack.pop();
         Ok(state)
@@ -261,15 +306,15 @@ fn is_remote(entry: &str) -> bool {
 }
 
 /// Reads the objects of a file; lists are taken apart.
-pub(crate) fn load(file: &str, text: &[u8]) -> Result<Vec<Resource>, Error> {
+pub(crate) fn load(file: &str, text: &[u8], openapi: &Arc<OpenApi>) -> Result<Vec<Resource>, Error> {
     let mut found = Vec::new();
     for manifest in read::unsettled_manifests(file, text)? {
-        flatten(file, manifest.line, manifest.value, &mut found)?;
+        flatten(file, manifest.line, manifest.value, openapi, &mut found)?;
     }
     Ok(found)
 }
 
-fn flatten(file: &str, line: usize, mut value: Value, found: &mut Vec<Resource>) -> Result<(), Error> {
+fn flatten(file: &str, line: usize, mut value: Value, openapi: &Arc<OpenApi>, found: &mut Vec<Resource>) -> Result<(), Error> {
     let fail = |message: &str| Error::at(&Place { file: file.to_string(), line, column: 1 }, message);
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or("").to_string();
     if !value.is_object() || kind.is_empty() {
@@ -277,7 +322,7 @@ fn flatten(file: &str, line: usize, mut value: Value, found: &mut Vec<Resource>)
     }
     if kind.ends_with("List") && value.get("items").is_some_and(Value::is_array) {
         let Some(Value::Array(items)) = object(&mut value).remove("items") else { return Ok(()) };
-        return items.into_iter().try_for_each(|item| flatten(file, line, item, found));
+        return items.into_iter().try_for_each(|item| flatten(file, line, item, openapi, found));
     }
     if value.get("apiVersion").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(fail(&format!("this {kind} has no apiVersion")));
@@ -286,7 +331,7 @@ fn flatten(file: &str, line: usize, mut value: Value, found: &mut Vec<Resource>)
         return Err(fail(&format!("this {kind} has no metadata.name")));
     }
     drop_empty_annotations(&mut value);
-    found.push(Resource::new(value, file, line));
+    found.push(Resource::new(value, file, line, openapi));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! (`api/internal/generators`, `api/hasher`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::kustomization::{Generator, Kustomization, Place, Placed};
+use crate::openapi::OpenApi;
 use crate::resource::{Resource, object};
 use crate::{Files, path, read};
 
@@ -27,10 +29,10 @@ enum Behavior {
     Replace,
 }
 
-pub(crate) fn all(files: &dyn Files, folder: &str, kustomization: &Kustomization) -> Result<Vec<Generated>, Error> {
+pub(crate) fn all(files: &dyn Files, folder: &str, kustomization: &Kustomization, openapi: &Arc<OpenApi>) -> Result<Vec<Generated>, Error> {
     let maps = kustomization.config_maps.iter().map(|entry| ("ConfigMap", entry));
     let secrets = kustomization.secrets.iter().map(|entry| ("Secret", entry));
-    maps.chain(secrets).map(|(kind, entry)| generated(files, folder, kustomization, kind, entry)).collect()
+    maps.chain(secrets).map(|(kind, entry)| generated(files, folder, kustomization, kind, entry, openapi)).collect()
 }
 
 fn generated(
@@ -39,6 +41,7 @@ fn generated(
     kustomization: &Kustomization,
     kind: &str,
     entry: &Placed<Generator>,
+    openapi: &Arc<OpenApi>,
 ) -> Result<Generated, Error> {
     let generator = &entry.value;
     if generator.name.is_empty() {
@@ -69,7 +72,7 @@ fn generated(
     if global.immutable == Some(true) || local.immutable == Some(true) {
         value["immutable"] = json!(true);
     }
-    let mut resource = Resource::new(value, &entry.place.file, entry.place.line);
+    let mut resource = Resource::new(value, &entry.place.file, entry.place.line, openapi);
     resource.needs_hash = global.disable_name_suffix_hash != Some(true) && local.disable_name_suffix_hash != Some(true);
     Ok(Generated { resource, behavior, place: entry.place.clone() })
 }

@@ -53,10 +53,14 @@ pub fn is_built_in_group(group: &str) -> bool {
     !group.contains('.') || group.ends_with(".k8s.io") && !CUSTOM_GROUPS.contains(&group)
 }
 
-/// Returns whether kustomize knows that objects of a version and kind live outside namespaces: its schema is that of Kubernetes 1.21.2, and
-/// what is newer, or another version of a kind, counts as namespaced (`kyaml/openapi`, precomputedIsNamespaceScoped).
-pub(crate) fn is_known_outside(api_version: &str, kind: &str) -> bool {
-    KNOWN_OUTSIDE.binary_search(&(api_version, kind)).is_ok()
+/// Returns whether objects of a version and kind live inside namespaces, where kustomize knows by heart: its schema is that of Kubernetes
+/// 1.21.2 (`kyaml/openapi`, precomputedIsNamespaceScoped).
+pub(crate) fn is_known_namespaced(api_version: &str, kind: &str) -> Option<bool> {
+    let known = (api_version, kind);
+    if KNOWN_OUTSIDE.binary_search(&known).is_ok() {
+        return Some(false);
+    }
+    KNOWN_INSIDE.binary_search(&known).is_ok().then_some(true)
 }
 
 const KNOWN_OUTSIDE: &[(&str, &str)] = &[
@@ -98,6 +102,55 @@ const KNOWN_OUTSIDE: &[(&str, &str)] = &[
     ("v1", "PersistentVolume"),
 ];
 
+const KNOWN_INSIDE: &[(&str, &str)] = &[
+    ("apps/v1", "ControllerRevision"),
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "StatefulSet"),
+    ("autoscaling/v1", "HorizontalPodAutoscaler"),
+    ("autoscaling/v1", "Scale"),
+    ("autoscaling/v2beta1", "HorizontalPodAutoscaler"),
+    ("autoscaling/v2beta2", "HorizontalPodAutoscaler"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
+    ("batch/v1beta1", "CronJob"),
+    ("coordination.k8s.io/v1", "Lease"),
+    ("coordination.k8s.io/v1beta1", "Lease"),
+    ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("discovery.k8s.io/v1beta1", "EndpointSlice"),
+    ("events.k8s.io/v1", "Event"),
+    ("events.k8s.io/v1beta1", "Event"),
+    ("extensions/v1beta1", "Ingress"),
+    ("networking.k8s.io/v1", "Ingress"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("networking.k8s.io/v1beta1", "Ingress"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("policy/v1beta1", "PodDisruptionBudget"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("rbac.authorization.k8s.io/v1beta1", "Role"),
+    ("rbac.authorization.k8s.io/v1beta1", "RoleBinding"),
+    ("storage.k8s.io/v1beta1", "CSIStorageCapacity"),
+    ("v1", "ConfigMap"),
+    ("v1", "Endpoints"),
+    ("v1", "Event"),
+    ("v1", "LimitRange"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "Pod"),
+    ("v1", "PodAttachOptions"),
+    ("v1", "PodExecOptions"),
+    ("v1", "PodPortForwardOptions"),
+    ("v1", "PodProxyOptions"),
+    ("v1", "PodTemplate"),
+    ("v1", "ReplicationController"),
+    ("v1", "ResourceQuota"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("v1", "ServiceProxyOptions"),
+];
+
 /// Groups under `k8s.io` whose kinds are nonetheless custom resources.
 const CUSTOM_GROUPS: &[&str] =
     &["gateway.networking.k8s.io", "snapshot.storage.k8s.io", "metrics.k8s.io", "policy.networking.k8s.io", "node.x-k8s.io"];
@@ -108,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted() {
-        assert!(CLUSTER_SCOPED.is_sorted() && KNOWN_OUTSIDE.is_sorted());
+        assert!(CLUSTER_SCOPED.is_sorted() && KNOWN_OUTSIDE.is_sorted() && KNOWN_INSIDE.is_sorted());
         assert!(is_cluster_scoped("", "Namespace") && is_cluster_scoped("storage.k8s.io", "StorageClass"));
         assert!(!is_cluster_scoped("cilium.io", "CiliumLoadBalancerIPPool") && !is_cluster_scoped("", "Service"));
     }

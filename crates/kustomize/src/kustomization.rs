@@ -194,6 +194,8 @@ pub(crate) struct Kustomization {
     pub(crate) resources: Vec<Placed<String>>,
     pub(crate) components: Vec<Placed<String>>,
     pub(crate) configurations: Vec<Placed<String>>,
+    pub(crate) crds: Vec<Placed<String>>,
+    pub(crate) openapi: Option<Placed<BTreeMap<String, String>>>,
     pub(crate) namespace: Option<String>,
     pub(crate) name_prefix: Option<String>,
     pub(crate) name_suffix: Option<String>,
@@ -232,18 +234,8 @@ pub(crate) struct LegacySort {
 /// The names a kustomization file may have.
 pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-const REFUSED: [&str; 10] = [
-    "buildMetadata",
-    "crds",
-    "generators",
-    "helmChartInflationGenerator",
-    "helmCharts",
-    "helmGlobals",
-    "openapi",
-    "transformers",
-    "validators",
-    "vars",
-];
+const REFUSED: [&str; 8] =
+    ["buildMetadata", "generators", "helmChartInflationGenerator", "helmCharts", "helmGlobals", "transformers", "validators", "vars"];
 
 impl Kustomization {
     pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Kustomization, Error> {
@@ -274,6 +266,8 @@ impl Kustomization {
             "kind" => self.is_component = node.text() == Some("Component"),
             "resources" | "bases" => self.resources.extend(items::<String>(&file, node)?),
             "components" => self.components = items(&file, node)?,
+            "crds" => self.crds = items(&file, node)?,
+            "openapi" => self.openapi = one(&file, node)?.map(|value| Placed { value, place: Place::of(&file, node) }),
             "configurations" => self.configurations = items(&file, node)?,
             "namespace" => self.namespace = text(&file, node)?,
             "namePrefix" => self.name_prefix = text(&file, node)?,

@@ -5,6 +5,7 @@
 
 mod accumulate;
 mod config;
+mod crds;
 mod error;
 mod fields;
 mod generate;
@@ -12,6 +13,7 @@ mod json_patch;
 mod kinds;
 mod kustomization;
 mod merge_keys;
+mod openapi;
 mod output;
 mod patches;
 mod path;

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::openapi::{self, OpenApi};
+
 const TEXT: &str = include_str!("merge.txt");
 
 struct Table {
@@ -32,13 +34,15 @@ pub(crate) struct Field {
 
 /// What is known of a value.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Schema {
+pub(crate) enum Schema<'a> {
     /// Nothing: its own kind may tell.
-    Unknown,
+    Unknown(&'a OpenApi),
     /// Nothing in it merges.
     Opaque,
     Type(usize),
     Field(Field),
+    /// What the file says that `openapi` names.
+    Custom(&'a OpenApi, &'a Value),
 }
 
 fn table() -> &'static Table {
@@ -68,23 +72,25 @@ fn field(text: &'static str) -> Option<(&'static str, Field)> {
     Some((name, Field { shape, keys, target }))
 }
 
-impl Schema {
+impl<'a> Schema<'a> {
     /// Returns what the kind of an object tells, where nothing else is known.
-    pub(crate) fn or_of(self, value: Option<&Value>) -> Schema {
-        let (Schema::Unknown, Some(value)) = (self, value) else { return self };
+    pub(crate) fn or_of(self, value: Option<&Value>) -> Schema<'a> {
+        let (Schema::Unknown(openapi), Some(value)) = (self, value) else { return self };
         let text = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        match (text("apiVersion"), text("kind")) {
-            (Some(api), Some(kind)) => table().kinds.get(&(api, kind)).map_or(Schema::Unknown, |at| Schema::Type(*at)),
-            _ => Schema::Unknown,
+        let (Some(api), Some(kind)) = (text("apiVersion"), text("kind")) else { return self };
+        if let Some(definition) = openapi.definition(api, kind) {
+            return Schema::Custom(openapi, definition);
         }
+        let carried = table().kinds.get(&(api, kind)).filter(|_| openapi.has_carried());
+        carried.map_or(self, |at| Schema::Type(*at))
     }
 
     /// Returns what is known of a field.
-    pub(crate) fn field(self, name: &str) -> Schema {
+    pub(crate) fn field(self, name: &str) -> Schema<'a> {
         let of = |target: Option<usize>| target.map_or(Schema::Opaque, Schema::Type);
         match self {
-            Schema::Unknown => Schema::Unknown,
-            Schema::Opaque => Schema::Opaque,
+            Schema::Unknown(_) | Schema::Opaque => self,
+            Schema::Custom(openapi, schema) => Schema::custom(openapi, openapi::field(openapi, schema, name)),
             Schema::Type(at) => table().types[at].get(name).map_or(Schema::Opaque, |field| Schema::Field(*field)),
             Schema::Field(Field { shape: Shape::Object, target: Some(at), .. }) => Schema::Type(at).field(name),
             Schema::Field(Field { shape: Shape::Map, target, .. }) => of(target),
@@ -92,19 +98,27 @@ impl Schema {
         }
     }
 
+    fn custom(openapi: &'a OpenApi, found: Option<&'a Value>) -> Schema<'a> {
+        found.map_or(Schema::Unknown(openapi), |schema| Schema::Custom(openapi, schema))
+    }
+
     /// Returns what is known of the elements of a list.
-    pub(crate) fn element(self) -> Schema {
+    pub(crate) fn element(self) -> Schema<'a> {
         match self {
             Schema::Field(Field { shape: Shape::List, target: Some(at), .. }) => Schema::Type(at),
-            Schema::Unknown => Schema::Unknown,
+            Schema::Unknown(_) => self,
+            Schema::Custom(openapi, schema) => Schema::custom(openapi, openapi::element(openapi, schema)),
             _ => Schema::Opaque,
         }
     }
 
     /// Returns the keys by which a list merges; none for one of scalars. Nothing for a list that is replaced.
-    pub(crate) fn merge_keys(self) -> Option<Vec<&'static str>> {
-        let Schema::Field(Field { keys: Some(keys), .. }) = self else { return None };
-        Some(keys.split(',').filter(|key| !key.is_empty()).collect())
+    pub(crate) fn merge_keys(self) -> Option<Vec<&'a str>> {
+        match self {
+            Schema::Field(Field { keys: Some(keys), .. }) => Some(keys.split(',').filter(|key| !key.is_empty()).collect()),
+            Schema::Custom(_, schema) => openapi::merge_keys(schema),
+            _ => None,
+        }
     }
 }
 
@@ -123,12 +137,13 @@ mod tests {
 
     #[test]
     fn keys_of_a_pod() {
-        let pod = Schema::Unknown.or_of(Some(&json!({"apiVersion": "v1", "kind": "Pod"})));
+        let openapi = OpenApi::default();
+        let pod = Schema::Unknown(&openapi).or_of(Some(&json!({"apiVersion": "v1", "kind": "Pod"})));
         let containers = pod.field("spec").field("containers");
         assert_eq!(containers.merge_keys(), Some(vec!["name"]));
         assert_eq!(containers.element().field("ports").merge_keys(), Some(vec!["containerPort", "protocol"]));
         assert_eq!(containers.element().field("args").merge_keys(), None);
         assert_eq!(pod.field("metadata").field("finalizers").merge_keys(), Some(vec![]));
-        assert_eq!(Schema::Unknown.field("spec").merge_keys(), None);
+        assert_eq!(Schema::Unknown(&openapi).field("spec").merge_keys(), None);
     }
 }

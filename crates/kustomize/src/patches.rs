@@ -231,7 +231,7 @@ fn merge(patch: &Value, entry: &PatchEntry, selected: &[usize], resources: &mut 
         if let (Some(api), Some(fields)) = (&api, patch.as_object_mut()) {
             fields.insert("apiVersion".to_string(), api.clone());
         }
-        let merged = strategic::merge(resource.value.take(), &patch).map_err(|message| format!("{title}: {message}"))?;
+        let merged = strategic::merge(resource.value.take(), &patch, &resource.openapi).map_err(|message| format!("{title}: {message}"))?;
         let Some(merged) = merged else {
             gone.push(at);
             continue;

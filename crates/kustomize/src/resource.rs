@@ -1,8 +1,11 @@
 //! An object on its way through a build, with the names it had before.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::Change;
+use crate::openapi::OpenApi;
 
 /// A name an object has or had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) struct Resource {
     /// Fields that are one and the same node in kustomize, since one transformer put them there: what changes one changes all of them.
     pub(crate) shares: Vec<Vec<String>>,
     pub(crate) changes: Vec<Change>,
+    /// The schema in force.
+    pub(crate) openapi: Arc<OpenApi>,
 }
 
 /// The annotation that stands for all of kustomize's own.
@@ -35,7 +40,7 @@ const NOTE: &str = "internal.config.kubernetes.io/note";
 const NO_NAMESPACE: &str = "_non_namespaceable_";
 
 impl Resource {
-    pub(crate) fn new(value: Value, file: &str, line: usize) -> Resource {
+    pub(crate) fn new(value: Value, file: &str, line: usize, openapi: &Arc<OpenApi>) -> Resource {
         Resource {
             value,
             file: file.to_string(),
@@ -46,6 +51,7 @@ impl Resource {
             needs_hash: false,
             shares: Vec::new(),
             changes: Vec::new(),
+            openapi: Arc::clone(openapi),
         }
     }
 
@@ -75,7 +81,7 @@ impl Resource {
     }
 
     pub(crate) fn is_cluster_scoped(&self) -> bool {
-        crate::kinds::is_known_outside(self.text(&["apiVersion"]), self.kind())
+        self.openapi.is_outside(self.text(&["apiVersion"]), self.kind())
     }
 
     pub(crate) fn id(&self) -> Id {

@@ -160,7 +160,7 @@ mod tests {
     fn selectors_select() {
         let object =
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"app": "web", "n": "3"}}});
-        let resource = Resource::new(object, "f", 1);
+        let resource = Resource::new(object, "f", 1, &std::sync::Arc::default());
         let check = |labels: &str, name: &str, expected: bool| {
             let target = Target { label_selector: Some(labels.into()), name: Some(name.into()), ..Target::default() };
             assert_eq!(Selector::new(&target).unwrap().selects(&resource), expected, "{labels} {name}");

@@ -7,11 +7,12 @@
 use serde_json::{Map, Value};
 
 use crate::merge_keys::{self, Schema};
+use crate::openapi::OpenApi;
 use crate::read::{is_null, is_written_null};
 
 /// Merges a patch into an object; nothing remains where the patch deletes the object.
-pub(crate) fn merge(target: Value, patch: &Value) -> Result<Option<Value>, String> {
-    walk(Some(target), Some(patch.clone()), Schema::Unknown)
+pub(crate) fn merge(target: Value, patch: &Value, openapi: &OpenApi) -> Result<Option<Value>, String> {
+    walk(Some(target), Some(patch.clone()), Schema::Unknown(openapi))
 }
 
 #[derive(PartialEq, Clone, Copy)]
@@ -42,7 +43,7 @@ fn is_missing(value: Option<&Value>) -> bool {
     value.is_none_or(is_null)
 }
 
-fn walk(dest: Option<Value>, patch: Option<Value>, schema: Schema) -> Result<Option<Value>, String> {
+fn walk(dest: Option<Value>, patch: Option<Value>, schema: Schema<'_>) -> Result<Option<Value>, String> {
     let schema = schema.or_of(dest.as_ref()).or_of(patch.as_ref());
     let kinds = [&dest, &patch].map(|value| value.as_ref().map_or(Kind::Nothing, kind_of));
     let kind = kinds.into_iter().find(|kind| *kind != Kind::Nothing).unwrap_or(Kind::Nothing);
@@ -59,7 +60,7 @@ fn walk(dest: Option<Value>, patch: Option<Value>, schema: Schema) -> Result<Opt
     }
 }
 
-fn map(dest: Option<Value>, mut patch: Option<Value>, schema: Schema) -> Result<Option<Value>, String> {
+fn map(dest: Option<Value>, mut patch: Option<Value>, schema: Schema<'_>) -> Result<Option<Value>, String> {
     let dest = if is_missing(dest.as_ref()) {
         let deletes = patch.as_mut().filter(|patch| !is_null(patch)).map(map_directive).transpose()?;
         match (&patch, &dest) {
@@ -123,7 +124,7 @@ fn list_directive(items: &mut Vec<Value>) -> Result<Directive, String> {
     Ok(directive)
 }
 
-fn associative(dest: Option<Value>, patch: Option<Value>, keys: &[&str], element: Schema) -> Result<Option<Value>, String> {
+fn associative(dest: Option<Value>, patch: Option<Value>, keys: &[&str], element: Schema<'_>) -> Result<Option<Value>, String> {
     let mut patch = match patch {
         Some(Value::Array(items)) => Some(items),
         Some(null) if !is_missing(dest.as_ref()) && is_null(&null) => return Ok(None),
@@ -215,7 +216,7 @@ fn elements(
     patch: Option<Vec<Value>>,
     mut all: Vec<Vec<String>>,
     keys: &[&str],
-    schema: Schema,
+    schema: Schema<'_>,
 ) -> Result<Vec<Value>, String> {
     if keys.len() > 1 {
         complete(&mut all);
@@ -351,6 +352,10 @@ fn scalar(text: &str) -> Value {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn merge(target: Value, patch: &Value) -> Result<Option<Value>, String> {
+        super::merge(target, patch, &OpenApi::default())
+    }
 
     fn deployment(containers: Value) -> Value {
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": containers}}}})

@@ -82,6 +82,13 @@ fn errors_name_file_line_and_column() {
 }
 
 #[test]
+fn a_broken_schema_is_an_error() {
+    let tree = |schema: &'static str| [("kustomization.yaml", "resources: [a.yaml]\nopenapi:\n  path: s.json\n"), ("s.json", schema)];
+    fails(&tree("{"), "kustomization.yaml:3:3: s.json: the schema is not JSON");
+    fails(&tree("- definitions\n"), "a schema must be a mapping with definitions");
+}
+
+#[test]
 fn references_that_double_at_every_level_end() {
     let mut list = vec![("l0/kustomization.yaml".to_string(), "resources: []\n".to_string())];
     for level in 1..40 {
