@@ -4,9 +4,12 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::kustomization::{FILE_NAMES, Kustomization, Overlay, Place, Placed};
 use crate::openapi::OpenApi;
+use crate::origin::{self, Metadata};
 use crate::output::Order;
 use crate::resource::{Resource, effective, object};
-use crate::{Absent, Build, Files, Object, crds, generate, patches, path, read, references, replacements, transform};
+use crate::transformers::{self, Context};
+use crate::vars::Vars;
+use crate::{Absent, Build, Files, Object, crds, generate, path, plugins, read, references};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,15 +22,25 @@ const MAX_FOLDERS: usize = 20_000;
 const MAX_OBJECTS: usize = 20_000;
 
 pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Result<Build, Error> {
-    let mut builder =
-        Builder { files, absent: Vec::new(), stack: Vec::new(), folders: 0, order: Order::default(), openapi: Arc::default() };
+    let mut builder = Builder {
+        files,
+        absent: Vec::new(),
+        stack: Vec::new(),
+        folders: 0,
+        order: Order::default(),
+        openapi: Arc::default(),
+        metadata: Metadata::default(),
+        origin: None,
+    };
     let folder = path::join("", folder).ok_or_else(|| Error::path(folder, "the path leaves the repository"))?;
     let mut state = builder.root(&folder, overlay)?;
     generate::add_hashes(&mut state.resources);
     references::fix(&mut state.resources, &state.config).map_err(|message| Error::path(&folder, message))?;
+    state.vars.resolve(&mut state.resources, &state.config.all(|config| &config.var_reference))?;
     state.resources.retain(|resource| !resource.strings("annotations").any(|(key, _)| key == "config.kubernetes.io/local-config"));
     state.resources.iter_mut().for_each(|resource| {
         read::settle(&mut resource.value);
+        builder.metadata.settle(resource);
         annotations_as_text(&mut resource.value);
     });
     let objects =
@@ -40,6 +53,7 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
 struct State {
     resources: Vec<Resource>,
     config: Config,
+    vars: Vars,
     /// Where each object is, as long as none is renamed.
     index: Option<HashMap<String, usize>>,
 }
@@ -88,6 +102,9 @@ struct Builder<'a> {
     folders: usize,
     order: Order,
     openapi: Arc<OpenApi>,
+    metadata: Metadata,
+    /// The folder that is being built as origins name it, where they are noted.
+    origin: Option<String>,
 }
 
 impl Builder<'_> {
@@ -109,6 +126,8 @@ impl Builder<'_> {
             kustomization.components = there;
         }
         self.stack.push(folder.to_string());
+        self.metadata = Metadata::of(&kustomization.build_metadata);
+        self.origin = (!kustomization.build_metadata.is_empty()).then(String::new);
         self.choose_schema(folder, &kustomization)?;
         self.accumulate(folder, &kustomization, State::default())
     }
@@ -173,27 +192,82 @@ impl Builder<'_> {
         }
         for entry in &kustomization.configurations {
             let (at, text) = self.text(folder, entry)?;
-            state.config.merge(Config::parse(&at, &text)?);
+            let config = Config::parse(&at, &text)?;
+            state.config.merge(config).map_err(|message| Error::at(&entry.place, message))?;
         }
         for entry in &kustomization.crds {
             let (at, text) = self.text(folder, entry)?;
-            state.config.merge(crds::parse(&text).map_err(|message| Error::path(&at, message))?);
+            let config = crds::parse(&text).map_err(|message| Error::path(&at, message))?;
+            state.config.merge(config).map_err(|message| Error::at(&entry.place, message))?;
         }
-        for resource in generate::all(self.files, folder, kustomization, &self.openapi)? {
-            generate::add(&mut state.resources, resource)?;
+        let generators = self.plugins(folder, kustomization, &kustomization.generators)?;
+        let context = self.context(folder, kustomization);
+        for made in generate::all(&context, kustomization)? {
+            generate::add(&mut state.resources, made)?;
+        }
+        for plugin in &generators {
+            generate::add(&mut state.resources, plugins::generate(&context, plugin)?)?;
         }
         state.index = None;
         for entry in &kustomization.components {
             state = self.component(folder, entry, state)?;
         }
         state.index = None;
-        patches::strategic_merge(self.files, folder, kustomization, &mut state.resources)?;
-        patches::apply(self.files, folder, &kustomization.patches, &mut state.resources)?;
-        transform::names_and_labels(kustomization, &mut state.resources, &state.config)?;
-        patches::json6902(self.files, folder, &kustomization.json6902, &mut state.resources)?;
-        transform::replicas_and_images(kustomization, &mut state.resources, &state.config)?;
-        replacements::apply(self.files, folder, kustomization, &mut state.resources)?;
+        transformers::run(&self.context(folder, kustomization), kustomization, &state.config, &mut state.resources)?;
+        for plugin in self.plugins(folder, kustomization, &kustomization.transformers)? {
+            plugins::transform(&self.context(folder, kustomization), &plugin, &mut state.resources)?;
+        }
+        for plugin in self.plugins(folder, kustomization, &kustomization.validators)? {
+            self.validate(folder, kustomization, &plugin, &mut state.resources)?;
+        }
+        state.vars.add(&kustomization.vars, &mut state.resources)?;
         Ok(state)
+    }
+
+    fn context<'a>(&'a self, folder: &'a str, kustomization: &Kustomization) -> Context<'a> {
+        let noted_as = self.origin.as_deref().map(|origin| origin::join(origin, path::name(&kustomization.file)));
+        Context { files: self.files, folder, openapi: &self.openapi, noted_as }
+    }
+
+    /// Reads the objects that configure plugins: an entry is the text of some, or names a file or folder.
+    fn plugins(&mut self, folder: &str, kustomization: &Kustomization, entries: &[Placed<String>]) -> Result<Vec<Resource>, Error> {
+        let mut state = State::default();
+        let mut paths = Vec::new();
+        for entry in entries {
+            match load(&kustomization.file, entry.value.as_bytes(), &self.openapi) {
+                Ok(found) => {
+                    for mut resource in found {
+                        resource.line += entry.place.line;
+                        if let Some(path) = self.context(folder, kustomization).noted_as {
+                            origin::replace(&mut resource, &origin::of_file(&path));
+                        }
+                        state.append(resource)?;
+                    }
+                }
+                Err(error) if entry.value.contains('\n') => return Err(Error::at(&entry.place, error.parts().3)),
+                Err(_) => paths.push(entry),
+            }
+        }
+        paths.into_iter().try_for_each(|entry| self.resource(folder, entry, &mut state))?;
+        Ok(state.resources)
+    }
+
+    /// Runs a validator, which may change nothing but the label that says it ran.
+    fn validate(&self, folder: &str, kustomization: &Kustomization, plugin: &Resource, resources: &mut Vec<Resource>) -> Result<(), Error> {
+        let without_label = |resource: &Resource| {
+            let mut value = resource.value.clone();
+            if let Some(labels) = value.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+                labels.remove("validated-by");
+            }
+            value
+        };
+        let before: Vec<Value> = resources.iter().map(|resource| resource.value.clone()).collect();
+        plugins::transform(&self.context(folder, kustomization), plugin, resources)?;
+        if before.iter().ne(resources.iter().map(without_label).collect::<Vec<_>>().iter()) {
+            let place = Place { file: plugin.file.clone(), line: plugin.line, column: 1 };
+            return Err(Error::at(&place, format!("{}: a validator must not change objects", plugin.title())));
+        }
+        Ok(())
     }
 
     /// Chooses the schema that a kustomization asks for, unless one was chosen before it.
@@ -232,19 +306,25 @@ impl Builder<'_> {
         }
         let at = self.inside(folder, entry)?;
         if let Some(text) = read::text(self.files, &at)? {
-            return load(&at, &text, &self.openapi)?.into_iter().try_for_each(|resource| state.append(resource));
+            let origin = self.origin.as_deref().map(|origin| origin::of_file(&origin::join(origin, &entry.value)));
+            return load(&at, &text, &self.openapi)?.into_iter().try_for_each(|mut resource| {
+                if let Some(origin) = &origin {
+                    origin::replace(&mut resource, origin);
+                }
+                state.append(resource)
+            });
         }
         let Some(kustomization) = self.folder(&at, entry)? else { return Ok(()) };
         if kustomization.is_component {
             return Err(Error::at(&entry.place, format!("{at} is a Component; list it under components")));
         }
         self.choose_schema(&at, &kustomization)?;
-        let inner = self.accumulate(&at, &kustomization, State::default())?;
+        let inner = self.inside_of(entry, |builder| builder.accumulate(&at, &kustomization, State::default()))?;
         self.stack.pop();
         state.use_schema(&self.openapi);
         inner.resources.into_iter().try_for_each(|resource| state.append(resource))?;
-        state.config.merge(inner.config);
-        Ok(())
+        state.config.merge(inner.config).map_err(|message| Error::at(&entry.place, message))?;
+        state.vars.merge(inner.vars)
     }
 
     fn component(&mut self, folder: &str, entry: &Placed<String>, mut state: State) -> Result<State, Error> {
@@ -258,9 +338,18 @@ impl Builder<'_> {
         }
         self.choose_schema(&at, &kustomization)?;
         state.use_schema(&self.openapi);
-        let state = self.accumulate(&at, &kustomization, state)?;
+        let state = self.inside_of(entry, |builder| builder.accumulate(&at, &kustomization, state))?;
         self.stack.pop();
         Ok(state)
+    }
+
+    /// Does something with origins counted from the folder that an entry names.
+    fn inside_of<T>(&mut self, entry: &Placed<String>, act: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.origin.clone();
+        self.origin = outer.as_deref().map(|origin| origin::join(origin, &entry.value));
+        let done = act(self);
+        self.origin = outer;
+        done
     }
 
     /// Enters a folder that an entry names; nothing if it is not there.

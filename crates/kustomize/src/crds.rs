@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
             let (version, kind) = (version.to_string(), of_kind.to_string());
             found.name_reference.push(NameReference { group: String::new(), version, kind, field_specs: vec![field] });
         }
-        self.config.merge(found);
+        self.config.merge(found)?;
         match text("$ref") {
             Some(name) => self.of_type(kind, name, path),
             None => Ok(()),

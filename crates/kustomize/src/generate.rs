@@ -2,7 +2,6 @@
 //! (`api/internal/generators`, `api/hasher`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,10 +9,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::kustomization::{Generator, Kustomization, Place, Placed};
-use crate::openapi::OpenApi;
+use crate::kustomization::{Generator, GeneratorOptions, Kustomization, Place, Placed};
 use crate::resource::{Resource, object};
-use crate::{Files, path, read};
+use crate::transformers::Context;
+use crate::{Files, origin, path, read};
 
 /// A generated object and what it does to one that is there already.
 pub(crate) struct Generated {
@@ -29,19 +28,35 @@ enum Behavior {
     Replace,
 }
 
-pub(crate) fn all(files: &dyn Files, folder: &str, kustomization: &Kustomization, openapi: &Arc<OpenApi>) -> Result<Vec<Generated>, Error> {
-    let maps = kustomization.config_maps.iter().map(|entry| ("ConfigMap", entry));
-    let secrets = kustomization.secrets.iter().map(|entry| ("Secret", entry));
-    maps.chain(secrets).map(|(kind, entry)| generated(files, folder, kustomization, kind, entry, openapi)).collect()
+impl Generated {
+    /// Something that is new.
+    pub(crate) fn plain(resource: Resource, place: Place) -> Generated {
+        Generated { resource, behavior: Behavior::Create, place }
+    }
+
+    pub(crate) fn set_origin(&mut self, origin: &str) {
+        origin::set(&mut self.resource, origin);
+    }
 }
 
-fn generated(
-    files: &dyn Files,
-    folder: &str,
-    kustomization: &Kustomization,
+pub(crate) fn all(context: &Context<'_>, kustomization: &Kustomization) -> Result<Vec<Generated>, Error> {
+    let maps = kustomization.config_maps.iter().map(|entry| ("ConfigMap", entry));
+    let secrets = kustomization.secrets.iter().map(|entry| ("Secret", entry));
+    let made = |(kind, entry): (&str, &Placed<Generator>)| {
+        let mut made = generated(context, &kustomization.generator_options, kind, entry)?;
+        if let Some(origin) = context.origin(&format!("{kind}Generator")) {
+            made.set_origin(&origin);
+        }
+        Ok(made)
+    };
+    maps.chain(secrets).map(made).collect()
+}
+
+pub(crate) fn generated(
+    context: &Context<'_>,
+    global: &GeneratorOptions,
     kind: &str,
     entry: &Placed<Generator>,
-    openapi: &Arc<OpenApi>,
 ) -> Result<Generated, Error> {
     let generator = &entry.value;
     if generator.name.is_empty() {
@@ -57,11 +72,11 @@ fn generated(
     if let Some(namespace) = generator.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
         value["metadata"]["namespace"] = json!(namespace);
     }
-    put_data(&mut value, kind, pairs(files, folder, entry)?);
+    put_data(&mut value, kind, pairs(context.files, context.folder, entry)?);
     if kind == "Secret" {
         value["type"] = json!(generator.secret_type.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("Opaque"));
     }
-    let (global, local) = (&kustomization.generator_options, generator.options.clone().unwrap_or_default());
+    let local = generator.options.clone().unwrap_or_default();
     for (field, global, local) in [("labels", &global.labels, &local.labels), ("annotations", &global.annotations, &local.annotations)] {
         let mut merged = global.clone();
         merged.extend(local.clone());
@@ -72,7 +87,7 @@ fn generated(
     if global.immutable == Some(true) || local.immutable == Some(true) {
         value["immutable"] = json!(true);
     }
-    let mut resource = Resource::new(value, &entry.place.file, entry.place.line, openapi);
+    let mut resource = Resource::new(value, &entry.place.file, entry.place.line, context.openapi);
     resource.needs_hash = global.disable_name_suffix_hash != Some(true) && local.disable_name_suffix_hash != Some(true);
     Ok(Generated { resource, behavior, place: entry.place.clone() })
 }
@@ -122,8 +137,7 @@ fn env_file(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let (key, value) =
-            line.split_once('=').ok_or_else(|| format!("{line:?} has no value, and there is no environment to take it from"))?;
+        let (key, value) = line.split_once('=').unwrap_or((line, ""));
         found.push((key.to_string(), value.as_bytes().to_vec()));
     }
     Ok(found)
@@ -168,6 +182,9 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
         (Some(other), Behavior::Replace) => (other, resource),
         (Some(other), Behavior::Merge) => {
             let mut merged = resource;
+            if let Some((_, origin)) = other.strings("annotations").find(|(key, _)| *key == origin::ORIGIN) {
+                origin::replace(&mut merged, origin);
+            }
             for field in ["data", "binaryData"] {
                 let mut pairs: Map<String, Value> = other.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
                 pairs.extend(merged.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default());

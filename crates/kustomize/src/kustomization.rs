@@ -1,5 +1,5 @@
-//! The kustomization file: its fields with their places. Unknown fields are errors, as in kustomize; fields that need plugins, charts or
-//! a network are refused by name.
+//! The kustomization file: its fields with their places. Unknown fields are errors, as in kustomize; fields that need charts are
+//! refused by name.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::fields::FieldSpec;
 use crate::read;
+use crate::vars::Var;
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +137,7 @@ pub(crate) struct Labels {
     #[serde(default)]
     pub(crate) include_templates: bool,
     #[serde(default)]
-    pub(crate) fields: Vec<Value>,
+    pub(crate) fields: Vec<FieldSpec>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -212,6 +214,11 @@ pub(crate) struct Kustomization {
     pub(crate) generator_options: GeneratorOptions,
     pub(crate) replacements: Vec<Placed<Value>>,
     pub(crate) sort: Option<SortOptions>,
+    pub(crate) build_metadata: Vec<String>,
+    pub(crate) vars: Vec<Placed<Var>>,
+    pub(crate) generators: Vec<Placed<String>>,
+    pub(crate) transformers: Vec<Placed<String>>,
+    pub(crate) validators: Vec<Placed<String>>,
 }
 
 /// In which order a build is printed.
@@ -234,8 +241,7 @@ pub(crate) struct LegacySort {
 /// The names a kustomization file may have.
 pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-const REFUSED: [&str; 8] =
-    ["buildMetadata", "generators", "helmChartInflationGenerator", "helmCharts", "helmGlobals", "transformers", "validators", "vars"];
+const REFUSED: [&str; 3] = ["helmChartInflationGenerator", "helmCharts", "helmGlobals"];
 
 impl Kustomization {
     pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Kustomization, Error> {
@@ -266,6 +272,11 @@ impl Kustomization {
             "kind" => self.is_component = node.text() == Some("Component"),
             "resources" | "bases" => self.resources.extend(items::<String>(&file, node)?),
             "components" => self.components = items(&file, node)?,
+            "buildMetadata" => self.build_metadata = one(&file, node)?.unwrap_or_default(),
+            "vars" => self.vars = items(&file, node)?,
+            "generators" => self.generators = items(&file, node)?,
+            "transformers" => self.transformers = items(&file, node)?,
+            "validators" => self.validators = items(&file, node)?,
             "crds" => self.crds = items(&file, node)?,
             "openapi" => self.openapi = one(&file, node)?.map(|value| Placed { value, place: Place::of(&file, node) }),
             "configurations" => self.configurations = items(&file, node)?,

@@ -1,5 +1,5 @@
 //! kustomize build, as far as Flux trees use it: resources, components, generators and the built-in transformers, over files that
-//! the caller provides. It reads no network and no disk, runs no plugins and inflates no charts.
+//! the caller provides. It reads no network and no disk, runs no plugins but the built-in ones and inflates no charts.
 //!
 //! Mirrors `sigs.k8s.io/kustomize/api` of kustomize v5, and `fluxcd/pkg/kustomize` where a folder has no kustomization file.
 
@@ -14,9 +14,11 @@ mod kinds;
 mod kustomization;
 mod merge_keys;
 mod openapi;
+mod origin;
 mod output;
 mod patches;
 mod path;
+mod plugins;
 mod read;
 mod references;
 mod replacements;
@@ -24,6 +26,8 @@ mod resource;
 mod selector;
 mod strategic;
 mod transform;
+mod transformers;
+mod vars;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::kustomization::{Kustomization, PatchEntry, Placed};
-use crate::resource::{Resource, effective, group_of};
+use crate::kustomization::{PatchEntry, Placed};
+use crate::resource::{NO_NAMESPACE, Resource, effective, group_of};
 use crate::selector::Selector;
 use crate::{Change, Files, json_patch, path, read, strategic};
 
@@ -14,10 +14,10 @@ use crate::{Change, Files, json_patch, path, read, strategic};
 pub(crate) fn strategic_merge(
     files: &dyn Files,
     folder: &str,
-    kustomization: &Kustomization,
+    entries: &[Placed<String>],
     resources: &mut Vec<Resource>,
 ) -> Result<(), Error> {
-    for entry in &kustomization.strategic {
+    for entry in entries {
         let is_inline = entry.value.contains('\n') || entry.value.contains(": ");
         let (path, patch) = if is_inline { (None, Some(entry.value.clone())) } else { (Some(entry.value.clone()), None) };
         let value = PatchEntry { path, patch, ..PatchEntry::default() };
@@ -26,22 +26,20 @@ pub(crate) fn strategic_merge(
     Ok(())
 }
 
-pub(crate) fn apply(files: &dyn Files, folder: &str, entries: &[Placed<PatchEntry>], resources: &mut Vec<Resource>) -> Result<(), Error> {
-    entries.iter().try_for_each(|entry| one(files, folder, entry, resources))
-}
-
-/// Applies the entries of the old `patchesJson6902`. kustomize does not note the names they change.
-pub(crate) fn json6902(files: &dyn Files, folder: &str, entries: &[Placed<PatchEntry>], resources: &mut [Resource]) -> Result<(), Error> {
-    for entry in entries {
-        let fail = |message: String| Error::at(&entry.place, message);
-        let operations = match patch(files, folder, entry)? {
-            Patch::Json(operations) if !operations.is_empty() => operations,
-            _ => return Err(fail("patchesJson6902 takes lists of operations only".to_string())),
-        };
-        let target = Selector::new(&entry.value.target.clone().unwrap_or_default()).map_err(fail)?;
-        for resource in resources.iter_mut().filter(|resource| target.selects(resource)) {
-            change(&operations, resource).map_err(fail)?;
-        }
+/// Applies an entry of the old `patchesJson6902`. kustomize does not note the names it changes.
+pub(crate) fn json6902(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, resources: &mut [Resource]) -> Result<(), Error> {
+    let fail = |message: String| Error::at(&entry.place, message);
+    let target = entry.value.target.clone().unwrap_or_default();
+    if target.name.as_deref().is_none_or(str::is_empty) {
+        return Err(fail("the target of a JSON patch needs a name here".to_string()));
+    }
+    let operations = match patch(files, folder, entry)? {
+        Patch::Json(operations) if !operations.is_empty() => operations,
+        _ => return Err(fail("patchesJson6902 takes lists of operations only".to_string())),
+    };
+    let target = Selector::new(&target).map_err(fail)?;
+    for resource in resources.iter_mut().filter(|resource| target.selects(resource)) {
+        change(&operations, resource).map_err(fail)?;
     }
     Ok(())
 }
@@ -52,7 +50,8 @@ enum Patch {
     Json(Vec<Value>),
 }
 
-fn one(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, resources: &mut Vec<Resource>) -> Result<(), Error> {
+/// Applies an entry of `patches`.
+pub(crate) fn one(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, resources: &mut Vec<Resource>) -> Result<(), Error> {
     let fail = |message: String| Error::at(&entry.place, message);
     let target = entry.value.target.as_ref().map(Selector::new).transpose().map_err(fail)?;
     match (patch(files, folder, entry)?, target) {
@@ -116,26 +115,27 @@ fn note(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, patch: &Val
 /// (`CopyMergeMetaDataFieldsFrom`).
 fn with_strings(patch: &Value) -> Value {
     let mut patch = patch.clone();
-    if let Some(metadata) = patch.get_mut("metadata").and_then(Value::as_object_mut) {
-        for field in ["labels", "annotations"] {
-            let Some(pairs) = metadata.get_mut(field) else { continue };
-            let Some(map) = pairs.as_object_mut().filter(|map| !map.is_empty()) else {
-                metadata.remove(field);
-                continue;
-            };
-            for value in map.values_mut() {
-                let text = match &*value {
-                    Value::Null => "null".to_string(),
-                    value if read::is_null(value) => String::new(),
-                    Value::String(text) => text.clone(),
-                    Value::Object(_) | Value::Array(_) => String::new(),
-                    value => go_encoding::json::to_string(value),
-                };
-                *value = Value::from(text);
-            }
-        }
-    }
+    ["labels", "annotations"].iter().for_each(|field| make_strings(&mut patch, field));
     patch
+}
+
+fn make_strings(patch: &mut Value, field: &str) {
+    let Some(metadata) = patch.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let Some(pairs) = metadata.get_mut(field) else { return };
+    let Some(map) = pairs.as_object_mut().filter(|map| !map.is_empty()) else {
+        metadata.remove(field);
+        return;
+    };
+    for value in map.values_mut() {
+        let text = match &*value {
+            Value::Null => "null".to_string(),
+            value if read::is_null(value) => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Object(_) | Value::Array(_) => String::new(),
+            value => go_encoding::json::to_string(value),
+        };
+        *value = Value::from(text);
+    }
 }
 
 fn change(operations: &[Value], resource: &mut Resource) -> Result<(), String> {
@@ -198,14 +198,12 @@ fn named(patch: &Value, resources: &[Resource]) -> Vec<usize> {
     let api = text(patch, &["apiVersion"]);
     let version = api.rsplit_once('/').map_or(api, |(_, version)| version);
     let (kind, name) = (text(patch, &["kind"]), text(patch, &["metadata", "name"]));
-    let namespace = effective(text(patch, &["metadata", "namespace"]));
+    let namespace = text(patch, &["metadata", "namespace"]);
     let is = |resource: &Resource| {
+        let namespace = if resource.openapi.is_outside(api, kind) { NO_NAMESPACE } else { effective(namespace) };
         resource.group() == group_of(api)
             && resource.version() == version
-            && resource
-                .ids()
-                .iter()
-                .any(|id| id.kind == kind && id.name == name && (resource.is_cluster_scoped() || effective(&id.namespace) == namespace))
+            && resource.ids().iter().any(|id| id.kind == kind && id.name == name && id.namespace == namespace)
     };
     (0..resources.len()).filter(|at| is(&resources[*at])).collect()
 }
@@ -228,6 +226,10 @@ fn merge(patch: &Value, entry: &PatchEntry, selected: &[usize], resources: &mut 
         let before = resource.shared();
         // The version is that of the object; the kind is not (`resmap/reswrangler.go`, ApplySmPatch).
         let mut patch = patch.clone();
+        // kustomize notes what a patch may change among the patch's own annotations, which it writes anew.
+        if may("allowNameChange") || may("allowKindChange") {
+            make_strings(&mut patch, "annotations");
+        }
         if let (Some(api), Some(fields)) = (&api, patch.as_object_mut()) {
             fields.insert("apiVersion".to_string(), api.clone());
         }

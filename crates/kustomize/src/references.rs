@@ -211,7 +211,7 @@ fn ends_alike(one: &[String], other: &[String]) -> bool {
 
 /// Which fields hold names of which kinds: `names.txt` has group, version and kind of what is named, then of what names it, then the field
 /// (`api/internal/konfig/builtinpluginconsts/namereference.go`).
-fn defaults() -> &'static [NameReference] {
+pub(crate) fn defaults() -> &'static [NameReference] {
     static TABLE: OnceLock<Vec<NameReference>> = OnceLock::new();
     TABLE.get_or_init(|| {
         let mut table: Vec<NameReference> = Vec::new();

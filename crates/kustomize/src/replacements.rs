@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::kustomization::{Kustomization, Place, Placed, Target};
+use crate::kustomization::{Place, Placed, Target};
 use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::{Files, merge_keys, path, read};
@@ -51,8 +51,8 @@ struct Replacement {
     targets: Vec<Destination>,
 }
 
-pub(crate) fn apply(files: &dyn Files, folder: &str, kustomization: &Kustomization, resources: &mut [Resource]) -> Result<(), Error> {
-    for entry in &kustomization.replacements {
+pub(crate) fn apply(files: &dyn Files, folder: &str, entries: &[Placed<Value>], resources: &mut [Resource]) -> Result<(), Error> {
+    for entry in entries {
         for replacement in read_entry(files, folder, entry)? {
             one(&replacement, resources).map_err(|message| Error::at(&entry.place, message))?;
         }
@@ -156,6 +156,14 @@ fn in_structured_text(target: &mut Value, value: &Value, parts: &[String], creat
     false
 }
 
+pub(crate) fn lookup<'a>(value: &'a Value, parts: &[String]) -> Option<&'a Value> {
+    parts.iter().try_fold(value, |value, part| match value {
+        Value::Array(items) => items.get(index_of(items, part)?),
+        Value::Object(map) => map.get(part.as_str()),
+        _ => None,
+    })
+}
+
 fn lookup_mut<'a>(value: &'a mut Value, parts: &[String]) -> Option<&'a mut Value> {
     parts.iter().try_fold(value, |value, part| match value {
         Value::Array(items) => {
@@ -168,7 +176,7 @@ fn lookup_mut<'a>(value: &'a mut Value, parts: &[String]) -> Option<&'a mut Valu
 }
 
 /// Finds an element as kyaml's `Lookup` does: by its place, `-` for the last one, or by a field that is equal.
-fn index_of(items: &[Value], part: &str) -> Option<usize> {
+pub(crate) fn index_of(items: &[Value], part: &str) -> Option<usize> {
     if part == "-" {
         return items.len().checked_sub(1);
     }
@@ -182,9 +190,9 @@ fn index_of(items: &[Value], part: &str) -> Option<usize> {
     })
 }
 
-fn source_value(source: &Source, resources: &mut [Resource]) -> Result<Value, String> {
+fn source_value(source: &Source, resources: &[Resource]) -> Result<Value, String> {
     let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == is);
-    let is = |resource: &&mut Resource| {
+    let is = |resource: &&Resource| {
         fits(&source.group, resource.group())
             && fits(&source.version, resource.version())
             && resource.ids().iter().any(|id| {
@@ -193,13 +201,13 @@ fn source_value(source: &Source, resources: &mut [Resource]) -> Result<Value, St
                     && source.namespace.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == id.namespace)
             })
     };
-    let mut found: Vec<&mut Resource> = resources.iter_mut().filter(is).collect();
-    let [one] = found.as_mut_slice() else {
+    let found: Vec<&Resource> = resources.iter().filter(is).collect();
+    let [one] = found.as_slice() else {
         return Err(format!("the source of a replacement must be one object, {} fit", found.len()));
     };
     let field = source.field_path.as_deref().filter(|path| !path.is_empty()).unwrap_or("metadata.name");
     let title = one.title();
-    let value = lookup_mut(&mut one.value, &split(field)).cloned();
+    let value = lookup(&one.value, &split(field)).cloned();
     let is_empty = |value: &Value| match value {
         Value::Object(map) => map.is_empty(),
         Value::Array(items) => items.is_empty(),
@@ -263,7 +271,7 @@ fn set(field: &mut Value, value: &Value, options: &Options) -> Result<(), String
 
 /// Splits at the dots, but for those behind `\` and in brackets; brackets around a plain name are taken away
 /// (`kyaml/utils/pathsplitter.go`).
-fn split(path: &str) -> Vec<String> {
+pub(crate) fn split(path: &str) -> Vec<String> {
     let mut plain: Vec<String> = Vec::new();
     let pieces: Vec<&str> = path.split('.').collect();
     let start = usize::from(pieces.len() > 1 && pieces[0].is_empty());

@@ -29,6 +29,8 @@ pub(crate) struct Resource {
     /// Fields that are one and the same node in kustomize, since one transformer put them there: what changes one changes all of them.
     pub(crate) shares: Vec<Vec<String>>,
     pub(crate) changes: Vec<Change>,
+    /// The vars that are of one of its fields.
+    pub(crate) vars: Vec<String>,
     /// The schema in force.
     pub(crate) openapi: Arc<OpenApi>,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Resource {
 const NOTE: &str = "internal.config.kubernetes.io/note";
 
 /// What stands for the namespace of objects that have none (`kyaml/resid`, TotallyNotANamespace).
-const NO_NAMESPACE: &str = "_non_namespaceable_";
+pub(crate) const NO_NAMESPACE: &str = "_non_namespaceable_";
 
 impl Resource {
     pub(crate) fn new(value: Value, file: &str, line: usize, openapi: &Arc<OpenApi>) -> Resource {
@@ -51,6 +53,7 @@ impl Resource {
             needs_hash: false,
             shares: Vec::new(),
             changes: Vec::new(),
+            vars: Vec::new(),
             openapi: Arc::clone(openapi),
         }
     }

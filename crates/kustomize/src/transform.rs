@@ -4,103 +4,129 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config::{self, Config};
-use crate::error::Error;
 use crate::fields::{self, FieldSpec};
-use crate::kustomization::{Image, Kustomization, Place};
+use crate::kustomization::{Image, Replica};
 use crate::resource::{Resource, object};
 
-/// Runs the transformers that lie between the two kinds of patches.
-pub(crate) fn names_and_labels(kustomization: &Kustomization, resources: &mut [Resource], config: &Config) -> Result<(), Error> {
-    if let Some(namespace) = &kustomization.namespace {
-        set_namespace(namespace, resources, config);
-        conflict(kustomization, resources)?;
-    }
-    for resource in resources.iter_mut() {
-        if let Some(prefix) = &kustomization.name_prefix {
-            rename(resource, &config.name_prefix, |name| format!("{prefix}{name}"), |resource| resource.prefixes.push(prefix.clone()));
-        }
-        if let Some(suffix) = &kustomization.name_suffix {
-            rename(resource, &config.name_suffix, |name| format!("{name}{suffix}"), |resource| resource.suffixes.push(suffix.clone()));
-        }
-    }
-    for entry in &kustomization.labels {
-        let labels = &entry.value;
-        let mut fields = config::label_fields(labels.include_selectors, labels.include_templates, config);
-        fields.extend(config.labels.iter().cloned());
-        for field in &labels.fields {
-            let field = serde_json::from_value(field.clone()).map_err(|error| Error::at(&entry.place, error.to_string()))?;
-            fields.push(field);
-        }
-        set_strings(&labels.pairs, &fields, resources);
-    }
-    set_strings(&kustomization.common_labels, &config::label_fields(true, true, config), resources);
-    set_strings(&kustomization.common_annotations, &config::annotation_fields(config), resources);
-    Ok(())
+/// Where a namespace goes.
+#[derive(Default)]
+pub(crate) struct Namespace<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) fields: &'a [FieldSpec],
+    pub(crate) subjects: Subjects,
+    /// Whether only what has none gets it.
+    pub(crate) unset_only: bool,
 }
 
-fn set_namespace(namespace: &str, resources: &mut [Resource], config: &Config) {
+/// Which subjects of role bindings get the namespace; others follow as references.
+#[derive(Default, Clone, Copy, PartialEq)]
+pub(crate) enum Subjects {
+    /// Those of the name `default`.
+    #[default]
+    Default,
+    ServiceAccounts,
+    None,
+}
+
+impl Namespace<'_> {
+    fn put(&self, value: &mut Value) {
+        if !self.unset_only || crate::read::is_null(value) || value == "" {
+            *value = Value::from(self.name);
+        }
+    }
+}
+
+pub(crate) fn namespace(namespace: &Namespace<'_>, resources: &mut [Resource]) -> Result<(), String> {
     for resource in resources.iter_mut() {
         resource.remember();
-        let (group, kind) = (resource.group().to_string(), resource.kind().to_string());
-        match (group.as_str(), kind.as_str()) {
-            ("", "Namespace") => resource.set_name(namespace),
-            ("apiregistration.k8s.io", "APIService") => put(resource, "spec/service/namespace", namespace, true),
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-                put(resource, "spec/conversion/webhook/clientConfig/service/namespace", namespace, false);
-            }
-            (_, "RoleBinding" | "ClusterRoleBinding") => default_subjects(resource, namespace),
-            _ => {}
-        }
-        if !resource.is_cluster_scoped() {
-            resource.set_namespace(namespace);
-        }
-        for field in config.namespace.iter().filter(|field| field.path != "metadata/namespace") {
-            field.visit(resource, &mut |value| *value = Value::from(namespace));
+        put_namespace(namespace, resource);
+    }
+    conflict(resources)
+}
+
+pub(crate) fn put_namespace(namespace: &Namespace<'_>, resource: &mut Resource) {
+    let is_core = resource.value.get("apiVersion").and_then(Value::as_str) == Some("v1");
+    let is_binding = matches!(resource.kind(), "RoleBinding" | "ClusterRoleBinding");
+    if !resource.is_cluster_scoped() {
+        fields::visit(&mut resource.value, &fields::split("metadata/namespace"), true, &mut |value| namespace.put(value));
+    }
+    if is_binding {
+        put_subjects(namespace, resource);
+    }
+    for field in namespace.fields {
+        let is_handled = match field.path.as_str() {
+            "metadata/namespace" => true,
+            "metadata/name" => !is_core,
+            "subjects/namespace" => is_binding && matches!(field.kind.as_str(), "RoleBinding" | "ClusterRoleBinding"),
+            _ => false,
+        };
+        if !is_handled {
+            field.visit(resource, &mut |value| namespace.put(value));
         }
     }
 }
 
-fn put(resource: &mut Resource, path: &str, text: &str, create: bool) {
-    fields::visit(&mut resource.value, &fields::split(path), create, &mut |value| *value = Value::from(text));
-}
-
-/// Only the account `default` follows the namespace blindly; others do as references.
-fn default_subjects(resource: &mut Resource, namespace: &str) {
+fn put_subjects(namespace: &Namespace<'_>, resource: &mut Resource) {
     let Some(Value::Array(subjects)) = resource.value.get_mut("subjects") else { return };
     for subject in subjects {
         let is = |key: &str, text: &str| subject.get(key).and_then(Value::as_str) == Some(text);
-        if is("name", "default") {
-            object(subject).insert("namespace".to_string(), Value::from(namespace));
+        let is_meant = match namespace.subjects {
+            Subjects::Default => is("name", "default"),
+            Subjects::ServiceAccounts => is("kind", "ServiceAccount"),
+            Subjects::None => false,
+        };
+        if is_meant {
+            namespace.put(object(subject).entry("namespace").or_insert(Value::Null));
         }
     }
 }
 
-fn conflict(kustomization: &Kustomization, resources: &[Resource]) -> Result<(), Error> {
+fn conflict(resources: &[Resource]) -> Result<(), String> {
     let mut seen: BTreeMap<(String, String, String, String), &Resource> = BTreeMap::new();
     for resource in resources {
         let id = resource.id();
         let key = (format!("{}/{}", resource.group(), resource.version()), id.kind, id.namespace, id.name);
         if let Some(other) = seen.insert(key, resource) {
             let places = format!("{}:{} and {}:{}", other.file, other.line, resource.file, resource.line);
-            return Err(Error::at(&Place::start(&kustomization.file), format!("the namespace makes one {} of {places}", resource.title())));
+            return Err(format!("the namespace makes one {} of {places}", resource.title()));
         }
     }
     Ok(())
 }
 
-fn rename(resource: &mut Resource, extra: &[FieldSpec], change: impl Fn(&str) -> String, record: impl FnOnce(&mut Resource)) {
+pub(crate) fn prefix(prefix: &str, fields: &[FieldSpec], resources: &mut [Resource]) {
+    let record = |resource: &mut Resource| resource.prefixes.push(prefix.to_string());
+    resources.iter_mut().for_each(|resource| rename(resource, fields, prefix.is_empty(), |name| format!("{prefix}{name}"), record));
+}
+
+pub(crate) fn suffix(suffix: &str, fields: &[FieldSpec], resources: &mut [Resource]) {
+    let record = |resource: &mut Resource| resource.suffixes.push(suffix.to_string());
+    resources.iter_mut().for_each(|resource| rename(resource, fields, suffix.is_empty(), |name| format!("{name}{suffix}"), record));
+}
+
+/// Some kinds keep their names, whatever the fields say.
+fn rename(
+    resource: &mut Resource,
+    fields: &[FieldSpec],
+    is_nothing: bool,
+    change: impl Fn(&str) -> String,
+    record: impl Fn(&mut Resource),
+) {
     let original = resource.original().kind;
     let is_kept = matches!(original.as_str(), "CustomResourceDefinition" | "Namespace")
         || original == "APIService" && resource.group() == "apiregistration.k8s.io";
-    if is_kept {
+    if is_kept || is_nothing {
         return;
     }
-    resource.remember();
-    record(resource);
-    let name = change(resource.name());
-    resource.set_name(&name);
-    for field in extra.iter().filter(|field| field.path != "metadata/name") {
+    for field in fields {
+        if !field.kind.is_empty() && field.kind != original {
+            continue;
+        }
+        let is_of_group = field.group.is_empty() || field.group == resource.group();
+        if field.path == "metadata/name" && is_of_group && (field.version.is_empty() || field.version == resource.version()) {
+            record(resource);
+            resource.remember();
+        }
         field.visit(resource, &mut |value| {
             if let Some(name) = value.as_str().map(&change) {
                 *value = Value::from(name);
@@ -109,7 +135,7 @@ fn rename(resource: &mut Resource, extra: &[FieldSpec], change: impl Fn(&str) ->
     }
 }
 
-fn set_strings(pairs: &BTreeMap<String, String>, fields: &[FieldSpec], resources: &mut [Resource]) {
+pub(crate) fn set_strings(pairs: &BTreeMap<String, String>, fields: &[FieldSpec], resources: &mut [Resource]) {
     if pairs.is_empty() {
         return;
     }
@@ -128,65 +154,54 @@ fn set_strings(pairs: &BTreeMap<String, String>, fields: &[FieldSpec], resources
     }
 }
 
-/// Runs the transformers that come last.
-pub(crate) fn replicas_and_images(kustomization: &Kustomization, resources: &mut [Resource], config: &Config) -> Result<(), Error> {
-    for entry in &kustomization.replicas {
-        let mut fields: Vec<FieldSpec> = ["Deployment", "ReplicationController", "ReplicaSet", "StatefulSet"]
-            .iter()
-            .map(|kind| FieldSpec::new("", kind, "spec/replicas", true))
-            .collect();
-        fields.extend(config.replicas.iter().cloned());
-        let mut found = false;
+pub(crate) fn replicas(replica: &Replica, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
+    let mut found = false;
+    for field in fields {
         for resource in resources.iter_mut() {
-            for field in &fields {
-                let is_meant = |id: &crate::resource::Id| id.name == entry.value.name && (field.kind.is_empty() || field.kind == id.kind);
-                if !resource.ids().iter().any(is_meant) {
-                    continue;
-                }
+            let is_meant = |id: &crate::resource::Id| id.name == replica.name && (field.kind.is_empty() || field.kind == id.kind);
+            let is_of_group = (field.group.is_empty() || field.group == resource.group())
+                && (field.version.is_empty() || field.version == resource.version());
+            if is_of_group && resource.ids().iter().any(is_meant) {
                 found = true;
-                field.visit(resource, &mut |value| {
-                    *value = Value::from(entry.value.count);
-                });
+                field.visit(resource, &mut |value| *value = Value::from(replica.count));
             }
         }
-        if !found {
-            return Err(Error::at(&entry.place, format!("nothing named {} has replicas", entry.value.name)));
-        }
     }
-    for entry in &kustomization.images {
-        for resource in resources.iter_mut() {
-            set_images(&entry.value, resource, config);
+    if found { Ok(()) } else { Err(format!("nothing named {} has replicas", replica.name)) }
+}
+
+pub(crate) fn images(image: &Image, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
+    for resource in resources.iter_mut().filter(|resource| resource.kind() != "CustomResourceDefinition") {
+        let title = resource.title();
+        let mut failed = None;
+        let mut act = |value: &mut Value| {
+            if value.is_object() || value.is_array() {
+                failed.get_or_insert("an image is a text, not a mapping or list");
+            }
+            set_image(image, value);
+        };
+        in_containers(&mut resource.value, &mut act);
+        // Most of these were set above already: kustomize does it twice, which a tag's suffix shows.
+        for field in fields {
+            FieldSpec { create: false, ..field.clone() }.visit(resource, &mut act);
+        }
+        if let Some(message) = failed {
+            return Err(format!("{title}: {message}"));
         }
     }
     Ok(())
 }
 
-fn set_images(image: &Image, resource: &mut Resource, config: &Config) {
-    if resource.kind() != "CustomResourceDefinition" {
-        in_containers(&mut resource.value, image);
-    }
-    // Most of these were set above already: kustomize does it twice, which a tag's suffix shows.
-    let fields = ["containers[]/image", "initContainers[]/image", "volumes[]/image/reference"];
-    let fields = ["spec", "spec/template/spec"]
-        .into_iter()
-        .flat_map(|pod| fields.map(|field| FieldSpec::new("", "", &format!("{pod}/{field}"), false)));
-    for field in
-        fields.chain(config.images.iter().cloned()).filter(|_| resource.value["kind"] != "CustomResourceDefinition").collect::<Vec<_>>()
-    {
-        field.visit(resource, &mut |value| set_image(image, value));
-    }
-}
-
 /// Looks for lists named `containers` and `initContainers` at any depth, as `filters/imagetag/legacy.go` does.
-fn in_containers(value: &mut Value, image: &Image) {
+fn in_containers(value: &mut Value, act: &mut dyn FnMut(&mut Value)) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| in_containers(item, image)),
+        Value::Array(items) => items.iter_mut().for_each(|item| in_containers(item, act)),
         Value::Object(map) => {
             for (key, value) in map {
+                in_containers(value, act);
                 if let ("containers" | "initContainers", Value::Array(items)) = (key.as_str(), &mut *value) {
-                    items.iter_mut().filter_map(|item| item.get_mut("image")).for_each(|found| set_image(image, found));
+                    items.iter_mut().filter_map(|item| item.get_mut("image")).for_each(&mut *act);
                 }
-                in_containers(value, image);
             }
         }
         _ => {}

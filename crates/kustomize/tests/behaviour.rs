@@ -89,6 +89,45 @@ fn a_broken_schema_is_an_error() {
 }
 
 #[test]
+fn plugins_that_are_programs_are_errors() {
+    let kustomization = "resources: [a.yaml]\ntransformers:\n- |-\n  apiVersion: example.com/v1\n  kind: Thing\n  metadata: {name: t}\n";
+    let a = map("a");
+    let message = "kustomization.yaml:4:1: Thing t: plug-ins that are programs or containers are not run; build that part beforehand";
+    fails(&[("kustomization.yaml", kustomization), ("a.yaml", &a)], message);
+    let chart = "apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: c}\n";
+    let files = [("kustomization.yaml", "generators: [c.yaml]\n"), ("c.yaml", chart)];
+    fails(&files, "c.yaml:1:1: HelmChartInflationGenerator c: charts are not inflated");
+}
+
+#[test]
+fn vars_that_cannot_be_resolved_are_errors() {
+    let object = map("a");
+    let tree = |vars: &'static str| [("kustomization.yaml", vars), ("a.yaml", object.as_str())];
+    let vars = "resources: [a.yaml]\nvars:\n- {name: V, objref: {apiVersion: v1, kind: ConfigMap, name: gone}}\n";
+    fails(&tree(vars), "kustomization.yaml:3:3: the var V is of no object that is there");
+    let vars =
+        "resources: [a.yaml]\nvars:\n- {name: V, objref: {apiVersion: v1, kind: ConfigMap, name: a}, fieldref: {fieldPath: data.x}}\n";
+    fails(&tree(vars), "the var V: ConfigMap a has no field data.x");
+}
+
+#[test]
+fn the_label_names_kustomize() {
+    let build =
+        build(&files(&[("kustomization.yaml", "resources: [a.yaml]\nbuildMetadata: [managedByLabel]\n"), ("a.yaml", &map("a"))]), "");
+    let label = &build.unwrap().objects[0].value["metadata"]["labels"]["app.kubernetes.io/managed-by"];
+    assert_eq!(label, "kustomize-v5.8.1");
+}
+
+#[test]
+fn replacements_inside_yaml_text_drop_comments() {
+    let kustomization =
+        "resources: [a.yaml]\nreplacements:\n- sourceValue: new\n  targets:\n  - select: {name: a}\n    fieldPaths: [data.t.k]\n";
+    let object = format!("{}data:\n  t: |\n    # why\n    k: 'old'\n    list: [1]\n", map("a"));
+    let build = build(&files(&[("kustomization.yaml", kustomization), ("a.yaml", &object)]), "").unwrap();
+    assert_eq!(build.objects[0].value["data"]["t"], "k: new\nlist:\n- 1");
+}
+
+#[test]
 fn references_that_double_at_every_level_end() {
     let mut list = vec![("l0/kustomization.yaml".to_string(), "resources: []\n".to_string())];
     for level in 1..40 {
