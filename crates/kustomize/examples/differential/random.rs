@@ -61,17 +61,60 @@ const KINDS: &[&str] = &[
     "Widget",
 ];
 
+/// Widgets merge by key, and live outside namespaces.
+const SCHEMA: &str = r##"
+definitions:
+  w:
+    x-kubernetes-group-version-kind: [{group: example.com, version: v1, kind: Widget}]
+    properties:
+      spec:
+        properties:
+          list: {type: array, items: {type: string}, x-kubernetes-patch-strategy: merge}
+          ref:
+            properties:
+              spec: {properties: {template: {$ref: "#/definitions/t"}}}
+  t:
+    properties:
+      spec:
+        properties:
+          containers:
+            type: array
+            items: {type: object}
+            x-kubernetes-patch-strategy: merge
+            x-kubernetes-patch-merge-key: name
+paths:
+  /apis/example.com/v1/widgets:
+    get: {x-kubernetes-group-version-kind: {group: example.com, version: v1, kind: Widget}}
+"##;
+
+const DEFINITIONS: &str = "\
+example.com/v1.Widget:
+  Schema:
+    properties:
+      apiVersion: {}
+      kind: {}
+      metadata: {}
+      spec: {$ref: example.com/v1.WidgetSpec}
+example.com/v1.WidgetSpec:
+  Schema:
+    properties:
+      title: {x-kubernetes-identity: \"\"}
+      map: {x-kubernetes-label-selector: \"\"}
+      ref: {x-kubernetes-object-ref-api-version: v1, x-kubernetes-object-ref-kind: Deployment, x-kubernetes-object-ref-name-key: kind}
+";
+
 struct Maker {
     random: Random,
     files: BTreeMap<String, String>,
     count: usize,
+    vars: usize,
     /// Kind, name and namespace of what there is.
     known: Vec<(String, String, String)>,
 }
 
 /// Returns the tree of a seed.
 pub fn tree(seed: u64) -> Tree {
-    let mut maker = Maker { random: Random(seed), files: BTreeMap::new(), count: 0, known: Vec::new() };
+    let mut maker = Maker { random: Random(seed), files: BTreeMap::new(), count: 0, vars: 0, known: Vec::new() };
     let bases: Vec<String> = (0..=maker.random.below(2)).map(|at| format!("base{at}")).collect();
     for base in &bases {
         maker.folder(base, &[], false);
@@ -117,6 +160,9 @@ impl Maker {
         self.generators(folder, &mut out);
         self.patches(folder, &mut out);
         self.replacements(&mut out);
+        self.schema(folder, &mut out);
+        self.vars(&mut out);
+        self.plugins(folder, &mut out);
         self.files.insert(at("kustomization.yaml"), out);
     }
 
@@ -466,6 +512,100 @@ impl Maker {
         }
     }
 
+    /// A schema, definitions of custom resources, and what is noted of the build.
+    fn schema(&mut self, folder: &str, out: &mut String) {
+        let at = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+        if self.random.one_in(8) {
+            self.files.insert(at("schema.yaml"), SCHEMA.to_string());
+            out.push_str("openapi: {path: schema.yaml}\n");
+        } else if self.random.one_in(20) {
+            out.push_str(if self.random.one_in(9) { "openapi: {version: v1.20.4}\n" } else { "openapi: {version: v1.21.2}\n" });
+        }
+        if self.random.one_in(8) {
+            self.files.insert(at("definitions.yaml"), DEFINITIONS.to_string());
+            out.push_str("crds: [definitions.yaml]\n");
+        }
+        if self.random.one_in(5) {
+            out.push_str(self.random.pick(&[
+                "buildMetadata: [originAnnotations]\n",
+                "buildMetadata: [transformerAnnotations, managedByLabel]\n",
+                "buildMetadata: [originAnnotations, transformerAnnotations]\n",
+                "buildMetadata: [managedByLabel]\n",
+            ]));
+        }
+    }
+
+    fn vars(&mut self, out: &mut String) {
+        if !self.random.one_in(6) {
+            return;
+        }
+        let at = self.random.below(self.known.len());
+        let Some((kind, name, namespace)) = self.known.get(at).cloned() else { return };
+        // Two of one name are refused; now and then that is wanted.
+        let var = if self.random.one_in(12) { "A0".to_string() } else { format!("A{}", self.vars) };
+        self.vars += 1;
+        let namespace = if namespace.is_empty() { String::new() } else { format!(", namespace: {namespace}") };
+        let field = self.random.pick(&["", ", fieldref: {fieldPath: metadata.name}", ", fieldref: {fieldPath: kind}"]);
+        let _ =
+            writeln!(out, "vars:\n- {{name: {var}, objref: {{apiVersion: {}, kind: {kind}, name: {name}{namespace}}}{field}}}", api(&kind));
+    }
+
+    /// Built-in transformers and generators as objects, inside the kustomization or in files.
+    fn plugins(&mut self, folder: &str, out: &mut String) {
+        let at = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+        if self.random.one_in(4) {
+            let mut texts = Vec::new();
+            for index in 0..=self.random.below(2) {
+                texts.push(self.transformer(index));
+            }
+            out.push_str("transformers:\n");
+            if self.random.one_in(2) {
+                self.files.insert(at("transformers.yaml"), texts.join("---\n"));
+                out.push_str("- transformers.yaml\n");
+            } else {
+                for text in texts {
+                    out.push_str("- |-\n");
+                    text.lines().for_each(|line| {
+                        let _ = writeln!(out, "  {line}");
+                    });
+                }
+            }
+        }
+        if self.random.one_in(8) {
+            self.count += 1;
+            let (kind, count) = (self.random.pick(&["ConfigMapGenerator", "SecretGenerator"]), self.count);
+            let text = format!("apiVersion: builtin\nkind: {kind}\nmetadata: {{name: made{count}}}\nliterals: [a=b, c=\"$(A0)\"]\n");
+            self.files.insert(at("generator.yaml"), text);
+            out.push_str("generators: [generator.yaml]\n");
+        }
+    }
+
+    fn transformer(&mut self, index: usize) -> String {
+        let has_map = self.known.iter().any(|(kind, name, namespace)| kind == "ConfigMap" && name == "web" && namespace.is_empty());
+        let random = &mut self.random;
+        let (kind, settings) = match random.below(if has_map { 11 } else { 10 }) {
+            0 => ("NamespaceTransformer", random.pick(&["unsetOnly: true\n", "setRoleBindingSubjects: allServiceAccounts\n", "setRoleBindingSubjects: none\n"])),
+            1 => ("PrefixTransformer", random.pick(&["prefix: t-\nfieldSpecs: [{path: metadata/name}]\n", "prefix: t-\nfieldSpecs: [{path: metadata/name, kind: ConfigMap}, {path: spec/title}]\n"])),
+            2 => ("SuffixTransformer", "suffix: -t\nfieldSpecs: [{path: metadata/name}]\n"),
+            3 => ("LabelTransformer", random.pick(&["labels: {t: u}\nfieldSpecs: [{path: metadata/labels, create: true}]\n", "labels: {t: u, v: w}\nfieldSpecs: [{path: spec/template/metadata/labels, create: true, kind: Deployment}, {path: spec/selector, kind: Service}]\n"])),
+            4 => ("AnnotationsTransformer", "annotations: {t: u}\nfieldSpecs: [{path: metadata/annotations, create: true}]\n"),
+            5 => ("ImageTagTransformer", random.pick(&["imageTag: {name: img, newTag: v7}\n", "imageTag: {name: img, newName: n}\nfieldSpecs: [{path: spec/image, kind: Widget}, {path: data/a, kind: ConfigMap}]\n"])),
+            6 => ("PatchTransformer", random.pick(&[
+                "target: {kind: ConfigMap}\npatch: |-\n  - {op: add, path: /metadata/finalizers, value: [t]}\n",
+                "target: {kind: Deployment}\npatch: |-\n  kind: Deployment\n  apiVersion: apps/v1\n  metadata: {name: any, annotations: {p: q}}\n",
+            ])),
+            7 => ("HashTransformer", ""),
+            8 => ("ValueAddTransformer", random.pick(&[
+                "value: v\ntargets: [{fieldPath: metadata/annotations/v}]\n",
+                "value: v\ntargets: [{fieldPath: data/a, filePathPosition: 1, selector: {kind: ConfigMap}}, {fieldPath: metadata/namespace}]\n",
+            ])),
+            9 => ("ReplacementTransformer", "replacements:\n- sourceValue: r\n  targets: [{select: {kind: Widget}, fieldPaths: [spec.title], options: {create: true}}]\n"),
+            _ => ("PatchStrategicMergeTransformer", "patches: |-\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: web}\n  data: {m: n}\n"),
+        };
+        let metadata = if kind == "NamespaceTransformer" { ", namespace: apps" } else { "" };
+        format!("apiVersion: builtin\nkind: {kind}\nmetadata: {{name: t{index}{metadata}}}\n{settings}")
+    }
+
     fn object(&mut self) -> Option<String> {
         let random = &mut self.random;
         let kind = random.pick(KINDS);
@@ -594,11 +734,11 @@ fn pod(random: &mut Random) -> String {
             random.pick(&["web", "side"]),
             random.pick(&["img", "img:v1", "example.com/img:v1", "img@sha256:2222", "localhost:5000/img:v1@sha256:3333", "imgx:v1"])
         );
-        out.push_str(random.pick(&["", ", args: [--one]", ", command: null", ", resources: {}"]));
+        out.push_str(random.pick(&["", ", args: [--one, $(A0), $$(A1)]", ", command: null", ", resources: {}"]));
         out.push_str(random.pick(&[
             "",
             ", env: [{name: A, value: \"1\"}, {name: B, valueFrom: {configMapKeyRef: {name: settings, key: a}}}]",
-            ", env: [{name: A, value: \"2\"}, {name: C, value: c}]",
+            ", env: [{name: A, value: $(A0)}, {name: C, value: c-$(A1)-$(A2)}]",
             ", envFrom: [{configMapRef: {name: web}}, {secretRef: {name: settings}}]",
         ]));
         out.push_str(random.pick(&[
