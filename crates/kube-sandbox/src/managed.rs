@@ -243,7 +243,8 @@ pub(crate) fn apply(
     let changed = live.is_none() || !same(&base, &object);
     if let Some(mine) = owners.get_mut(&me) {
         mine.fields = strip(&mine.fields);
-        if changed || mine.time.is_none() {
+        // Who applies what is so already gets no time (managedfieldsupdater.go).
+        if changed {
             mine.time = Some(options.now.to_owned());
         }
     }
@@ -255,7 +256,8 @@ pub(crate) fn apply(
     Ok(object)
 }
 
-fn check_config(resource: &Resource, config: &Value) -> Result<(), Failure> {
+/// Refuses a configuration that has fields which the schema lacks.
+pub(crate) fn check_config(resource: &Resource, config: &Value) -> Result<(), Failure> {
     if config["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
@@ -266,10 +268,11 @@ fn check_config(resource: &Resource, config: &Value) -> Result<(), Failure> {
     }
     let text = |key: &str| config["metadata"][key].as_str().unwrap_or_default();
     let message = format!(
-        "failed to create typed patch object ({}/{}; {}, Kind={}): {}",
+        "failed to create typed patch object ({}/{}; {}/{}, Kind={}): {}",
         text("namespace"),
         text("name"),
-        resource.api_version(),
+        resource.group(),
+        resource.version,
         resource.kind,
         if problems.len() == 1 { problems.remove(0) } else { format!("errors:\n  {}", problems.join("\n  ")) }
     );

@@ -235,6 +235,7 @@ fn merge_list(field: &Schema, target: &mut Value, patch: &[Value], depth: usize)
         *target = json!([]);
     }
     let Some(items) = target.as_array_mut() else { return Ok(()) };
+    let before = items.clone();
     for wanted in patch {
         let Some(key) = &field.strategy.key else {
             if !items.contains(wanted) {
@@ -259,7 +260,25 @@ fn merge_list(field: &Schema, target: &mut Value, patch: &[Value], depth: usize)
             }
         }
     }
+    if let Some(key) = &field.strategy.key {
+        *items = ordered(std::mem::take(items), patch, &before, key);
+    }
     Ok(())
+}
+
+/// Orders a merged list as the API server does (`normalizeElementOrder`): what the patch names stands before what it does not, unless
+/// both were there and in the other order.
+fn ordered(items: Vec<Value>, patch: &[Value], before: &[Value], key: &str) -> Vec<Value> {
+    let place = |list: &[Value], item: &Value| list.iter().position(|known| known.get(key) == item.get(key));
+    let (mut named, others): (Vec<Value>, Vec<Value>) = items.into_iter().partition(|item| place(patch, item).is_some());
+    named.sort_by_key(|item| place(patch, item));
+    let mut ordered = Vec::with_capacity(named.len() + others.len());
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    while let (Some(one), Some(other)) = (named.peek(), others.peek()) {
+        let stays = place(before, one).zip(place(before, other)).is_some_and(|(one, other)| other <= one);
+        ordered.extend(if stays { others.next() } else { named.next() });
+    }
+    ordered.into_iter().chain(named).chain(others).collect()
 }
 
 /// Puts the items that the patch names into its order, the others keep their places behind.

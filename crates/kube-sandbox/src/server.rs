@@ -287,6 +287,19 @@ impl Call<'_> {
         let mut config = read_body(self.incoming.body, "yaml")
             .map_err(|failure| Failure::bad_request(format!("error decoding YAML: {}", failure.message)))?;
         decode::require_depth(&config)?;
+        let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default();
+        if text("kind").is_empty() || text("apiVersion").is_empty() {
+            let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
+            return Err(Failure::bad_request(format!("invalid object type: {group}/{version}, Kind={}", text("kind"))));
+        }
+        if config.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty) {
+            let name = &self.target.name;
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            )));
+        }
+        // Told of as it was sent.
+        managed::check_config(&self.resource, &config)?;
         identify(&self.resource, &self.target.namespace, &self.target.name, &mut config)?;
         let live = self.existing(state);
         if live.is_none() && !self.target.subresource.is_empty() {

@@ -140,8 +140,7 @@ fn asked_address(state: &State, object: &Value, wanted: &str, range: Range, befo
         return None;
     };
     let why = if !range.contains(address) {
-        let cidr = &state.options.service_cidr;
-        format!("failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {cidr}")
+        format!("failed to allocate IP {wanted}: the provided network does not match the current range")
     } else if taken(state, object, wanted) {
         format!("failed to allocate IP {wanted}: provided IP is already allocated")
     } else {

@@ -131,7 +131,8 @@ fn check_workload(resource: &Resource, old: Option<&Value>, object: &Value, caus
     } else if no_selector {
         causes.push(Cause::invalid("spec.selector", selector, format!("empty selector is invalid for {}", resource.kind.to_lowercase())));
     }
-    if !no_selector && !LabelSelector::object_matches(selector, labels) {
+    // Without a selector nothing matches; an empty one is not compared.
+    if selector.is_null() || !no_selector && !LabelSelector::object_matches(selector, labels) {
         causes.push(Cause::invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"));
     }
     keep(old, object, "/spec/selector", causes);

@@ -331,7 +331,7 @@ fn refusal(scene: &Scene<'_>, stage: &Stage, object: &Object, error: &Error) -> 
 
 /// Nothing is said of addresses where the range is not known.
 fn rule_of(stage: &Stage, message: &str) -> Option<Rule> {
-    let is_address = message.contains("not in the valid range") || message.contains("provided IP is not in");
+    let is_address = message.contains("does not match the current range");
     match (is_address, stage.knows_range) {
         (true, true) => Some(Rule::ServiceAddress),
         (true, false) => {
