@@ -44,9 +44,9 @@ pub struct Bootstrap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Handoff {
     /// They are made known to Flux before it runs, so that it has nothing to do.
+    #[default]
     Seed,
     /// They are left to Flux as they are: it runs one upgrade each, in which no object changes.
-    #[default]
     Match,
 }
 
@@ -134,7 +134,7 @@ fn handoff(text: &str, place: Place, problems: &mut Problems) -> Option<Handoff>
         "seed" => Some(Handoff::Seed),
         "match" => Some(Handoff::Match),
         other => {
-            problems.add(place, format!("spec.handoff: {other} is neither seed nor match"), Some("leave it out for match".into()));
+            problems.add(place, format!("spec.handoff: {other} is neither seed nor match"), Some("leave it out for seed".into()));
             None
         }
     }
