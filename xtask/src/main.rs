@@ -21,6 +21,7 @@ cargo xtask COMMAND
 
   demo     boots the example repository into a cluster in this process, twice
   test     runs everything: format, lints, all tests, the modules, the documentation's commands
+           `test --sweep` kills a run after every write and harms every request, where `test` takes some of them
   check    format, lints and unit tests of what changed
   bench    measures against Helm: `bench` for the whole table, `bench render` for rendering alone
   differential [--seconds N] [--seed N] [--only TOPIC]
@@ -48,7 +49,8 @@ fn main() -> ExitCode {
 fn run(args: &[&str]) -> Result<()> {
     match args {
         ["demo"] => demo::demo(&Place::find()?),
-        ["test"] => test::test(&Place::find()?),
+        ["test"] => test::test(&Place::find()?, false),
+        ["test", "--sweep"] => test::test(&Place::find()?, true),
         ["check"] => check::check(&Place::find()?),
         ["differential", "kustomize", args @ ..] => differential_kustomize::differential(&Place::find()?, args),
         ["bench"] => bench::bench(&Place::find()?),

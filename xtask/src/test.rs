@@ -10,8 +10,8 @@ use crate::real;
 /// The crates that know no clock, no file system and no network: they also build for WebAssembly.
 const PURE: &[&str] = &["go-encoding", "go-template", "sprig", "helm", "kustomize", "flux", "bootstrap"];
 
-/// Runs everything.
-pub fn test(place: &Place) -> Result<()> {
+/// Runs everything; with `sweep` also what is else only tried at some places.
+pub fn test(place: &Place, sweep: bool) -> Result<()> {
     step("format");
     place.run(place.cargo(&["fmt", "--all", "--check"]), "format: run `cargo fmt --all`")?;
     step("modules");
@@ -45,6 +45,9 @@ pub fn test(place: &Place) -> Result<()> {
         .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
         .env("LAUNCHWAY_GREETER", greeter)
         .env("LAUNCHWAY_MISBEHAVE", misbehave);
+    if sweep {
+        tests.env("LAUNCHWAY_SWEEP", "1");
+    }
     if let Some(real) = real {
         tests.env("LAUNCHWAY_REAL", real);
     }
