@@ -3,9 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use bootstrap::Bootstrap;
 use helm::HelmCompat;
-use kube_engine::Cluster;
+use kube_engine::{Cluster, Way, nodes};
 use kube_sandbox::Sandbox;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -21,7 +23,7 @@ use crate::module_source::ModuleSource;
 use crate::options::{self, Output};
 use crate::plan::{self, PlannedStep, Sources};
 use crate::release_source::ReleaseSource;
-use crate::report::{Event, JsonLines, PlainLines, Reporter, Tree, Writer};
+use crate::report::{Event, JsonLines, PlainLines, Reporter, Tree, Writer, seconds};
 use crate::repository::Repository;
 use crate::runner::{self, Run};
 use crate::secret_source::SecretSource;
@@ -32,11 +34,7 @@ pub const NAMES: &[&str] = &["launchway.yaml", "bootstrap/launchway.yaml"];
 /// Boots a cluster.
 pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), Failure> {
     // Understand.
-    let file = manifest(options.file.as_deref(), &around.folder)?;
-    let text = std::fs::read_to_string(&file).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
-    let shown = shown(&file, &around.folder);
-    let bootstrap = bootstrap::parse(&shown, &text).map_err(|problems| Failure::user(problems.to_string()))?;
-    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    let (bootstrap, shown, folder) = read_manifest(options.file.as_deref(), around)?;
     let root = bootstrap.repository.as_ref().map_or_else(|| Repository::around(&folder), |path| folder.join(path));
     let repository = Arc::new(Repository::open(&root)?);
     let engine =
@@ -66,13 +64,14 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     let steps: Vec<Arc<PlannedStep>> = steps.into_iter().map(Arc::new).collect();
 
     // Connect.
+    let reporter = Reporter::new(writer(options.output, around));
     let (cluster, sandbox) = match options.sandbox.sandbox {
         true => {
             let sandbox = open_sandbox(&options.sandbox)?;
             declare_effects(&sandbox, &steps, &options.sandbox.without_effects).await?;
             (Cluster::over(sandbox.clone()), Some(sandbox))
         }
-        false => (connect(&options).await?.exclusive(holder::this()?), None),
+        false => (arrive(&options, &reporter).await?.exclusive(holder::this()?), None),
     };
     let version = cluster.version().await.map_err(|error| Failure::cluster(chain(&error)))?;
     let place = if sandbox.is_some() { "sandbox" } else { "cluster" };
@@ -81,7 +80,6 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     }
 
     // Run.
-    let reporter = Reporter::new(writer(options.output, around));
     let names: Vec<&str> = order.iter().map(|index| steps[*index].step.name.as_str()).collect();
     let title = format!("{name} on the {place} ({})", version.git_version);
     reporter.event(&Event::RunStarted { cluster: &title, steps: &names });
@@ -116,6 +114,15 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     reporter.event(&Event::RunFinished { rows: &outcome.rows, took: reporter.elapsed(), failed: outcome.failed.is_some(), writes });
     // Everything was said where it happened: only the exit code is left.
     outcome.failed.map_or(Ok(()), |blame| Err(Failure::new(blame, "")))
+}
+
+/// Reads the manifest and returns it with its name for people and its folder.
+pub fn read_manifest(given: Option<&Path>, around: &Surroundings) -> Result<(Bootstrap, String, PathBuf), Failure> {
+    let file = manifest(given, &around.folder)?;
+    let text = std::fs::read_to_string(&file).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
+    let shown = shown(&file, &around.folder);
+    let bootstrap = bootstrap::parse(&shown, &text).map_err(|problems| Failure::user(problems.to_string()))?;
+    Ok((bootstrap, shown, file.parent().map(Path::to_owned).unwrap_or_default()))
 }
 
 /// Finds the manifest: the given file, or upwards from the working directory.
@@ -170,9 +177,44 @@ fn random_seed() -> Result<[u8; 32], Failure> {
     Ok(seed)
 }
 
-async fn connect(options: &options::Boot) -> Result<Cluster, Failure> {
-    let cluster = Cluster::connect(options.kubeconfig.as_deref(), options.context.as_deref()).await;
-    cluster.map_err(|error| Failure::user(chain(&error)).hint("`--sandbox` boots a cluster in this process instead"))
+/// Returns the cluster that the options lead to.
+pub async fn connect(options: &options::Connection) -> Result<Cluster, Failure> {
+    let way = Way { kubeconfig: options.kubeconfig.as_deref(), context: options.context.as_deref(), server: options.server.as_deref() };
+    Cluster::connect(&way).await.map_err(|error| Failure::user(chain(&error)))
+}
+
+/// How long nodes may take to register.
+const NODES: Duration = Duration::from_secs(15 * 60);
+
+/// Connects, and waits for what the options say must be there first.
+async fn arrive(options: &options::Boot, reporter: &Reporter) -> Result<Cluster, Failure> {
+    let cluster =
+        connect(&options.connection).await.map_err(|failure| failure.hint("`--sandbox` boots a cluster in this process instead"))?;
+    let say = |message: &str| reporter.event(&Event::Connecting { message });
+    if let Some(patience) = options.wait_for_api.map(Duration::from_secs) {
+        answers(&cluster, patience, &say).await?;
+    }
+    if let Some(count) = options.wait_for_nodes {
+        let progress = |registered: usize| say(&format!("{registered} of {count} nodes have registered"));
+        let registered = tokio::time::timeout(NODES, nodes::registered(&cluster, count, &progress)).await;
+        let late = |_| Failure::cluster(format!("fewer than {count} nodes registered in {}", seconds(NODES)));
+        registered.map_err(late)?.map_err(|error| Failure::cluster(chain(&error)))?;
+    }
+    Ok(cluster)
+}
+
+/// Waits until the API server answers.
+async fn answers(cluster: &Cluster, patience: Duration, say: &(dyn Fn(&str) + Send + Sync)) -> Result<(), Failure> {
+    let started = Instant::now();
+    loop {
+        let error = match cluster.version().await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.code() == "unavailable" && started.elapsed() < patience => error,
+            Err(error) => return Err(Failure::cluster(chain(&error))),
+        };
+        say(&format!("the API server does not answer yet, after {}: {}", seconds(started.elapsed()), chain(&error)));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Asks before the first write to a real cluster.

@@ -24,6 +24,7 @@ mod report;
 mod repository;
 mod runner;
 mod secret_source;
+mod status;
 mod template;
 mod verify;
 
@@ -81,6 +82,7 @@ async fn run(options: Options) -> Result<(), Failure> {
         Command::Graph(options) => graph::graph(&options, &around),
         Command::Render(options) => render::render(*options, &around).await,
         Command::Check(options) => check::check(*options, &around).await,
+        Command::Status(options) => status::status(*options, &around).await,
         Command::Verify(options) => verify::verify(options).await,
         Command::Template(options) => template::template(*options, &around).await,
         Command::Module(ModuleCommand::List) => inspect::list(),

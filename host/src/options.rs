@@ -20,6 +20,7 @@ pub enum Command {
     Init(Init),
     Graph(Graph),
     Render(Box<Render>),
+    Status(Box<Status>),
     Verify(Verify),
     Template(Box<Template>),
     #[command(subcommand)]
@@ -45,12 +46,14 @@ pub struct Boot {
     /// How to show what happens.
     #[arg(long, value_enum, default_value_t = Output::Auto)]
     pub output: Output,
-    /// The kubeconfig file, instead of $KUBECONFIG or the default one.
-    #[arg(long, value_name = "FILE", conflicts_with = "sandbox")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig.
-    #[arg(long, value_name = "NAME", conflicts_with = "sandbox")]
-    pub context: Option<String>,
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Waits up to so many seconds until the API server answers.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "sandbox")]
+    pub wait_for_api: Option<u64>,
+    /// Waits until so many nodes have registered; they need not be ready.
+    #[arg(long, value_name = "COUNT", conflicts_with = "sandbox")]
+    pub wait_for_nodes: Option<usize>,
     /// The manifests of Flux as a tar.gz, instead of the artifact that the FluxInstance names.
     #[arg(long, value_name = "FILE")]
     pub flux_manifests: Option<PathBuf>,
@@ -59,6 +62,35 @@ pub struct Boot {
     pub yes: bool,
     #[command(flatten)]
     pub sandbox: Sandbox,
+}
+
+/// The way to a live cluster.
+#[derive(Debug, Args)]
+#[group(id = "live", multiple = true)]
+pub struct Connection {
+    /// The kubeconfig file, instead of $KUBECONFIG or the default one.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The API server's address, instead of the kubeconfig's: such as that of a node, while nobody announces the usual one.
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+}
+
+/// Tells how far a bootstrap is: every release of launchway.yaml, whether it is as it should be, what is not ready, and what Flux knows of it.
+///
+/// The exit code is 0 when every release is in sync and ready.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The manifest, instead of the one that is found.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub charts: Charts,
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// Finds what is wrong with a GitOps repository, without a cluster.
@@ -193,12 +225,8 @@ pub struct Verify {
     /// How to show what was found.
     #[arg(long, value_enum, default_value_t = VerifyOutput::Text)]
     pub output: VerifyOutput,
-    /// The kubeconfig file, instead of $KUBECONFIG or the default one.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig.
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// The ways to show what Flux did.
@@ -215,7 +243,7 @@ pub enum VerifyOutput {
 #[command(next_help_heading = "Sandbox")]
 pub struct Sandbox {
     /// Boots a cluster in this process: no API server, no nodes, nothing is left behind.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "live")]
     pub sandbox: bool,
     /// Keeps the sandbox between runs.
     #[arg(long, value_name = "FILE", requires = "sandbox")]

@@ -115,8 +115,8 @@ async fn phases(run: &Run, planned: &PlannedStep, powers: &Powers) -> Result<(),
         let started = Instant::now();
         let name = phase.as_str();
         powers.reporter.event(&Event::PhaseStarted { step: &planned.step.name, phase: name });
-        // The waits inside end by themselves and say more: the clock around them only catches what they cannot.
-        let timeout = powers.time_left() + Duration::from_secs(1);
+        // The waits inside end by themselves, say why, and leave a record: the clock around them only catches what they cannot.
+        let timeout = powers.time_left() + Duration::from_secs(15);
         let outcome = planned.module.run(&run.linker, phase, &planned.params(), powers.clone(), planned.limits, timeout).await;
         outcome.map_err(|fault| match fault {
             Fault::Said(said) => said_failure(name, &said),

@@ -11,9 +11,10 @@ use kube_engine::wait::{self, Condition, WaitError};
 use kube_engine::{Cluster, ObjectRef, Selection};
 use serde_json::{Value, json};
 
+use crate::boot;
 use crate::failure::{Blame, Failure, chain};
 use crate::options::{Verify, VerifyOutput};
-use crate::report::pending_text;
+use crate::report::{aligned, pending_text};
 
 /// Field managers of Flux.
 const FLUX: [&str; 3] = ["helm-controller", "kustomize-controller", "flux-operator"];
@@ -41,8 +42,7 @@ struct Rewritten {
 
 /// Looks at the releases and tells.
 pub async fn verify(options: Verify) -> Result<(), Failure> {
-    let cluster = Cluster::connect(options.kubeconfig.as_deref(), options.context.as_deref()).await;
-    let cluster = cluster.map_err(|error| Failure::user(chain(&error)))?;
+    let cluster = boot::connect(&options.connection).await?;
     let references = references(&cluster, &options.releases).await?;
     let seen = ready(&cluster, &references, Duration::from_secs(options.timeout)).await?;
     let mut found = Vec::new();
@@ -83,7 +83,8 @@ async fn ready(cluster: &Cluster, references: &[ObjectRef], timeout: Duration) -
     match wait::until(cluster, &wanted, timeout, &|_| {}).await {
         Ok(seen) => Ok(seen),
         Err(WaitError::Cluster(error)) => Err(Failure::cluster(chain(&error))),
-        Err(WaitError::Timeout { pending, .. } | WaitError::Failed { pending }) => {
+        Err(WaitError::Timeout { pending, why, .. } | WaitError::Failed { pending, why }) => {
+            why.iter().for_each(|line| eprintln!("{line}"));
             let message = format!("not taken over: {}", pending_text(&pending));
             Err(Failure::cluster(message).hint("`kubectl describe` one of them, or give them more time with `--timeout SECONDS`"))
         }
@@ -224,14 +225,7 @@ fn text(found: &[Found]) -> String {
         let count = |number: usize| number.to_string();
         [found.release.clone(), revision, count(found.objects), count(found.rewritten.len()), count(found.added), found.decision.clone()]
     }));
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
+    let mut text = aligned(&lines);
     for one in found.iter().flat_map(|found| &found.rewritten) {
         let shown = one.fields.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = one.fields.len().saturating_sub(5);

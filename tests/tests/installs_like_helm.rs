@@ -125,7 +125,10 @@ fn ensure(cluster: &Cluster, case: &Case, timeout: Duration) -> Result<Outcome, 
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let connected = kube_engine::Cluster::connect(Some(cluster.kubeconfig()), None).await.unwrap();
+        let connected =
+            kube_engine::Cluster::connect(&kube_engine::Way { kubeconfig: Some(cluster.kubeconfig()), ..kube_engine::Way::default() })
+                .await
+                .unwrap();
         let context = Context { cluster: &connected, now: &jiff::Timestamp::now, seed: [7; 32], progress: &|_| {}, before_flux: &() };
         release::ensure(&context, &wanted).await
     })

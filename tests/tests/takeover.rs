@@ -233,6 +233,12 @@ fn check_seeded(taken: &TakenOver) {
         assert_eq!((history.len(), &history[0]["version"]), (1, &1.into()), "{release:#}");
     }
     check_unchanged_by_kustomize(taken);
+    let mut status = command(taken.repository.folder.path());
+    status.args(["status", "--plain-http", taken.repository.registry.address(), "--kubeconfig"]);
+    let status = run(status.arg(taken.cluster.kubeconfig()));
+    assert_eq!(status.code, 0, "{}\n{}", status.stdout, status.stderr);
+    let is_done = |line: &str| line.contains("in sync, revision 1") && line.ends_with("ready");
+    assert_eq!(status.stdout.lines().filter(|line| is_done(line)).count(), taken.releases.len(), "{}", status.stdout);
     // A finished run only reads.
     let so_far = taken.cluster.requests("launchway/").unwrap().len();
     let again = boot(&taken.cluster, &taken.repository);

@@ -23,6 +23,16 @@ pub struct Cluster {
     pub(crate) lease: Option<Arc<Lease>>,
 }
 
+/// The way to a live cluster, where it is not the usual one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Way<'a> {
+    pub kubeconfig: Option<&'a Path>,
+    /// The context of the kubeconfig.
+    pub context: Option<&'a str>,
+    /// Another address of the API server than the kubeconfig has.
+    pub server: Option<&'a str>,
+}
+
 /// What the server says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerVersion {
@@ -78,10 +88,11 @@ impl Cluster {
     }
 
     /// Connects as kubectl would: the given file, `KUBECONFIG`, the default file, or the pod's own account.
-    pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Cluster, Error> {
+    pub async fn connect(way: &Way<'_>) -> Result<Cluster, Error> {
         let config = |message: String| Error::Config { message };
+        let context = way.context;
         let options = kube::config::KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
-        let mut found = match kubeconfig {
+        let mut found = match way.kubeconfig {
             Some(path) => {
                 let file = kube::config::Kubeconfig::read_from(path).map_err(|error| config(format!("{}: {error}", path.display())))?;
                 kube::Config::from_custom_kubeconfig(file, &options)
@@ -95,6 +106,9 @@ impl Cluster {
                 config(format!("there is no way to the cluster: {error}; give --kubeconfig FILE, or --sandbox to run without a cluster"))
             })?,
         };
+        if let Some(server) = way.server {
+            found.cluster_url = server.parse().map_err(|error| config(format!("--server {server}: {error}")))?;
+        }
         // Requests are tried again by us, who know which may be.
         found.default_retry = false;
         found.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));

@@ -52,6 +52,15 @@ impl Cluster {
         self
     }
 
+    /// Returns the run that holds the cluster, as far as the Lease says.
+    pub async fn lease_holder(&self) -> Result<Option<String>, Error> {
+        match self.lease_call(Method::GET, None).await {
+            Ok(found) => Ok(found.pointer("/spec/holderIdentity").and_then(Value::as_str).map(str::to_owned)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Gives the cluster free for other runs.
     pub async fn release_lease(&self) -> Result<(), Error> {
         let Some(lease) = &self.lease else { return Ok(()) };

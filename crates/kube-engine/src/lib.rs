@@ -7,14 +7,16 @@ mod cluster;
 mod condition;
 mod discovery;
 mod error;
+mod explain;
 mod lease;
+pub mod nodes;
 mod object;
 pub mod release;
 mod request;
 pub mod status;
 pub mod wait;
 
-pub use cluster::{Apply, Cluster, PatchType, Propagation, ServerVersion};
+pub use cluster::{Apply, Cluster, PatchType, Propagation, ServerVersion, Way};
 pub use discovery::Resource;
 pub use error::Error;
 pub use lease::Holder;

@@ -55,6 +55,13 @@ impl Cluster {
         Ok(self.send(call).await?.1)
     }
 
+    /// Returns an answer that is no JSON, asked for once.
+    pub(crate) async fn get_text(&self, what: &str, path: &str, query: Vec<(&str, String)>) -> Result<String, Error> {
+        let request = Request::get(format!("{path}?{}", encode(&query))).body(Vec::new());
+        let request = request.map_err(|error| Error::Invalid(format!("{what}: {error}")))?;
+        self.client.request_text(request).await.map_err(|error| Error::Unreachable { what: what.into(), source: Box::new(error) })
+    }
+
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<(StatusCode, Value), Error> {
         self.send_counted(call, &mut 0).await
     }

@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 pub use crate::condition::Condition;
 use crate::condition::Verdict;
 use crate::error::Error;
+use crate::explain::explain;
 use crate::object::{ObjectRef, Selection};
 
 /// Something that is still waited for.
@@ -27,10 +28,15 @@ pub struct Pending {
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     #[error("waited {waited:?} for {}", text(.pending))]
-    Timeout { pending: Vec<Pending>, waited: Duration },
+    Timeout {
+        pending: Vec<Pending>,
+        waited: Duration,
+        /// What the cluster says of them, a line each: for a person, not for a module, which may not be allowed to read it.
+        why: Vec<String>,
+    },
     /// These will not come true by waiting.
     #[error("{}", text(.pending))]
-    Failed { pending: Vec<Pending> },
+    Failed { pending: Vec<Pending>, why: Vec<String> },
     #[error(transparent)]
     Cluster(#[from] Error),
 }
@@ -84,7 +90,10 @@ pub async fn until(
         if heard.iter().all(|heard| *heard) {
             match judge(wanted, &of, &known) {
                 Ok(seen) => return Ok(seen),
-                Err((pending, true)) => return Err(WaitError::Failed { pending }),
+                Err((pending, true)) => {
+                    let why = explain(cluster, &pending).await;
+                    return Err(WaitError::Failed { pending, why });
+                }
                 Err((pending, false)) => {
                     if shown.as_ref() != Some(&pending) {
                         progress(&pending);
@@ -99,7 +108,9 @@ pub async fn until(
             Ok(None) => return Err(WaitError::Cluster(Error::Strange { what: "wait".into(), message: "all watches ended".into() })),
             Err(_) => {
                 let pending = judge(wanted, &of, &known).err().map(|(pending, _)| pending).unwrap_or_default();
-                return Err(WaitError::Timeout { pending, waited: started.elapsed() });
+                let waited = started.elapsed();
+                let why = explain(cluster, &pending).await;
+                return Err(WaitError::Timeout { pending, waited, why });
             }
         }
     }

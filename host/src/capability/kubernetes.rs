@@ -243,11 +243,15 @@ async fn wait(powers: &Call, request: &Wait) -> Answer<Vec<String>> {
     match outcome {
         Ok(seen) => Ok(seen.iter().map(Value::to_string).collect()),
         Err(WaitError::Cluster(error)) => Err(error.into()),
-        Err(WaitError::Timeout { pending, waited }) => {
+        Err(WaitError::Timeout { pending, waited, why }) => {
+            powers.reporter.explained(&why);
             let message = format!("waited {} for {}", crate::report::seconds(waited), crate::report::pending_text(&pending));
             Err(with_pending(failure("timeout", message), &pending))
         }
-        Err(WaitError::Failed { pending }) => Err(with_pending(failure("failed", crate::report::pending_text(&pending)), &pending)),
+        Err(WaitError::Failed { pending, why }) => {
+            powers.reporter.explained(&why);
+            Err(with_pending(failure("failed", crate::report::pending_text(&pending)), &pending))
+        }
     }
 }
 

@@ -139,7 +139,10 @@ impl Powers {
         let seeding = Seeding { powers: self, open };
         let context =
             Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: open.seed, progress: &progress, before_flux: &seeding };
-        run(&context).await.map_err(|error| of_release(open, &error))
+        run(&context).await.map_err(|error| {
+            self.reporter.explained(error.why());
+            of_release(open, &error)
+        })
     }
 }
 

@@ -47,6 +47,10 @@ pub struct Row {
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// What has to be there before a run can start.
+    Connecting {
+        message: &'a str,
+    },
     RunStarted {
         cluster: &'a str,
         steps: &'a [&'a str],
@@ -73,6 +77,11 @@ pub enum Event<'a> {
     Waiting {
         step: &'a str,
         pending: &'a [Pending],
+    },
+    /// Why a wait ended without what it waited for: what the cluster says, a line each.
+    Explained {
+        step: &'a str,
+        lines: &'a [String],
     },
     Changed {
         step: &'a str,
@@ -118,6 +127,7 @@ impl Event<'_> {
     /// Returns the event as the documented JSON object.
     pub fn to_json(&self) -> Value {
         match self {
+            Event::Connecting { message } => json!({ "event": "connecting", "message": message }),
             Event::RunStarted { cluster, steps } => json!({ "event": "run-started", "cluster": cluster, "steps": steps }),
             Event::StepStarted { step, module, release } => {
                 json!({ "event": "step-started", "step": step, "module": module, "release": release })
@@ -131,6 +141,7 @@ impl Event<'_> {
                 let line = |pending: &Pending| json!({ "object": pending.object.to_string(), "condition": pending.condition, "reason": pending.reason });
                 json!({ "event": "waiting", "step": step, "pending": pending.iter().map(line).collect::<Vec<_>>() })
             }
+            Event::Explained { step, lines } => json!({ "event": "explained", "step": step, "lines": lines }),
             Event::Changed { step, change } => json!({
                 "event": "changed", "step": step, "action": change.action.as_str(), "apiVersion": change.object.api_version,
                 "kind": change.object.kind, "namespace": change.object.namespace, "name": change.object.name,

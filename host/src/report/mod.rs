@@ -94,6 +94,13 @@ impl StepReporter {
         self.event(&Event::Waiting { step: &self.step, pending });
     }
 
+    /// Shows why a wait ended without what it waited for.
+    pub fn explained(&self, lines: &[String]) {
+        if !lines.is_empty() {
+            self.event(&Event::Explained { step: &self.step, lines });
+        }
+    }
+
     /// Counts and shows what became of an object.
     pub fn changed(&self, change: &Change) {
         *self.lock().counts.entry(change.action).or_default() += 1;
@@ -176,11 +183,19 @@ pub fn table(rows: &[Row]) -> String {
             row.result.to_owned(),
         ]);
     }
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    aligned(&lines)
+}
+
+/// Returns lines of as many cells each, one column below the other.
+pub fn aligned(lines: &[impl AsRef<[String]>]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for line in lines {
+        let of = |(index, cell): (usize, &String)| widths.get(index).copied().unwrap_or(0).max(cell.chars().count());
+        widths = line.as_ref().iter().enumerate().map(of).collect();
+    }
     let mut text = String::new();
-    for line in &lines {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+    for line in lines {
+        let cells: Vec<String> = line.as_ref().iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }

@@ -34,6 +34,7 @@ impl<W: Write + Send> PlainLines<W> {
 impl<W: Write + Send> Writer for PlainLines<W> {
     fn write(&mut self, at: Duration, event: &Event<'_>) {
         match event {
+            Event::Connecting { message } => self.raw(message),
             Event::RunStarted { cluster, steps } => self.raw(&format!("booting {cluster}: {}", steps.join(", "))),
             Event::StepStarted { step, module, release } => {
                 let release = release.map(|release| format!(" for {release}")).unwrap_or_default();
@@ -48,6 +49,7 @@ impl<W: Write + Send> Writer for PlainLines<W> {
                     self.line(at, step, &text);
                 }
             }
+            Event::Explained { step, lines } => lines.iter().for_each(|text| self.line(at, step, text)),
             Event::Changed { change, .. } if change.action == Action::Unchanged => {}
             Event::Changed { step, change } => self.line(at, step, &format!("{} {}", change.object, change.action.as_str())),
             Event::Denied { step, call, what } => self.line(at, step, &format!("denied: {call}: {what}")),

@@ -55,6 +55,7 @@ impl Default for Tree {
 impl Writer for Tree {
     fn write(&mut self, at: Duration, event: &Event<'_>) {
         match event {
+            Event::Connecting { message } => self.print(message),
             Event::RunStarted { cluster, steps } => {
                 self.print(&format!("booting {}", style(cluster).bold()));
                 for step in *steps {
@@ -83,6 +84,7 @@ impl Writer for Tree {
             Event::PhaseFinished { .. } => {}
             Event::Activity { step, title, note } => self.show(step, &format!("{title} {note}")),
             Event::Waiting { step, pending } => self.show(step, &format!("waiting for {}", pending_text(pending))),
+            Event::Explained { step, lines } => lines.iter().for_each(|line| self.print(&format!("{step}: {line}"))),
             Event::Changed { step, .. } => {
                 if let Some(line) = self.steps.get_mut(*step) {
                     line.changed += 1;

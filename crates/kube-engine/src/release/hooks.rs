@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::run::stamp_time;
 use super::{Context, MANAGER, Progress, ReleaseError, Wanted, documents, storage};
 use crate::cluster::{Apply, Propagation};
+use crate::explain::explain;
 use crate::object::ObjectRef;
 use crate::wait::{self, Pending, WaitError};
 
@@ -64,10 +65,9 @@ async fn finished(context: &Context<'_>, wanted: &Wanted, event: &str, object: &
     };
     let parsed =
         |text: &str| text.parse::<wait::Condition>().map_err(|message| ReleaseError::Document { path: reference.to_string(), message });
-    let failed = |pending: Vec<Pending>| ReleaseError::Hook {
-        event: event.into(),
-        object: Box::new(reference.clone()),
-        reason: pending.first().map(|pending| pending.reason.clone()).unwrap_or_default(),
+    let failed = |pending: Vec<Pending>, why: Vec<String>| {
+        let reason = pending.first().map(|pending| pending.reason.clone()).unwrap_or_default();
+        ReleaseError::Hook { event: event.into(), object: Box::new(reference.clone()), reason, why }
     };
     let progress = |pending: &[Pending]| (context.progress)(Progress::Waiting(pending));
     if object.get("kind").and_then(Value::as_str) == Some("Pod") {
@@ -77,18 +77,22 @@ async fn finished(context: &Context<'_>, wanted: &Wanted, event: &str, object: &
         return tokio::select! {
             done = wait::until(context.cluster, &wanted_phase, wanted.timeout, &progress) => match done {
                 Ok(_) => Ok(()),
-                Err(WaitError::Failed { pending }) => Err(failed(pending)),
+                Err(WaitError::Failed { pending, why }) => Err(failed(pending, why)),
                 Err(error) => Err(error.into()),
             },
             broken = wait::until(context.cluster, &failure, wanted.timeout, &|_| {}) => match broken {
-                Ok(_) => Err(ReleaseError::Hook { event: event.into(), object: Box::new(reference.clone()), reason: "its pod failed".into() }),
+                Ok(_) => {
+                    let failed = Pending { object: reference.clone(), condition: String::new(), reason: "its pod failed".into() };
+                    let why = explain(context.cluster, std::slice::from_ref(&failed)).await;
+                    Err(ReleaseError::Hook { event: event.into(), object: Box::new(reference.clone()), reason: failed.reason, why })
+                }
                 Err(error) => Err(error.into()),
             },
         };
     }
     match wait::until(context.cluster, &[(reference.clone(), parsed(condition)?)], wanted.timeout, &progress).await {
         Ok(_) => Ok(()),
-        Err(WaitError::Failed { pending }) => Err(failed(pending)),
+        Err(WaitError::Failed { pending, why }) => Err(failed(pending, why)),
         Err(error) => Err(error.into()),
     }
 }

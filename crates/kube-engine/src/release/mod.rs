@@ -141,7 +141,13 @@ pub enum ReleaseError {
     #[error("{object} belongs to release {owner}: it is not taken over")]
     Ownership { object: Box<ObjectRef>, owner: String },
     #[error("{event} hook {object} failed: {reason}")]
-    Hook { event: String, object: Box<ObjectRef>, reason: String },
+    Hook {
+        event: String,
+        object: Box<ObjectRef>,
+        reason: String,
+        /// As in [`WaitError::Timeout`].
+        why: Vec<String>,
+    },
     /// It is installed, and could not be made known to Flux.
     #[error("handing it over to Flux: {0}")]
     Handoff(String),
@@ -164,6 +170,14 @@ impl ReleaseError {
             ReleaseError::Handoff(_) => "unavailable",
             ReleaseError::Wait(WaitError::Timeout { .. }) => "timeout",
             ReleaseError::Wait(WaitError::Cluster(error)) | ReleaseError::Cluster(error) => error.code(),
+        }
+    }
+
+    /// Returns what the cluster says of objects that did not get ready, a line each.
+    pub fn why(&self) -> &[String] {
+        match self {
+            ReleaseError::Hook { why, .. } | ReleaseError::Wait(WaitError::Timeout { why, .. } | WaitError::Failed { why, .. }) => why,
+            _ => &[],
         }
     }
 
