@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::AsyncBufReadExt;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cluster::Cluster;
@@ -78,9 +78,11 @@ pub async fn until(
     let started = Instant::now();
     let (groups, of) = group(cluster, wanted).await?;
     let (sender, mut news) = mpsc::channel(256);
+    // Where all is well at first sight nothing needs to be watched.
+    let (begin, begun) = watch::channel(false);
     let mut watches = JoinSet::new();
     for (index, selection) in groups.iter().enumerate() {
-        watches.spawn(follow(cluster.clone(), index, selection.clone(), sender.clone()));
+        watches.spawn(follow(cluster.clone(), index, selection.clone(), sender.clone(), begun.clone()));
     }
     drop(sender);
     let mut known: Vec<Group> = groups.iter().map(|_| Group::default()).collect();
@@ -95,6 +97,7 @@ pub async fn until(
                     return Err(WaitError::Failed { pending, why });
                 }
                 Err((pending, false)) => {
+                    begin.send_replace(true);
                     if shown.as_ref() != Some(&pending) {
                         progress(&pending);
                         shown = Some(pending);
@@ -189,14 +192,14 @@ fn learn(news: News, known: &mut [Group]) -> Result<usize, Error> {
 }
 
 /// Lists and watches until nobody listens any more.
-async fn follow(cluster: Cluster, group: usize, selection: Selection, news: mpsc::Sender<News>) {
+async fn follow(cluster: Cluster, group: usize, selection: Selection, news: mpsc::Sender<News>, mut begun: watch::Receiver<bool>) {
     loop {
         let listed = match cluster.list_at(&selection).await {
             Ok(Some((objects, version))) => {
-                if news.send(News::Listed(group, objects)).await.is_err() {
+                if news.send(News::Listed(group, objects)).await.is_err() || begun.wait_for(|begun| *begun).await.is_err() {
                     return;
                 }
-                watch(&cluster, group, &selection, version, &news).await
+                watch_from(&cluster, group, &selection, version, &news).await
             }
             Ok(None) => {
                 if news.send(News::NoKind(group)).await.is_err() {
@@ -219,7 +222,7 @@ async fn follow(cluster: Cluster, group: usize, selection: Selection, news: mpsc
 }
 
 /// Passes events on until the watch ends, for whatever reason: the caller lists anew.
-async fn watch(
+async fn watch_from(
     cluster: &Cluster,
     group: usize,
     selection: &Selection,
