@@ -171,6 +171,8 @@ pub(crate) fn replicas(replica: &Replica, fields: &[FieldSpec], resources: &mut 
 }
 
 pub(crate) fn images(image: &Image, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
+    // An image is never created.
+    let fields: Vec<FieldSpec> = fields.iter().map(|field| FieldSpec { create: false, ..field.clone() }).collect();
     for resource in resources.iter_mut().filter(|resource| resource.kind() != "CustomResourceDefinition") {
         let title = resource.title();
         let mut failed = None;
@@ -182,8 +184,8 @@ pub(crate) fn images(image: &Image, fields: &[FieldSpec], resources: &mut [Resou
         };
         in_containers(&mut resource.value, &mut act);
         // Most of these were set above already: kustomize does it twice, which a tag's suffix shows.
-        for field in fields {
-            FieldSpec { create: false, ..field.clone() }.visit(resource, &mut act);
+        for field in &fields {
+            field.visit(resource, &mut act);
         }
         if let Some(message) = failed {
             return Err(format!("{title}: {message}"));
