@@ -128,6 +128,16 @@ fn replacements_inside_yaml_text_drop_comments() {
 }
 
 #[test]
+fn a_generated_object_of_another_kind_has_another_hash() {
+    let kustomization = "secretGenerator: [{name: made, literals: [a=b]}]\npatches:\n- target: {kind: Secret}\n  \
+                         options: {allowKindChange: true}\n  patch: |-\n    {apiVersion: v1, kind: Widget, metadata: {name: any}}\n";
+    let build = build(&files(&[("kustomization.yaml", kustomization)]), "").unwrap();
+    let value = &build.objects[0].value;
+    // kustomize 5.8.1 says made-md582g6469.
+    assert_eq!((value["kind"].as_str(), value["metadata"]["name"].as_str()), (Some("Widget"), Some("made-ht8t2bdk6d")));
+}
+
+#[test]
 fn references_that_double_at_every_level_end() {
     let mut list = vec![("l0/kustomization.yaml".to_string(), "resources: []\n".to_string())];
     for level in 1..40 {

@@ -108,13 +108,16 @@ struct Maker {
     files: BTreeMap<String, String>,
     count: usize,
     vars: usize,
+    /// Whether patches change kinds; then nothing is generated, whose hash would be one of Go's own making.
+    changes_kinds: bool,
     /// Kind, name and namespace of what there is.
     known: Vec<(String, String, String)>,
 }
 
 /// Returns the tree of a seed.
 pub fn tree(seed: u64) -> Tree {
-    let mut maker = Maker { random: Random(seed), files: BTreeMap::new(), count: 0, vars: 0, known: Vec::new() };
+    let mut maker = Maker { random: Random(seed), files: BTreeMap::new(), count: 0, vars: 0, changes_kinds: false, known: Vec::new() };
+    maker.changes_kinds = maker.random.one_in(3);
     let bases: Vec<String> = (0..=maker.random.below(2)).map(|at| format!("base{at}")).collect();
     for base in &bases {
         maker.folder(base, &[], false);
@@ -248,7 +251,7 @@ impl Maker {
 
     fn generators(&mut self, folder: &str, out: &mut String) {
         let at = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
-        if self.random.one_in(3) {
+        if self.random.one_in(3) && !self.changes_kinds {
             let random = &mut self.random;
             let field = random.pick(&["configMapGenerator", "secretGenerator"]);
             // One that is there already is merged with or replaced.
@@ -327,7 +330,8 @@ impl Maker {
                 out.push_str(&target);
             }
             if !is_json && self.random.one_in(8) {
-                out.push_str(self.random.pick(&["  options: {allowNameChange: true}\n", "  options: {allowKindChange: true}\n"]));
+                let option = if self.changes_kinds { "allowKindChange" } else { "allowNameChange" };
+                let _ = writeln!(out, "  options: {{{option}: true}}");
             }
         }
     }
@@ -571,7 +575,7 @@ impl Maker {
                 }
             }
         }
-        if self.random.one_in(8) {
+        if self.random.one_in(8) && !self.changes_kinds {
             self.count += 1;
             let (kind, count) = (self.random.pick(&["ConfigMapGenerator", "SecretGenerator"]), self.count);
             let text = format!("apiVersion: builtin\nkind: {kind}\nmetadata: {{name: made{count}}}\nliterals: [a=b, c=\"$(A0)\"]\n");
