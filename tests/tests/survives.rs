@@ -183,7 +183,7 @@ fn wait(running: &Mutex<Option<Child>>) -> Option<i32> {
 
 /// Returns where a sweep does harm: everywhere with `LAUNCHWAY_SWEEP`, else at some places from the first to the last.
 fn sampled(total: usize) -> impl Iterator<Item = usize> {
-    const SOME: usize = 16;
+    const SOME: usize = 10;
     let count = if std::env::var_os("LAUNCHWAY_SWEEP").is_some() { total } else { SOME.min(total) };
     (0..count).map(move |index| 1 + index * (total - 1) / (count - 1).max(1))
 }
