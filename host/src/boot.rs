@@ -13,6 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::Surroundings;
+use crate::age_keys::AgeKeys;
 use crate::capability::Powers;
 use crate::chart_source::ChartSource;
 use crate::engine;
@@ -44,7 +45,8 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     let charts = Arc::new(ChartSource::new(registry(&options.charts, around), root.clone()));
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     let seed = if options.sandbox.sandbox { [0; 32] } else { random_seed()? };
-    let releases = Arc::new(ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed));
+    let keys = AgeKeys::read(options.keys.age_key_file.as_ref(), around)?;
+    let releases = Arc::new(ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed, keys));
     let secrets = Arc::new(SecretSource::new(bootstrap.secrets.clone(), &around.variable, folder.clone()));
     let (name, handoff) = (bootstrap.name.clone(), bootstrap.handoff);
     let order = bootstrap::order(&bootstrap.steps);

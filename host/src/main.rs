@@ -1,5 +1,6 @@
 //! The program `launchway`: options, modules, capabilities, the order of steps, and what a person sees of it.
 
+mod age_keys;
 mod bindings;
 mod boot;
 mod capability;
@@ -42,6 +43,8 @@ pub struct Surroundings {
     /// Where compiled modules and fetched charts are kept; private to the user.
     pub cache: Option<PathBuf>,
     pub docker_config: Option<PathBuf>,
+    /// Where a user keeps the age keys that SOPS looks for.
+    pub age_keys: Option<PathBuf>,
     /// The error stream is a terminal that a person looks at.
     pub terminal: bool,
     /// The log is read by GitHub.
@@ -52,7 +55,7 @@ pub struct Surroundings {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime(&options.command).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(options)),
         Err(error) => Err(Failure::bug(format!("no runtime: {error}"))),
@@ -65,6 +68,14 @@ fn main() -> ExitCode {
             eprintln!("{failure}");
             ExitCode::from(failure.blame.exit_code())
         }
+    }
+}
+
+/// Threads are started only for what has work for them.
+fn runtime(command: &Command) -> tokio::runtime::Builder {
+    match command {
+        Command::Init(_) | Command::Graph(_) | Command::Render(_) | Command::Template(_) => tokio::runtime::Builder::new_current_thread(),
+        Command::Boot(_) | Command::Check(_) | Command::Module(_) => tokio::runtime::Builder::new_multi_thread(),
     }
 }
 
@@ -99,11 +110,14 @@ fn surroundings() -> Result<Surroundings, Failure> {
         .map(PathBuf::from)
         .or_else(|| variable("XDG_CACHE_HOME").map(|cache| PathBuf::from(cache).join("launchway")))
         .or_else(|| home.as_ref().map(|home| home.join(".cache/launchway")));
-    let docker_config = variable("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home.map(|home| home.join(".docker")));
+    let docker_config = variable("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(".docker")));
+    let own = home.map(|home| home.join(if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" }));
+    let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).or(own);
     Ok(Surroundings {
         folder,
         cache,
         docker_config: docker_config.map(|folder| folder.join("config.json")),
+        age_keys: config.map(|folder| folder.join("sops/age/keys.txt")),
         terminal: console::user_attended_stderr() && console::user_attended() && variable("CI").is_none(),
         github: variable("GITHUB_ACTIONS").is_some(),
         variable,

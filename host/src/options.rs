@@ -61,6 +61,8 @@ pub struct Boot {
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
+    pub keys: Keys,
+    #[command(flatten)]
     pub sandbox: Sandbox,
 }
 
@@ -193,8 +195,22 @@ pub struct Render {
     /// Which Helm to render as; the newest if not given.
     #[arg(long, value_name = "VERSION")]
     pub helm_compat: Option<String>,
+    /// Decrypts what is encrypted with SOPS and prints values that come from it.
+    #[arg(long)]
+    pub show_secrets: bool,
+    #[command(flatten)]
+    pub keys: Keys,
     #[command(flatten)]
     pub charts: Charts,
+}
+
+/// What opens files that are encrypted with SOPS.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Secrets")]
+pub struct Keys {
+    /// A file of age keys, instead of $SOPS_AGE_KEY, $SOPS_AGE_KEY_FILE and sops/age/keys.txt in the user's configuration folder.
+    #[arg(long, value_name = "FILE")]
+    pub age_key_file: Option<PathBuf>,
 }
 
 /// The ways to show findings.

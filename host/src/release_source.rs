@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
+use crate::age_keys::AgeKeys;
 use crate::chart_source::ChartSource;
 use crate::failure::{Failure, chain};
 use crate::repository::Repository;
@@ -24,6 +25,7 @@ pub struct ReleaseSource {
     charts: Arc<ChartSource>,
     compat: HelmCompat,
     seed: [u8; 32],
+    keys: AgeKeys,
     tree: OnceLock<Result<Tree, String>>,
     opened: Mutex<BTreeMap<ReleaseRef, Arc<OpenRelease>>>,
 }
@@ -49,13 +51,14 @@ impl ReleaseSource {
         charts: Arc<ChartSource>,
         compat: HelmCompat,
         seed: [u8; 32],
+        keys: AgeKeys,
     ) -> Self {
-        ReleaseSource { repository, flux_path, charts, compat, seed, tree: OnceLock::new(), opened: Mutex::default() }
+        ReleaseSource { repository, flux_path, charts, compat, seed, keys, tree: OnceLock::new(), opened: Mutex::default() }
     }
 
     /// Returns what Flux makes of the repository.
     pub fn tree(&self) -> Result<&Tree, Failure> {
-        let read = || flux::read(&*self.repository, self.flux_path.as_deref()).map_err(|error| chain(&error));
+        let read = || flux::read_decrypted(&*self.repository, self.flux_path.as_deref(), &self.keys).map_err(|error| chain(&error));
         let tree = self.tree.get_or_init(read).as_ref();
         tree.map_err(|message| match self.flux_path {
             Some(_) => Failure::user(message.clone()),
@@ -101,7 +104,12 @@ impl ReleaseSource {
         match spec.unknown.first() {
             Some(unknown) => {
                 let message = format!("{}:{}: HelmRelease {release}: {unknown}", spec.file, spec.line);
-                Err(Failure::user(message).hint("values that only the cluster knows cannot be installed before Flux has them"))
+                let hint = if unknown.contains("encrypted") {
+                    "where Flux decrypts (`spec.decryption` of the Kustomization), `boot` does too, with the age keys it is given"
+                } else {
+                    "values that only the cluster knows cannot be installed before Flux has them"
+                };
+                Err(Failure::user(message).hint(hint))
             }
             None => Ok(spec),
         }

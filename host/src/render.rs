@@ -8,6 +8,7 @@ use helm::{Capabilities, HelmCompat, KubeVersion, RenderRequest, TemplateOutput}
 use serde_json::Value;
 
 use crate::Surroundings;
+use crate::age_keys::AgeKeys;
 use crate::boot::registry;
 use crate::chart_source::ChartSource;
 use crate::failure::{Failure, chain};
@@ -20,8 +21,13 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
         options.release.parse().map_err(|message: String| Failure::user(message).hint("as in `launchway render kube-system/cilium`"))?;
     let root = options.repository.as_ref().map_or_else(|| Repository::around(&around.folder), |path| around.folder.join(path));
     let repository = Repository::open(&root)?;
-    let tree = flux::read(&repository, options.flux_path.as_deref())
-        .map_err(|error| Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"))?;
+    let flux_path = options.flux_path.as_deref();
+    let tree = match options.show_secrets {
+        true => flux::read_decrypted(&repository, flux_path, &AgeKeys::read(options.keys.age_key_file.as_ref(), around)?),
+        false => flux::read(&repository, flux_path),
+    };
+    let tree =
+        tree.map_err(|error| Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"))?;
     let spec = tree.release(&name.namespace, &name.name).map_err(|error| Failure::user(chain(&error)))?;
     if options.explain {
         let all = flux::explain(&repository, &tree, &name.namespace, &name.name).map_err(|error| Failure::user(chain(&error)))?;
@@ -33,9 +39,8 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
         return print(&go_encoding::yaml::to_string(&spec.values));
     }
     if let Some(unknown) = spec.unknown.first() {
-        return Err(
-            Failure::user(format!("{}:{}: HelmRelease {name}: {unknown}", spec.file, spec.line)).hint("`--values` prints what is known")
-        );
+        return Err(Failure::user(format!("{}:{}: HelmRelease {name}: {unknown}", spec.file, spec.line))
+            .hint("`--values` prints what is known, `--show-secrets` decrypts"));
     }
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     let charts = ChartSource::new(registry(&options.charts, around), root);

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::fields::{get, items, kind, name, namespace, text};
 use crate::origin::{self, Origin};
-use crate::tree::{Located, Tree};
+use crate::sops::MASK;
+use crate::tree::{Located, Secrecy, Tree};
 use crate::values;
 
 /// One thing and where it comes from.
@@ -15,7 +16,7 @@ use crate::values;
 pub struct Explained {
     /// What it is, such as `chart.url` or `values.replicas`.
     pub path: String,
-    /// Its value.
+    /// Its value; [`MASK`](crate::MASK) for what comes from a Secret.
     pub value: Value,
     /// Where it was written; nothing for what nobody wrote.
     pub origin: Option<Origin>,
@@ -113,17 +114,21 @@ fn leaves(value: &Value, pointer: String, act: &mut dyn FnMut(&str, &Value)) {
 
 fn of_value(files: &dyn Files, tree: &Tree, release: &Located, pointer: &str, value: &Value) -> Explained {
     let path = format!("values{}", pointer.replace('.', "\\.").replace('/', "."));
+    let shown = |is_secret: bool| if is_secret { Value::from(MASK) } else { value.clone() };
+    let is_secret = |reference: &Value| text(reference, &["kind"]) == Some("Secret");
     let inline = format!("/spec/values{pointer}");
     if release.object.value.pointer(&inline) == Some(value) {
-        return Explained { path, ..field(files, release, "", value.clone(), &[&inline]) };
+        return Explained { path, ..field(files, release, "", shown(release.secrecy == Secrecy::Decrypted), &[&inline]) };
     }
     let references = items(&release.object.value, &["spec", "valuesFrom"]);
     for reference in references.iter().rev() {
         if let Some((origin, via)) = of_reference(files, tree, release, reference, pointer, value) {
-            return Explained { path, value: value.clone(), origin: Some(origin), via: Some(via) };
+            return Explained { path, value: shown(is_secret(reference)), origin: Some(origin), via: Some(via) };
         }
     }
-    Explained { path, ..field(files, release, "", value.clone(), &["/spec/valuesFrom", "/spec/values"]) }
+    // It was merged out of several, of which any may be secret.
+    let value = shown(references.iter().any(is_secret));
+    Explained { path, ..field(files, release, "", value, &["/spec/valuesFrom", "/spec/values"]) }
 }
 
 fn of_reference(

@@ -36,6 +36,13 @@ fn applies(patch: &Value, document: &Value, controller: &str) -> bool {
     }
 }
 
+/// Returns the gates that a Deployment of a controller sets itself.
+pub(crate) fn of_deployment(deployment: &Value) -> BTreeMap<String, bool> {
+    let mut gates = BTreeMap::new();
+    arguments(deployment, &mut gates);
+    gates
+}
+
 fn arguments(value: &Value, gates: &mut BTreeMap<String, bool>) {
     match value {
         Value::String(argument) => {
@@ -60,6 +67,11 @@ pub(crate) fn patches(object: &Value) -> &[Value] {
         Some("FluxInstance") => items(object, &["spec", "kustomize", "patches"]),
         _ => items(object, &["spec", "values", "instance", "kustomize", "patches"]),
     }
+}
+
+/// Returns the version of Flux that a FluxInstance, or a HelmRelease that makes one, asks for.
+pub(crate) fn distribution_version(object: &Value) -> Option<&str> {
+    text(object, &["spec", "distribution", "version"]).or(text(object, &["spec", "values", "instance", "distribution", "version"]))
 }
 
 #[cfg(test)]

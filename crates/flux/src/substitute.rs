@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 pub(crate) enum Unset {
     /// It is an error, as in kustomize-controller 1.9.
     Refuse,
+    /// It counts as empty, as before that version or without its gate `StrictPostBuildSubstitutions`.
+    Empty,
     /// The expression stays as it is, because a source of variables is not known.
     Keep,
 }
@@ -65,8 +67,10 @@ impl Evaluation<'_> {
     }
 
     fn expression(&self, inner: &str, depth: usize) -> Result<String, String> {
+        let empty = String::new();
+        let or_empty = |value| if self.unset == Unset::Empty { Some(value).flatten().or(Some(&empty)) } else { value };
         if let Some(name) = inner.strip_prefix('#') {
-            return match self.value(name)? {
+            return match or_empty(self.value(name)?) {
                 Some(value) => Ok(value.chars().count().to_string()),
                 None => self.missing(name, inner),
             };
@@ -80,7 +84,7 @@ impl Evaluation<'_> {
                 None => self.text(default, depth + 1),
             };
         }
-        match value {
+        match or_empty(value) {
             Some(value) => self.change(value, rest, depth).ok_or_else(|| format!("${{{inner}}} is no expression"))?,
             None => self.missing(name, inner),
         }
@@ -98,7 +102,7 @@ impl Evaluation<'_> {
             Unset::Refuse => {
                 Err(format!("the variable {name} is not set; set it under postBuild or give it a default, as in ${{{name}:=…}}"))
             }
-            Unset::Keep => Ok(format!("${{{inner}}}")),
+            Unset::Keep | Unset::Empty => Ok(format!("${{{inner}}}")),
         }
     }
 

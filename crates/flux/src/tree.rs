@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Place};
 use crate::fields::{flag, get, group, items, kind, name, namespace, object, text};
 use crate::release::{ReleaseId, ReleaseSpec};
+use crate::sops::{self, DataKeys, Decrypted};
 use crate::substitute::{self, Unset};
 use crate::{gates, origin, release, root, values};
 
@@ -22,6 +23,31 @@ pub(crate) struct Located {
     pub(crate) kustomization: Option<(String, String)>,
     /// What substitution could not know.
     pub(crate) unknown: Vec<String>,
+    /// Whether it holds values that are encrypted in the repository, and why they could not be decrypted.
+    pub(crate) secrecy: Secrecy,
+}
+
+/// What of an object is secret.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Secrecy {
+    /// Nothing that is known to be.
+    #[default]
+    Plain,
+    /// It was encrypted and is decrypted.
+    Decrypted,
+    /// It is encrypted, for a reason where decrypting it was tried.
+    Encrypted(Option<String>),
+}
+
+impl Located {
+    /// Returns, for something that its content is needed for, why that is not known.
+    pub(crate) fn encrypted(&self) -> Option<String> {
+        match &self.secrecy {
+            Secrecy::Encrypted(Some(why)) => Some(format!("is encrypted: {why}")),
+            Secrecy::Encrypted(None) => Some("is encrypted".to_string()),
+            _ => None,
+        }
+    }
 }
 
 /// Objects in their order, found by group, kind, namespace and name.
@@ -77,7 +103,18 @@ struct Source {
 /// Reads the tree below `root`, or below the folder that the FluxInstance synchronises.
 ///
 /// A Kustomization that does not build is kept in [`Tree::failures`] and the others are read nonetheless; only the root must build.
+///
+/// What is encrypted stays so, and what depends on it is unknown.
 pub fn read(files: &dyn Files, root: Option<&str>) -> Result<Tree, Error> {
+    walk(files, root, None)
+}
+
+/// Reads the tree as [`read`] does, and decrypts what kustomize-controller would, by SOPS with these keys.
+pub fn read_decrypted(files: &dyn Files, root: Option<&str>, keys: &dyn DataKeys) -> Result<Tree, Error> {
+    walk(files, root, Some(keys))
+}
+
+fn walk(files: &dyn Files, root: Option<&str>, keys: Option<&dyn DataKeys>) -> Result<Tree, Error> {
     let root = match root {
         Some(root) => kustomize::join_path("", root).ok_or_else(|| Error::NoFolder(root.to_string()))?,
         None => root::find(files)?,
@@ -85,8 +122,15 @@ pub fn read(files: &dyn Files, root: Option<&str>) -> Result<Tree, Error> {
     if files.list(&root).map_err(|message| Error::Read { path: root.clone(), message })?.is_none() {
         return Err(Error::NoFolder(root));
     }
+    let tree = walk_below(files, &root, keys, Unset::Refuse)?;
+    let stumbled = tree.failures.iter().any(|failure| matches!(failure, Error::Variable { .. }));
+    // What an unset variable means is written in the tree itself.
+    if stumbled && !tree.is_strict() { walk_below(files, &root, keys, Unset::Empty) } else { Ok(tree) }
+}
+
+fn walk_below(files: &dyn Files, root: &str, keys: Option<&dyn DataKeys>, unset: Unset) -> Result<Tree, Error> {
     let tree = Tree {
-        root,
+        root: root.to_string(),
         objects: Objects::default(),
         absent: Vec::new(),
         failures: Vec::new(),
@@ -96,7 +140,8 @@ pub fn read(files: &dyn Files, root: Option<&str>) -> Result<Tree, Error> {
         folders: Vec::new(),
         instance: None,
     };
-    let mut walk = Walk { files, tree, seen: BTreeSet::new(), open: VecDeque::new(), waiting: Vec::new(), absent: BTreeSet::new() };
+    let (seen, open, waiting, absent) = (BTreeSet::new(), VecDeque::new(), Vec::new(), BTreeSet::new());
+    let mut walk = Walk { files, keys, unset, tree, seen, open, waiting, absent };
     walk.root()?;
     walk.run();
     walk.tree.objects = outside_namespaces(std::mem::take(&mut walk.tree.objects));
@@ -127,6 +172,8 @@ fn outside_namespaces(objects: Objects) -> Objects {
 
 struct Walk<'a> {
     files: &'a dyn Files,
+    keys: Option<&'a dyn DataKeys>,
+    unset: Unset,
     tree: Tree,
     /// Kustomizations that are read or about to be, by namespace and name.
     seen: BTreeSet<(String, String)>,
@@ -156,10 +203,14 @@ impl Walk<'_> {
         self.tree.source = source_of(&itself.value);
         self.tree.root_id = Some(id.clone());
         self.seen.insert(id.clone());
-        let build = kustomize::build_with(self.files, &self.tree.root, &overlay(self.files, &itself)?)?;
+        let build = self.build(&self.tree.root, &itself)?;
         // Its variables may come from the root itself, which is then needed before it is substituted.
         let mut all = Objects::default();
-        build.objects.iter().for_each(|object| all.push(Located { object: object.clone(), kustomization: None, unknown: Vec::new() }));
+        for object in &build.objects {
+            let mut object = object.clone();
+            let secrecy = self.decrypt(&mut object, &itself.value);
+            all.push(Located { object, kustomization: None, unknown: Vec::new(), secrecy });
+        }
         let held = std::mem::replace(&mut self.tree.objects, all);
         let variables = self.variables(&itself.value);
         self.tree.objects = held;
@@ -213,13 +264,33 @@ impl Walk<'_> {
             return;
         }
         self.tree.folders.push(folder.clone());
-        let build = overlay(self.files, &located.object).and_then(|overlay| Ok(kustomize::build_with(self.files, &folder, &overlay)?));
-        match build {
+        match self.build(&folder, &located.object) {
             Ok(build) => {
                 let variables = self.variables(value);
                 self.add(build, Some((namespace(value).to_string(), name(value).to_string())), value, variables);
             }
             Err(error) => self.tree.failures.push(error),
+        }
+    }
+
+    /// Builds a folder as a Flux Kustomization asks.
+    fn build(&self, folder: &str, kustomization: &Object) -> Result<kustomize::Build, Error> {
+        let overlay = overlay(self.files, kustomization)?;
+        Ok(match self.keys.filter(|_| sops::decrypts(&kustomization.value)) {
+            Some(keys) => kustomize::build_with(&Decrypted { files: self.files, keys }, folder, &overlay)?,
+            None => kustomize::build_with(self.files, folder, &overlay)?,
+        })
+    }
+
+    /// Decrypts an object where its Kustomization says so.
+    fn decrypt(&self, found: &mut Object, kustomization: &Value) -> Secrecy {
+        let Some(keys) = self.keys.filter(|_| sops::decrypts(kustomization)) else {
+            return if sops::is_encrypted(&found.value) { Secrecy::Encrypted(None) } else { Secrecy::Plain };
+        };
+        match sops::decrypt_object(&mut found.value, keys) {
+            Ok(true) => Secrecy::Decrypted,
+            Ok(false) => Secrecy::Plain,
+            Err(why) => Secrecy::Encrypted(Some(why)),
         }
     }
 
@@ -232,14 +303,15 @@ impl Walk<'_> {
         }
         for mut found in build.objects {
             let mut unknown = Vec::new();
+            let secrecy = self.decrypt(&mut found, spec);
             if let Some(variables) = &variables
-                && let Err(error) = variables.apply(&mut found, &mut unknown)
+                && let Err(error) = variables.apply(&mut found, self.unset, &mut unknown)
             {
                 self.tree.failures.push(error);
                 continue;
             }
             common_metadata(&mut found.value, spec);
-            let located = Located { object: found, kustomization: id.clone(), unknown };
+            let located = Located { object: found, kustomization: id.clone(), unknown, secrecy };
             let value = &located.object.value;
             if is_kustomization(value) && self.seen.insert((namespace(value).to_string(), name(value).to_string())) {
                 self.open.push_back(located.clone());
@@ -256,8 +328,9 @@ impl Walk<'_> {
             let (of_kind, wanted) = (text(reference, &["kind"]).unwrap_or(""), text(reference, &["name"]).unwrap_or(""));
             let title = format!("{of_kind} {}/{wanted}", namespace(value));
             match self.tree.find("", of_kind, namespace(value), wanted) {
-                Some(found) if found.object.value.get("sops").is_some() => {
-                    variables.unknown.push(format!("{title}, which substituteFrom names, is encrypted"));
+                Some(found) if found.encrypted().is_some() => {
+                    let why = found.encrypted().unwrap_or_default();
+                    variables.unknown.push(format!("{title}, which substituteFrom names, {why}"));
                 }
                 Some(found) => variables.values.extend(values::entries(&found.object.value)),
                 None if flag(reference, &["optional"]) => {}
@@ -285,7 +358,7 @@ struct Variables {
 }
 
 impl Variables {
-    fn apply(&self, found: &mut Object, unknown: &mut Vec<String>) -> Result<(), Error> {
+    fn apply(&self, found: &mut Object, unset: Unset, unknown: &mut Vec<String>) -> Result<(), Error> {
         const DISABLED: &str = "kustomize.toolkit.fluxcd.io/substitute";
         let marked = |field: &str| text(&found.value, &["metadata", field, DISABLED]) == Some("disabled");
         if self.values.is_empty() && self.unknown.is_empty() && !self.is_strict || marked("labels") || marked("annotations") {
@@ -299,7 +372,7 @@ impl Variables {
             return Err(Error::at(found, format!("postBuild: {bad:?} is no name of a variable")));
         }
         let title = format!("{} {}", kind(&found.value), name(&found.value));
-        let unset = if self.unknown.is_empty() { Unset::Refuse } else { Unset::Keep };
+        let unset = if self.unknown.is_empty() { unset } else { Unset::Keep };
         let after = substitute::substitute(&before, &self.values, unset)
             .map_err(|message| Error::variable(found, format!("{title}: {message}")))?;
         let value = go_encoding::yaml::parse(&after);
@@ -309,6 +382,11 @@ impl Variables {
         }
         Ok(())
     }
+}
+
+/// Reads the number at the start of what follows the major version.
+fn minor(text: &str) -> Option<u32> {
+    text.split(['.', '-']).next()?.parse().ok()
 }
 
 pub(crate) fn is_kustomization(value: &Value) -> bool {
@@ -415,7 +493,7 @@ impl Tree {
 
     /// Returns the objects whose content is known: neither encrypted nor with variables that only the cluster knows.
     pub fn known_objects(&self) -> impl Iterator<Item = &Object> {
-        let known = self.located().filter(|located| located.unknown.is_empty() && located.object.value.get("sops").is_none());
+        let known = self.located().filter(|located| located.unknown.is_empty() && located.encrypted().is_none());
         known.map(|located| &located.object)
     }
 
@@ -497,9 +575,36 @@ impl Tree {
         self.objects.list.iter().position(is).or_else(|| self.objects.list.iter().position(makes))
     }
 
-    /// Returns the feature gates that the FluxInstance's own patches set on a controller.
+    /// Returns the feature gates of a controller: those that the FluxInstance's own patches set, or a Deployment of it in the tree.
     pub fn feature_gates(&self, controller: &str) -> BTreeMap<String, bool> {
-        self.instance().map(|instance| gates::of(gates::patches(&instance.object.value), controller)).unwrap_or_default()
+        match self.instance() {
+            Some(instance) => gates::of(gates::patches(&instance.object.value), controller),
+            None => self.controller(controller).map(|found| gates::of_deployment(&found.object.value)).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the Deployment of a controller, where the tree holds Flux itself as `flux bootstrap` writes it.
+    fn controller(&self, controller: &str) -> Option<&Located> {
+        self.find("apps", "Deployment", "flux-system", controller)
+    }
+
+    /// Returns whether a variable without value and default is an error to the kustomize-controller of this tree: from 1.9 on, which
+    /// Flux 2.9 brought, unless a gate says otherwise.
+    fn is_strict(&self) -> bool {
+        const CONTROLLER: &str = "kustomize-controller";
+        if let Some(is_strict) = self.feature_gates(CONTROLLER).get("StrictPostBuildSubstitutions") {
+            return *is_strict;
+        }
+        let deployed = self.controller(CONTROLLER).and_then(|found| {
+            let containers = items(&found.object.value, &["spec", "template", "spec", "containers"]);
+            let (_, version) = containers.iter().find_map(|container| text(container, &["image"])?.rsplit_once(":v1."))?;
+            minor(version)
+        });
+        let distributed = self.instance().and_then(|instance| {
+            let version = gates::distribution_version(&instance.object.value)?;
+            minor(version.trim_start_matches(['v', '=', '~', '^', ' ']).strip_prefix("2.")?)
+        });
+        deployed.or(distributed).is_none_or(|minor| minor >= 9)
     }
 
     /// Returns every HelmRelease of the tree, sorted.

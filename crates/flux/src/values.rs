@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::fields::{flag, get, items, namespace, object, text};
+use crate::sops;
 use crate::tree::{Located, Tree};
 
 /// Returns the composed values and what could not be known of them.
@@ -38,7 +39,7 @@ pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Value, Vec<Stri
             Data::NoKey | Data::NoObject if flag(reference, &["optional"]) => {}
             Data::NoObject => unknown.push(format!("{title}, which valuesFrom names, is not in the tree")),
             Data::NoKey => unknown.push(format!("{title} has no key {key}, which valuesFrom names")),
-            Data::Encrypted => unknown.push(format!("{title}, which valuesFrom names, is encrypted")),
+            Data::Encrypted(why) => unknown.push(format!("{title}, which valuesFrom names, {why}")),
         }
     }
     merge(&mut result, inline);
@@ -49,16 +50,21 @@ enum Data {
     Text(String),
     NoObject,
     NoKey,
-    Encrypted,
+    Encrypted(String),
 }
 
 fn data(tree: &Tree, kind: &str, namespace: &str, name: &str, key: &str) -> Data {
     let Some(found) = tree.find("", kind, namespace, name) else { return Data::NoObject };
-    let value = &found.object.value;
-    if value.get("sops").is_some() {
-        return Data::Encrypted;
+    if let Some(why) = found.encrypted() {
+        return Data::Encrypted(why);
     }
-    entries(value).into_iter().find(|(name, _)| name == key).map_or(Data::NoKey, |(_, text)| Data::Text(text))
+    match entries(&found.object.value).into_iter().find(|(name, _)| name == key) {
+        Some((_, text)) if kind == "Secret" && sops::is_encrypted_text(&text) => {
+            Data::Encrypted(format!("is encrypted under its key {key}"))
+        }
+        Some((_, text)) => Data::Text(text),
+        None => Data::NoKey,
+    }
 }
 
 /// Returns the entries of a ConfigMap or Secret as text; `stringData` goes before `data`.

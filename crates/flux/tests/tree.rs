@@ -159,3 +159,36 @@ fn what_has_no_namespace_gets_none() {
     let namespaces: Vec<Option<&str>> = tree.objects().map(|object| object.value["metadata"]["namespace"].as_str()).collect();
     assert_eq!(namespaces, [None, None, Some("apps")]);
 }
+
+#[test]
+fn what_an_unset_variable_means_is_written_in_the_tree() {
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: a}\nspec:\n  chartRef: {kind: OCIRepository, name: web}\n  values: {a: \"x${SET}${UNSET}\", b: \"${#UNSET}${UNSET^^}\"}\n";
+    let sync = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system, namespace: flux-system}\nspec:\n  path: ./c\n  postBuild: {substitute: {SET: \"1\"}}\n  sourceRef: {kind: GitRepository, name: flux-system}\n";
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: web, namespace: a}\nspec: {url: oci://x/web, ref: {tag: 1.0.0}}\n";
+    let instance = |version: &str, arguments: &str| {
+        format!(
+            "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {{name: flux, namespace: flux-system}}\nspec:\n  distribution: {{version: \"{version}\"}}\n  sync: {{kind: GitRepository, url: u, path: c}}\n  kustomize:\n    patches:\n      - target: {{kind: Deployment, name: kustomize-controller}}\n        patch: '[{{\"op\": \"add\", \"path\": \"/spec/template/spec/containers/0/args/-\", \"value\": \"{arguments}\"}}]'\n"
+        )
+    };
+    let deployment = |image: &str, arguments: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: kustomize-controller, namespace: flux-system}}\nspec: {{template: {{spec: {{containers: [{{name: manager, image: \"ghcr.io/x/kustomize-controller:{image}\", args: [\"{arguments}\"]}}]}}}}}}\n"
+        )
+    };
+    let check = |what: &str, text: &str, is_strict: bool| {
+        let tree =
+            flux::read(&files(&[("c/r.yaml", release), ("c/s.yaml", source), ("c/k.yaml", sync), ("c/f.yaml", text)]), Some("c")).unwrap();
+        match is_strict {
+            true => assert!(matches!(tree.failures(), [Error::Variable { .. }]), "{what}: {:?}", tree.failures()),
+            false => assert_eq!(tree.release("a", "web").map(|spec| spec.values), Ok(json!({"a": "x1", "b": 0})), "{what}"),
+        }
+    };
+    check("the newest", &instance("2.x", "--x"), true);
+    check("2.9", &instance("2.9.1", "--x"), true);
+    check("2.8", &instance("2.8.x", "--x"), false);
+    check("a gate", &instance("2.x", "--feature-gates=StrictPostBuildSubstitutions=false"), false);
+    check("a gate before 2.9", &instance("2.8.x", "--feature-gates=StrictPostBuildSubstitutions=true"), true);
+    check("flux bootstrap", &deployment("v1.9.6", "--x"), true);
+    check("an older flux bootstrap", &deployment("v1.7.3", "--x"), false);
+    check("flux bootstrap with a gate", &deployment("v1.9.6", "--feature-gates=StrictPostBuildSubstitutions=false"), false);
+}

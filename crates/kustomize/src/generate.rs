@@ -72,7 +72,7 @@ pub(crate) fn generated(
     if let Some(namespace) = generator.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
         value["metadata"]["namespace"] = json!(namespace);
     }
-    put_data(&mut value, kind, pairs(context.files, context.folder, entry)?);
+    put_data(&mut value, kind, pairs(context.files, context.folder, kind, entry)?);
     if kind == "Secret" {
         value["type"] = json!(generator.secret_type.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("Opaque"));
     }
@@ -92,15 +92,16 @@ pub(crate) fn generated(
     Ok(Generated { resource, behavior, place: entry.place.clone() })
 }
 
-fn pairs(files: &dyn Files, folder: &str, entry: &Placed<Generator>) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+fn pairs(files: &dyn Files, folder: &str, kind: &str, entry: &Placed<Generator>) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let fail = |message: String| Error::at(&entry.place, message);
-    let load = |file: &str| -> Result<Vec<u8>, Error> {
+    let load = |file: &str, key: &str| -> Result<Vec<u8>, Error> {
         let at = path::join(folder, file).ok_or_else(|| fail(format!("{file} leaves the repository")))?;
-        read::text(files, &at)?.ok_or_else(|| fail(format!("there is no file {at}")))
+        let read = if kind == "Secret" { read::private_text(files, &at, key) } else { read::text(files, &at) };
+        read?.ok_or_else(|| fail(format!("there is no file {at}")))
     };
     let mut found = Vec::new();
     for file in entry.value.envs.iter().chain(&entry.value.env) {
-        found.extend(env_file(&load(file)?).map_err(|message| fail(format!("{file}: {message}")))?);
+        found.extend(env_file(&load(file, ".env")?).map_err(|message| fail(format!("{file}: {message}")))?);
     }
     for literal in &entry.value.literals {
         let (key, value) =
@@ -113,7 +114,7 @@ fn pairs(files: &dyn Files, folder: &str, entry: &Placed<Generator>) -> Result<B
             Some(_) => return Err(fail(format!("{file:?} is not [KEY=]FILE"))),
             None => (path::name(file), file.as_str()),
         };
-        found.push((key.to_string(), load(file)?));
+        found.push((key.to_string(), load(file, key)?));
     }
     let mut pairs = BTreeMap::new();
     for (key, value) in found {

@@ -49,6 +49,12 @@ pub trait Files {
 
     /// Returns what is in a folder, sorted by name; nothing if there is no such folder.
     fn list(&self, folder: &str) -> Result<Option<Vec<Entry>>, String>;
+
+    /// Returns the content of a file that a Secret, under the key `name`, or a patch is made of: what may be encrypted in the repository.
+    fn read_private(&self, path: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
+        let _ = name;
+        self.read(path)
+    }
 }
 
 /// One name in a folder.

@@ -154,7 +154,7 @@ fn patch(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>) -> Result<
     let (at, text) = match (given(&entry.value.path), given(&entry.value.patch)) {
         (Some(file), None) => {
             let at = path::join(folder, &file).ok_or_else(|| fail(format!("{file} leaves the repository")))?;
-            let text = read::text(files, &at)?.ok_or_else(|| fail(format!("there is no file {at}")))?;
+            let text = read::private_text(files, &at, &at)?.ok_or_else(|| fail(format!("there is no file {at}")))?;
             (at, text)
         }
         (None, Some(text)) => ("patch".to_string(), text.into_bytes()),

@@ -54,6 +54,11 @@ pub(crate) fn text(files: &dyn Files, path: &str) -> Result<Option<Vec<u8>>, Err
     files.read(path).map_err(|message| Error::path(path, message))
 }
 
+/// Returns the text of a file that may be encrypted.
+pub(crate) fn private_text(files: &dyn Files, path: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    files.read_private(path, name).map_err(|message| Error::path(path, message))
+}
+
 /// Returns a node as kustomize decodes it.
 pub fn value_of(node: &Node) -> Result<Value, String> {
     match &node.data {

@@ -290,7 +290,7 @@ fn missing_keys(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
             let key = text(reference, &["valuesKey"]).unwrap_or("values.yaml");
             let Some(source) = tree.find("", of_kind, namespace(value), wanted) else { continue };
             let keys: Vec<String> = values::entries(&source.object.value).into_iter().map(|(key, _)| key).collect();
-            if keys.iter().any(|known| known == key) || source.object.value.get("sops").is_some() {
+            if keys.iter().any(|known| known == key) || source.encrypted().is_some() {
                 continue;
             }
             let (line, column) = locate::of(files, &located.object, &[At::Key("spec"), At::Key("valuesFrom"), At::Item(index)]);
