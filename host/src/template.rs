@@ -1,7 +1,7 @@
 //! `launchway template`: what `helm template` prints, with its options (`helm/helm` `pkg/cmd/template.go`).
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::mem::ManuallyDrop;
 use std::path::Path;
 
@@ -19,7 +19,11 @@ use crate::options;
 pub async fn template(options: options::Template, around: &Surroundings) -> Result<(), Failure> {
     let (name, chart) = names(&options)?;
     let reference = reference(&options, &chart, around)?;
-    let fetched = registry(&options.charts, around).fetch(&reference).await.map_err(|error| Failure::user(chain(&error)))?;
+    let fetched = match &reference {
+        Reference::Path(path) => charts::read(path),
+        reference => registry(&options.charts, around).fetch(reference).await,
+    };
+    let fetched = fetched.map_err(|error| Failure::user(chain(&error)))?;
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     let mut request = RenderRequest::new(name.as_str(), options.namespace.as_str());
     request.values = user_values(&options, around)?;
@@ -43,9 +47,15 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
         let folder = if options.release_name { folder.join(&name) } else { folder };
         return write_files(&folder, &rendered, &output);
     }
-    let text = rendered.template_output(&output).map_err(|error| Failure::user(error.to_string()))?;
-    let printed = io::stdout().write_all(text.as_bytes());
-    match printed {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut printed = Ok(());
+    let mut print = |piece: &str| {
+        if printed.is_ok() {
+            printed = out.write_all(piece.as_bytes());
+        }
+    };
+    rendered.write_template_output(&output, &mut print).map_err(|error| Failure::user(error.to_string()))?;
+    match printed.and_then(|()| out.flush()) {
         // The reader of a pipe may have enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::user(format!("the output cannot be written: {error}"))),
         _ => Ok(()),

@@ -93,8 +93,7 @@ impl Source {
     pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, Error> {
         if let Reference::Path(path) = reference {
             let path = path.clone();
-            let found = blocking(move || local::read(&path)).await;
-            return found.map(|found| from_local(found, "")).map_err(|problem| problem.at(reference.to_string(), Vec::new()));
+            return blocking(move || Ok(read(&path))).await.map_err(|problem| problem.at(reference.to_string(), Vec::new()))?;
         }
         let mut tried = Vec::new();
         for directory in &self.directories {
@@ -159,6 +158,12 @@ impl Source {
         let pulled = oci::pull(&self.network, &parsed, Layer::First).await;
         pulled.map(|pulled| pulled.bytes).map_err(|problem| problem.at(parsed.to_string(), Vec::new()))
     }
+}
+
+/// Reads a chart from a folder or an archive on this machine. It blocks.
+pub fn read(path: &Path) -> Result<Fetched, Error> {
+    let found = local::read(path).map(|found| from_local(found, ""));
+    found.map_err(|problem| problem.at(Reference::Path(path.to_owned()).to_string(), Vec::new()))
 }
 
 fn fetched(chart: helm::Chart, digest: Digest, origin: String) -> Fetched {

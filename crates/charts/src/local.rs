@@ -64,11 +64,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
 
 fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
     // A pipe or device would block or never end.
-    if !fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_file() {
+    let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if !metadata.is_file() {
         return Err(Problem::new(Kind::Unreadable, format!("{} is not a regular file", path.display())));
     }
     let file = fs::File::open(path).map_err(|error| unreadable(path, &error))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(metadata.len().min(limit) as usize + 1);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > limit {
         return Err(Problem::new(Kind::NotAChart, format!("{} is larger than {limit} bytes", path.display())));

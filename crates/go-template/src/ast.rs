@@ -2,7 +2,11 @@
 //!
 //! Nodes keep their byte offset, and literals their text, so that an error can print the node as Go does.
 
+use std::ops::Range;
 use std::rc::Rc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::func::Func;
 use crate::value::{Str, Value};
@@ -19,7 +23,7 @@ pub(crate) struct Tree {
 /// Is the text that templates were parsed from.
 pub(crate) struct Source {
     pub name: String,
-    pub text: Vec<u8>,
+    pub text: Bytes,
 }
 
 impl Source {
@@ -36,17 +40,22 @@ impl Tree {
     /// Tells whether there is only blank text; such a definition does not replace another.
     pub(crate) fn is_empty(&self) -> bool {
         self.root.iter().all(|node| match node {
-            Node::Text(text) => crate::parse::is_blank(text),
+            Node::Text(text) => crate::parse::is_blank(&self.source.text[text.clone()]),
             _ => false,
         })
     }
 }
 
-pub(crate) type List = Vec<Node>;
+pub(crate) type List = Box<[Node]>;
 
+/// Is the names of a chain of fields. Equal ones of a set are one.
+pub(crate) type Path = Rc<[Str]>;
+
+/// Charts have tens of thousands of nodes of which few are executed: they are kept small.
 pub(crate) enum Node {
-    Text(Str),
-    Action(Pipe),
+    /// Where in the source it is.
+    Text(Range<usize>),
+    Action(Box<Pipe>),
     Break,
     Continue,
     If(Box<Branch>),
@@ -72,8 +81,9 @@ pub(crate) struct Invoke {
 pub(crate) struct Pipe {
     pub pos: usize,
     pub assigns: bool,
-    pub variables: Vec<Variable>,
-    pub commands: Vec<Command>,
+    pub variables: Box<[Variable]>,
+    /// Mostly one.
+    pub commands: SmallVec<[Command; 1]>,
 }
 
 /// Is a variable; no slot means that Go finds none at run time although its parser knew the name.
@@ -84,7 +94,8 @@ pub(crate) struct Variable {
 }
 
 pub(crate) struct Command {
-    pub args: Vec<Operand>,
+    /// Mostly one.
+    pub args: SmallVec<[Operand; 1]>,
 }
 
 /// Is one operand of a command.
@@ -100,9 +111,9 @@ pub(crate) enum OperandKind {
     },
     Dot,
     Nil,
-    Variable(Variable, Vec<Str>),
-    Field(Vec<Str>),
-    Chain(Box<Operand>, Vec<Str>),
+    Variable(Variable, Option<Path>),
+    Field(Path),
+    Chain(Box<Operand>, Path),
     Pipe(Box<Pipe>),
     Bool(bool),
     Number(Box<Number>),
@@ -180,7 +191,7 @@ impl Print for Operand {
             OperandKind::Nil => out.extend_from_slice(b"nil"),
             OperandKind::Variable(variable, names) => {
                 out.extend_from_slice(&variable.name);
-                fields(out, names);
+                fields(out, names.as_deref().unwrap_or_default());
             }
             OperandKind::Field(names) => fields(out, names),
             OperandKind::Chain(inner, names) => {

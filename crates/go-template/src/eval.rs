@@ -79,7 +79,7 @@ impl<'t> Walker<'_, 't> {
                 self.not_a_function(first, args, &last)?;
                 grow(|| self.pipeline(dot, pipe))
             }
-            OperandKind::Variable(variable, names) => self.variable(dot, first, variable, names, args, last),
+            OperandKind::Variable(variable, names) => self.variable(dot, first, variable, names.as_deref().unwrap_or_default(), args, last),
             OperandKind::Bool(_) | OperandKind::Dot | OperandKind::Nil | OperandKind::Number(_) | OperandKind::String { .. } => {
                 self.node = At::Operand(first);
                 self.not_a_function(first, args, &last)?;
@@ -327,7 +327,9 @@ impl<'t> Walker<'_, 't> {
                 };
             }
             OperandKind::Field(names) => self.field_chain(dot, dot.clone(), operand, names, &[], None)?,
-            OperandKind::Variable(variable, names) => self.variable(dot, operand, variable, names, &[], None)?,
+            OperandKind::Variable(variable, names) => {
+                self.variable(dot, operand, variable, names.as_deref().unwrap_or_default(), &[], None)?
+            }
             OperandKind::Pipe(pipe) => grow(|| self.pipeline(dot, pipe))?,
             OperandKind::Function { name, function } => self.call(dot, Callee::Func(function), At::Operand(operand), name, &[], None)?,
             OperandKind::Chain(inner, names) => self.chain(dot, operand, inner, names, &[], None)?,

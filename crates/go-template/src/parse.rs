@@ -4,9 +4,13 @@
 //! not find (declared in the other branch of an `if`), the node has no slot and fails when it is reached, as in Go.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::ast::{Branch, Command, Invoke, List, Node, Operand, OperandKind, Pipe, Print, Source, Tree, Variable};
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::ast::{Branch, Command, Invoke, List, Node, Operand, OperandKind, Path, Pipe, Print, Source, Tree, Variable};
 use crate::error::ParseError;
 use crate::lex::{Kind, Lexer, Token};
 use crate::quote::{quote, unquote};
@@ -17,9 +21,10 @@ use crate::value::Str;
 type Parsed<T> = Result<T, ParseError>;
 
 /// Parses a file; gives the tree of the file itself and those it defines, in the order in which Go adds them.
-pub(crate) fn parse(name: &str, text: &[u8], functions: &Functions) -> Parsed<Vec<Rc<Tree>>> {
-    let source = Rc::new(Source { name: name.to_owned(), text: text.to_vec() });
-    let mut shared = Shared { lexer: Lexer::new(text), functions, source: &source, trees: Vec::new(), nesting: 0 };
+pub(crate) fn parse(name: &str, text: Bytes, functions: &Functions, names: &mut Names) -> Parsed<Vec<Rc<Tree>>> {
+    let source = Rc::new(Source { name: name.to_owned(), text });
+    let lexer = Lexer::new(&source.text);
+    let mut shared = Shared { lexer, functions, source: &source, names, trees: Vec::new(), nesting: 0 };
     let mut parser = Parser::new(&mut shared);
     let root = parser.file()?;
     parser.add(Str::from(name), root)?;
@@ -31,10 +36,40 @@ pub(crate) fn is_blank(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.chars().all(char::is_whitespace))
 }
 
+/// Keeps what templates name, once each.
+#[derive(Default)]
+pub(crate) struct Names {
+    names: HashSet<Str>,
+    /// By how they are written, with dots.
+    paths: HashMap<Box<[u8]>, Path>,
+}
+
+impl Names {
+    fn name(&mut self, name: &[u8]) -> Str {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        let name = Str::from(name);
+        self.names.insert(name.clone());
+        name
+    }
+
+    /// Returns the path that is written `.a.b`.
+    fn path(&mut self, written: &[u8]) -> Path {
+        if let Some(known) = self.paths.get(written) {
+            return known.clone();
+        }
+        let path: Path = written.split(|c| *c == b'.').skip(1).map(|name| self.name(name)).collect();
+        self.paths.insert(written.into(), path.clone());
+        path
+    }
+}
+
 struct Shared<'a> {
     lexer: Lexer<'a>,
     functions: &'a Functions,
     source: &'a Rc<Source>,
+    names: &'a mut Names,
     trees: Vec<Rc<Tree>>,
     nesting: usize,
 }
@@ -177,10 +212,10 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn file(&mut self) -> Parsed<List> {
-        let mut list = List::new();
+        let mut list = Vec::new();
         loop {
             match self.peek().kind {
-                Kind::Eof => return Ok(list),
+                Kind::Eof => return Ok(list.into()),
                 Kind::LeftDelim => {
                     let delim = self.next();
                     if self.next_non_space().kind == Kind::Define {
@@ -241,11 +276,11 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn item_list_here(&mut self) -> Parsed<(List, End)> {
-        let mut list = List::new();
+        let mut list = Vec::new();
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => list.push(node),
-                Item::End(end) => return Ok((list, end)),
+                Item::End(end) => return Ok((list.into(), end)),
             }
         }
         self.error("unexpected EOF")
@@ -254,7 +289,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn text_or_action(&mut self) -> Parsed<Item> {
         let token = self.next_non_space();
         match token.kind {
-            Kind::Text => Ok(Item::Node(Node::Text(Str::from(&*token.val)))),
+            Kind::Text => Ok(Item::Node(Node::Text(token.pos..token.pos + token.val.len()))),
             Kind::LeftDelim => {
                 self.action_line = token.line;
                 let item = self.action();
@@ -288,7 +323,7 @@ impl<'s, 'a> Parser<'s, 'a> {
             Kind::Template => self.template()?,
             _ => {
                 self.backup();
-                Node::Action(self.pipeline("command", Kind::RightDelim)?)
+                Node::Action(Box::new(self.pipeline("command", Kind::RightDelim)?))
             }
         };
         Ok(Item::Node(node))
@@ -349,10 +384,10 @@ impl<'s, 'a> Parser<'s, 'a> {
             let next = self.peek().kind;
             otherwise = Some(if context == "if" && next == Kind::If {
                 self.next();
-                vec![Node::If(Box::new(self.nested_control("if")?))]
+                Box::new([Node::If(Box::new(self.nested_control("if")?))])
             } else if context == "with" && next == Kind::With {
                 self.next();
-                vec![Node::With(Box::new(self.nested_control("with")?))]
+                Box::new([Node::With(Box::new(self.nested_control("with")?))])
             } else {
                 let (list, end) = self.item_list()?;
                 if matches!(end, End::Else) {
@@ -380,9 +415,8 @@ impl<'s, 'a> Parser<'s, 'a> {
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
         let pos = self.peek_non_space().pos;
-        // Most pipelines are one command: what grows by itself starts with room for four.
-        let mut pipe = Pipe { pos, assigns: false, variables: Vec::new(), commands: Vec::with_capacity(1) };
-        self.declarations(&mut pipe, context)?;
+        let (variables, assigns) = self.declarations(context)?;
+        let mut pipe = Pipe { pos, assigns, variables: variables.into(), commands: SmallVec::new() };
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -411,11 +445,13 @@ impl<'s, 'a> Parser<'s, 'a> {
         Ok(pipe)
     }
 
-    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Parsed<()> {
+    /// Parses the variables before `:=` or `=`, and tells whether it was the latter.
+    fn declarations(&mut self, context: &str) -> Parsed<(Vec<Variable>, bool)> {
+        let mut variables = Vec::new();
         loop {
             let variable = self.peek_non_space();
             if variable.kind != Kind::Variable {
-                return Ok(());
+                return Ok((variables, false));
             }
             self.next();
             // A space must be remembered, since the text after it may start another operand.
@@ -423,15 +459,14 @@ impl<'s, 'a> Parser<'s, 'a> {
             let next = self.peek_non_space();
             match next.kind {
                 Kind::Assign | Kind::Declare => {
-                    pipe.assigns = next.kind == Kind::Assign;
                     self.next_non_space();
-                    self.declare(pipe, &variable);
-                    return Ok(());
+                    variables.push(self.declare(&variable));
+                    return Ok((variables, next.kind == Kind::Assign));
                 }
                 Kind::Char if *next.val == *b"," => {
                     self.next_non_space();
-                    self.declare(pipe, &variable);
-                    if context != "range" || pipe.variables.len() >= 2 {
+                    variables.push(self.declare(&variable));
+                    if context != "range" || variables.len() >= 2 {
                         return self.error(format!("too many declarations in {context}"));
                     }
                     if !matches!(self.peek_non_space().kind, Kind::Variable | Kind::RightDelim | Kind::RightParen) {
@@ -440,20 +475,20 @@ impl<'s, 'a> Parser<'s, 'a> {
                 }
                 _ if after.kind == Kind::Space => {
                     self.backup3(variable, after);
-                    return Ok(());
+                    return Ok((variables, false));
                 }
                 _ => {
                     self.backup2(variable);
-                    return Ok(());
+                    return Ok((variables, false));
                 }
             }
         }
     }
 
-    fn declare(&mut self, pipe: &mut Pipe, token: &Token<'a>) {
-        let name = Str::from(&*token.val);
+    fn declare(&mut self, token: &Token<'a>) -> Variable {
+        let name = self.shared.names.name(&token.val);
         self.names.push(name.clone());
-        pipe.variables.push(Variable { name, slot: None });
+        Variable { name, slot: None }
     }
 
     /// Gives the variables their slots once the commands are parsed: those still see what was there before.
@@ -487,7 +522,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn command(&mut self) -> Parsed<Command> {
-        let mut args = Vec::with_capacity(2);
+        let mut args = SmallVec::new();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
@@ -515,28 +550,36 @@ impl<'s, 'a> Parser<'s, 'a> {
         }
         let pos = self.peek().pos;
         match &mut operand.kind {
-            OperandKind::Field(names) | OperandKind::Variable(_, names) => {
-                self.fields(names);
+            OperandKind::Field(path) => {
+                *path = self.fields(operand.pos);
+                operand.pos = pos;
+                Ok(Some(operand))
+            }
+            OperandKind::Variable(_, path) => {
+                *path = Some(self.fields(pos));
                 operand.pos = pos;
                 Ok(Some(operand))
             }
             OperandKind::Bool(_) | OperandKind::String { .. } | OperandKind::Number(_) | OperandKind::Nil | OperandKind::Dot => {
                 // The error names the line after all the fields.
-                self.fields(&mut Vec::new());
+                self.fields(pos);
                 self.error(format!("unexpected . after term {}", crate::quote::quote_text(&operand.printed())))
             }
             OperandKind::Function { .. } | OperandKind::Chain(..) | OperandKind::Pipe(_) => {
-                let mut names = Vec::new();
-                self.fields(&mut names);
-                Ok(Some(Operand { pos, kind: OperandKind::Chain(Box::new(operand), names) }))
+                let path = self.fields(pos);
+                Ok(Some(Operand { pos, kind: OperandKind::Chain(Box::new(operand), path) }))
             }
         }
     }
 
-    fn fields(&mut self, names: &mut Vec<Str>) {
+    /// Parses the rest of a chain of fields that starts at this place of the source.
+    fn fields(&mut self, start: usize) -> Path {
+        let mut end = start;
         while self.peek().kind == Kind::Field {
-            names.push(Str::from(&self.next().val[1..]));
+            let token = self.next();
+            end = token.pos + token.val.len();
         }
+        self.shared.names.path(&self.shared.source.text[start..end])
     }
 
     fn term(&mut self) -> Parsed<Option<Operand>> {
@@ -553,9 +596,9 @@ impl<'s, 'a> Parser<'s, 'a> {
                     return self.error(format!("undefined variable {}", quote(&token.val)));
                 };
                 let slot = find(&self.scope, &name);
-                OperandKind::Variable(Variable { name, slot }, Vec::new())
+                OperandKind::Variable(Variable { name, slot }, None)
             }
-            Kind::Field => OperandKind::Field(vec![Str::from(&token.val[1..])]),
+            Kind::Field => OperandKind::Field(self.shared.names.path(&token.val)),
             Kind::Bool => OperandKind::Bool(*token.val == *b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => match crate::number::number(&token.val, token.kind) {
                 Ok(number) => OperandKind::Number(Box::new(number)),

@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
+
 use crate::ast::Tree;
 use crate::error::ParseError;
 use crate::func::Func;
+use crate::parse::Names;
 use crate::value::Str;
 
 /// Is the table of functions that templates may call; the built-in ones are always there.
@@ -67,24 +70,36 @@ pub struct TemplateSet {
     functions: Rc<Functions>,
     trees: HashMap<Vec<u8>, Rc<Tree>>,
     base: Option<Rc<TemplateSet>>,
+    names: Names,
 }
 
 impl TemplateSet {
     /// Creates an empty set; the name appears in `no template "x" associated with template "<name>"`.
     pub fn new(name: &str, functions: Rc<Functions>) -> Self {
-        TemplateSet { name: name.to_owned(), functions, trees: HashMap::new(), base: None }
+        TemplateSet { name: name.to_owned(), functions, trees: HashMap::new(), base: None, names: Names::default() }
     }
 
     /// Creates an empty set on top of this one.
     pub fn overlay(self: &Rc<Self>) -> Self {
-        TemplateSet { name: self.name.clone(), functions: self.functions.clone(), trees: HashMap::new(), base: Some(self.clone()) }
+        TemplateSet {
+            name: self.name.clone(),
+            functions: self.functions.clone(),
+            trees: HashMap::new(),
+            base: Some(self.clone()),
+            names: Names::default(),
+        }
     }
 
     /// Parses a file under a name; its text outside of definitions becomes the template of that name.
     ///
     /// A definition replaces an earlier one of the same name, unless it is empty.
     pub fn parse(&mut self, name: &str, text: impl AsRef<[u8]>) -> Result<(), ParseError> {
-        for tree in crate::parse::parse(name, text.as_ref(), &self.functions)? {
+        self.parse_shared(name, Bytes::copy_from_slice(text.as_ref()))
+    }
+
+    /// Parses as [`TemplateSet::parse`] does a text that is kept without a copy.
+    pub fn parse_shared(&mut self, name: &str, text: Bytes) -> Result<(), ParseError> {
+        for tree in crate::parse::parse(name, text, &self.functions, &mut self.names)? {
             // What an overlay is parsed for is its own, even if it is empty: Go executes the template it has just parsed.
             let own = self.base.is_some() && *tree.name == *name.as_bytes() && !self.trees.contains_key(name.as_bytes());
             let replaces = own || !tree.is_empty() || self.tree(&tree.name).is_none();

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::func::Method;
 
@@ -271,7 +270,7 @@ enum Items {
 
 /// Is what a `[]uint8` holds: its elements become values only where a template looks at them one by one.
 struct Bytes {
-    raw: Arc<[u8]>,
+    raw: bytes::Bytes,
     values: OnceCell<Vec<Value>>,
 }
 
@@ -293,7 +292,7 @@ impl List {
     }
 
     /// Creates a `[]uint8`.
-    pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+    pub fn bytes(bytes: impl Into<bytes::Bytes>) -> Self {
         List { kind: ListKind::Bytes, items: Items::Bytes(Rc::new(Bytes { raw: bytes.into(), values: OnceCell::new() })) }
     }
 

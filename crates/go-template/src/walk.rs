@@ -142,7 +142,7 @@ impl<'t> Walker<'_, 't> {
             self.step()?;
             let signal = match node {
                 Node::Text(text) => {
-                    self.write(text)?;
+                    self.write(&self.tree.source.text[text.clone()])?;
                     Signal::Done
                 }
                 Node::Action(pipe) => {
@@ -291,7 +291,7 @@ impl<'t> Walker<'_, 't> {
     fn iteration(&mut self, branch: &'t Branch, index: Slot, elem: Slot) -> Result<Signal, Fault> {
         self.step()?;
         let pipe = &branch.pipe;
-        match pipe.variables.as_slice() {
+        match &*pipe.variables {
             [] => {}
             [one] => self.set_variable(pipe.assigns, one, elem.clone())?,
             [first, second, ..] => {

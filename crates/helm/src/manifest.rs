@@ -285,15 +285,12 @@ fn mismatch(value: &Value, place: &str) -> String {
 
 /// Returns the text of a manifest: every document under a line that says where it came from.
 pub(crate) fn assemble<'a>(documents: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let mut text = String::new();
-    for (path, document) in documents {
-        text.push_str("---\n# Source: ");
-        text.push_str(path);
-        text.push('\n');
-        text.push_str(document);
-        text.push('\n');
-    }
-    text
+    pieces(documents).collect()
+}
+
+/// Returns the pieces of [`assemble`].
+pub(crate) fn pieces<'a>(documents: impl Iterator<Item = (&'a str, &'a str)>) -> impl Iterator<Item = &'a str> {
+    documents.flat_map(|(path, document)| ["---\n# Source: ", path, "\n", document, "\n"])
 }
 
 #[cfg(test)]

@@ -276,18 +276,34 @@ impl Rendered {
 
     /// Returns the bytes that `helm template` prints.
     pub fn template_output(&self, options: &TemplateOutput) -> Result<String, RenderError> {
-        let mut manifest = String::new();
-        if options.include_crds {
-            let crds: Vec<_> = self.crds.iter().map(|crd| (crd.path.as_str(), String::from_utf8_lossy(&crd.data))).collect();
-            manifest = manifest::assemble(crds.iter().map(|(path, text)| (*path, text.as_ref())));
+        let mut text = String::new();
+        self.write_template_output(options, &mut |piece| text.push_str(piece))?;
+        Ok(text)
+    }
+
+    /// Hands out the bytes that `helm template` prints, piece by piece.
+    pub fn write_template_output(&self, options: &TemplateOutput, write: &mut dyn FnMut(&str)) -> Result<(), RenderError> {
+        if !options.show_only.is_empty() {
+            let everything = TemplateOutput { show_only: Vec::new(), ..options.clone() };
+            write(&self.show_only(&self.template_output(&everything)?, &options.show_only)?);
+            return Ok(());
         }
-        manifest.push_str(&self.manifest());
-        let mut text = format!("{}\n", manifest.trim());
-        if !options.no_hooks {
-            let hooks = self.hooks.iter().filter(|hook| !(options.skip_tests && hook.is_test()));
-            text.push_str(&manifest::assemble(hooks.map(|hook| (hook.document.path.as_str(), hook.document.text.as_str()))));
+        let crds = self.crds.iter().filter(|_| options.include_crds);
+        let crds: Vec<_> = crds.map(|crd| (crd.path.as_str(), String::from_utf8_lossy(&crd.data))).collect();
+        let documents = self.documents.iter().map(|document| (document.path.as_str(), document.text.as_str()));
+        let mut pieces: Vec<&str> = manifest::pieces(crds.iter().map(|(path, text)| (*path, text.as_ref())).chain(documents)).collect();
+        while let Some(last) = pieces.pop() {
+            let kept = last.trim_end();
+            if !kept.is_empty() {
+                pieces.push(kept);
+                break;
+            }
         }
-        if options.show_only.is_empty() { Ok(text) } else { self.show_only(&text, &options.show_only) }
+        pieces.into_iter().for_each(&mut *write);
+        write("\n");
+        let hooks = self.hooks.iter().filter(|hook| !(options.no_hooks || options.skip_tests && hook.is_test()));
+        manifest::pieces(hooks.map(|hook| (hook.document.path.as_str(), hook.document.text.as_str()))).for_each(write);
+        Ok(())
     }
 
     fn show_only(&self, text: &str, patterns: &[String]) -> Result<String, RenderError> {

@@ -1,9 +1,8 @@
 //! Checks values against `values.schema.json` and words failures as Helm does (`pkg/chart/common/util/jsonschema.go`, whose library
 //! is by the author of `boon`). Schemas elsewhere are not fetched: a reference to one is an error, but for `urn:`, which Helm lets pass.
 
-use std::sync::Arc;
-
 use boon::{CompileError, Compiler, ErrorKind, SchemeUrlLoader, UrlLoader, ValidationError};
+use bytes::Bytes;
 use go_encoding::json;
 use serde_json::{Map, Number, Value};
 
@@ -14,11 +13,11 @@ const LOCATION: &str = "file:///values.schema.json";
 
 /// The schemas that were read, each with its text.
 #[derive(Default)]
-pub(crate) struct Schemas(Vec<(Arc<[u8]>, Option<PlainSchema>)>);
+pub(crate) struct Schemas(Vec<(Bytes, Option<PlainSchema>)>);
 
 impl Schemas {
-    fn plain(&mut self, schema: &Arc<[u8]>) -> Option<&PlainSchema> {
-        let known = self.0.iter().position(|(text, _)| Arc::ptr_eq(text, schema));
+    fn plain(&mut self, schema: &Bytes) -> Option<&PlainSchema> {
+        let known = self.0.iter().position(|(text, _)| (text.as_ptr(), text.len()) == (schema.as_ptr(), schema.len()));
         let position = known.unwrap_or_else(|| {
             self.0.push((schema.clone(), PlainSchema::read(without_mark(schema))));
             self.0.len() - 1

@@ -1,8 +1,9 @@
 //! Chart archives: gzip, tar, and the paths that Helm refuses (`pkg/chart/loader/archive/archive.go`).
 
 use std::io::Read;
-use std::sync::Arc;
+use std::ops::Range;
 
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
 use super::{ChartError, File};
@@ -33,7 +34,9 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
         return Err(ChartError::new("EOF"));
     }
     let mut archive = tar::Archive::new(MultiGzDecoder::new(bytes).take(MAX_CHART * 2));
-    let mut files = Vec::new();
+    // All files share one buffer: a chart has hundreds, most of them small.
+    let mut all = Vec::new();
+    let (mut files, mut places) = (Vec::new(), Vec::<Range<usize>>::new());
     let mut remaining = MAX_CHART;
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
@@ -53,16 +56,21 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
         if size > MAX_FILE {
             return Err(ChartError(format!("decompressed chart file {original:?} is larger than the maximum file size {MAX_FILE}")));
         }
-        let mut data = Vec::with_capacity(size as usize);
-        entry.by_ref().take(remaining.min(MAX_FILE)).read_to_end(&mut data).map_err(broken)?;
-        remaining -= data.len() as u64;
+        let start = all.len();
+        entry.by_ref().take(remaining.min(MAX_FILE)).read_to_end(&mut all).map_err(broken)?;
+        remaining -= (all.len() - start) as u64;
         if remaining == 0 {
             return Err(too_large());
         }
-        files.push(File { name, data: without_mark(data), modified: modified(&mut entry) });
+        places.push(start..all.len());
+        files.push(File { name, data: Bytes::new(), modified: modified(&mut entry) });
     }
     if files.is_empty() {
         return Err(ChartError::new("no files in chart archive"));
+    }
+    let all = Bytes::from(all);
+    for (file, place) in files.iter_mut().zip(places) {
+        file.data = without_mark(all.slice(place));
     }
     Ok(files)
 }
@@ -135,11 +143,8 @@ pub(super) fn clean(path: &str) -> String {
     if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
-pub(super) fn without_mark(data: Vec<u8>) -> Arc<[u8]> {
-    match data.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => Arc::from(rest),
-        None => Arc::from(data),
-    }
+pub(super) fn without_mark(data: Bytes) -> Bytes {
+    if data.starts_with(b"\xef\xbb\xbf") { data.slice(3..) } else { data }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) fn directory(mut files: Vec<(String, Vec<u8>)>) -> Result<Vec<File>, 
             if data.len() as u64 > MAX_FILE {
                 return Err(ChartError(format!("chart file {name:?} is larger than the maximum file size {MAX_FILE}")));
             }
-            Ok(File { name, data: archive::without_mark(data), modified: None })
+            Ok(File { name, data: archive::without_mark(data.into()), modified: None })
         })
         .collect()
 }

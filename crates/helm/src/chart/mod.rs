@@ -9,8 +9,7 @@ mod load;
 mod metadata;
 mod version;
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 pub use ignore::IgnoreRules;
@@ -38,7 +37,7 @@ pub struct File {
     /// Its path in the chart, with forward slashes.
     pub name: String,
     /// Its bytes, without a byte order mark.
-    pub data: Arc<[u8]>,
+    pub data: Bytes,
     /// When it was changed last, as the archive says: seconds and nanoseconds of Unix time.
     pub modified: Option<(i64, u32)>,
 }
@@ -53,7 +52,7 @@ pub struct Chart {
     /// Everything under `templates/`, in the order of the archive.
     pub templates: Vec<File>,
     /// `values.schema.json`, if there is one.
-    pub schema: Option<Arc<[u8]>>,
+    pub schema: Option<Bytes>,
     /// All other files that templates can read.
     pub files: Vec<File>,
     /// The charts under `charts/`, sorted by folder or archive name, which is one of the orders Helm's map iteration may give.
@@ -133,5 +132,5 @@ pub struct Crd {
     /// The chart that owns it.
     pub chart: String,
     /// Its bytes; never a template.
-    pub data: Arc<[u8]>,
+    pub data: Bytes,
 }

@@ -2,9 +2,9 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use go_template::{Call, Kind, List, ListKind, Method, Native, Outcome, Type, Value, fixed};
 use serde_json::Value as Json;
 
@@ -12,7 +12,7 @@ use crate::chart::Chart;
 
 /// A map from path to bytes, `engine.files`.
 pub(super) struct Files {
-    files: BTreeMap<String, Arc<[u8]>>,
+    files: BTreeMap<String, Bytes>,
 }
 
 impl Files {
@@ -65,7 +65,7 @@ fn get(_: &mut Call<'_>, files: &Value, args: &[Value]) -> Outcome {
 
 fn get_bytes(_: &mut Call<'_>, files: &Value, args: &[Value]) -> Outcome {
     let data = receiver(files).files.get(&argument(args));
-    Ok(Value::List(data.map_or_else(|| List::bytes([]), |data| List::bytes(data.clone()))))
+    Ok(Value::List(data.map_or_else(|| List::bytes(Vec::new()), |data| List::bytes(data.clone()))))
 }
 
 fn lines(_: &mut Call<'_>, files: &Value, args: &[Value]) -> Outcome {

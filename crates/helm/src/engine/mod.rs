@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use go_template::{Fault, Functions, Map, MapKind, MissingKey, Render, TemplateSet, Value};
 
 pub use go_template::Limits;
@@ -56,7 +57,7 @@ pub struct Parsed {
 
 /// One template file with the context it is executed in.
 struct Item {
-    text: Arc<[u8]>,
+    text: Bytes,
     context: Map,
     base_path: String,
 }
@@ -125,7 +126,7 @@ impl Parsed {
         let mut set = TemplateSet::new("gotpl", Rc::new(function_table(compat)));
         for name in order {
             let Some(item) = items.get(name) else { continue };
-            set.parse(name, &item.text[..]).map_err(|error| Failure::Template(errors::parse(name, &error.to_string())))?;
+            set.parse_shared(name, item.text.clone()).map_err(|error| Failure::Template(errors::parse(name, &error.to_string())))?;
         }
         let set = Rc::new(set);
         self.names = order.to_vec();
