@@ -112,27 +112,79 @@ enum Step {
     Index(usize),
 }
 
-/// Sets one value by the grammar of `--set`; quoted ones and literals stay text.
+/// Sets a value by the grammar of `--set`: the content is what follows `=` there. Quoted ones and literals stay text, but only a literal is
+/// taken as it is: what follows a comma in others sets more, as in `1,other.key=2`.
 ///
 /// The inline values are merged in first. Go shares maps: where a map of the result is then the very map of the inline values, the new
 /// value lands in both and so survives the last merge; elsewhere the inline values win in the end.
 fn set(into: &mut Value, inline: &mut Value, path: &str, content: &str, is_literal: bool) -> Result<(), String> {
     let steps = steps(path)?;
-    let quoted = |quote: char| content.len() > 1 && content.starts_with(quote) && content.ends_with(quote);
-    let value = if is_literal {
-        Value::from(content)
+    let quoted = |quote: char| content.starts_with(quote) && content.ends_with(quote);
+    let pairs = if is_literal {
+        vec![(steps, Value::from(content))]
     } else if quoted('\'') || quoted('"') {
-        Value::from(content.trim_matches(['\'', '"']))
+        pairs(steps, content.trim_matches(['\'', '"']), |text| Value::from(text))?
     } else {
-        typed_value(content)?
+        pairs(steps, content, typed)?
     };
-    let is_shared = is_shared(into, inline, &steps);
+    let shared: Vec<bool> = pairs.iter().map(|(steps, _)| is_shared(into, inline, steps)).collect();
     merge(into, inline.clone());
-    if is_shared {
-        put(inline, &steps, value.clone());
+    for ((steps, value), is_shared) in pairs.into_iter().zip(shared) {
+        if is_shared {
+            put(inline, &steps, value.clone());
+        }
+        put(into, &steps, value);
     }
-    put(into, &steps, value);
     Ok(())
+}
+
+/// Reads a value, and further pairs of path and value after commas (`helm/helm` `pkg/strvals/parser.go`).
+fn pairs(first: Vec<Step>, content: &str, scalar: fn(&str) -> Value) -> Result<Vec<(Vec<Step>, Value)>, String> {
+    let (mut pairs, mut path, mut rest) = (Vec::new(), first, content);
+    loop {
+        let value = match rest.strip_prefix('{') {
+            Some(list) => {
+                let (inner, after) = cut(list, '}').ok_or("list must terminate with '}'")?;
+                rest = after.strip_prefix(',').unwrap_or(after);
+                Value::Array(if inner.is_empty() { Vec::new() } else { parts(inner).iter().map(|part| scalar(part)).collect() })
+            }
+            None => {
+                let (text, after) = cut(rest, ',').unwrap_or((rest, ""));
+                rest = after;
+                scalar(&unescaped(text))
+            }
+        };
+        pairs.push((path, value));
+        if rest.is_empty() {
+            return Ok(pairs);
+        }
+        // The message must not hold what may be part of a secret.
+        let (key, after) = cut(rest, '=').ok_or("what follows a comma is no KEY=VALUE; escape the comma or set literal")?;
+        path = steps(key)?;
+        rest = after;
+    }
+}
+
+/// Splits at the first such character that is not escaped.
+fn cut(text: &str, at: char) -> Option<(&str, &str)> {
+    let mut is_escaped = false;
+    for (index, c) in text.char_indices() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            c if c == at => return Some((&text[..index], &text[index + c.len_utf8()..])),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn unescaped(text: &str) -> String {
+    let (mut plain, mut chars) = (String::with_capacity(text.len()), text.chars());
+    while let Some(c) = chars.next() {
+        if c == '\\' { plain.extend(chars.next()) } else { plain.push(c) }
+    }
+    plain
 }
 
 /// Returns whether the map or list that holds the last step will be one of the inline values themselves after a merge.
@@ -177,17 +229,6 @@ fn steps(path: &str) -> Result<Vec<Step>, String> {
         return Err("it must start with a name".to_string());
     }
     Ok(steps)
-}
-
-/// Reads what follows `=`: a list in braces, or one scalar.
-fn typed_value(text: &str) -> Result<Value, String> {
-    if let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
-        return Ok(Value::Array(if inner.is_empty() { Vec::new() } else { parts(inner).iter().map(|part| typed(part)).collect() }));
-    }
-    match parts(text).as_slice() {
-        [one] => Ok(typed(one)),
-        _ => Err("the value holds a comma; escape it, quote the value or set literal".to_string()),
-    }
 }
 
 fn parts(text: &str) -> Vec<String> {
@@ -253,6 +294,10 @@ mod tests {
         check("l[1].x\\.y", "true", false, json!({"a": {"k": 1}, "l": [null, {"x.y": true}]}));
         check("l", "{a,2}", false, json!({"a": {"k": 1}, "l": ["a", 2]}));
         check("z", "007", false, json!({"a": {"k": 1}, "z": "007"}));
+        check("a.b", "1,c.d=x\\,y,e={1,z}", false, json!({"a": {"k": 1, "b": 1}, "c": {"d": "x,y"}, "e": [1, "z"]}));
+        check("a.b", "\"1,c=2\"", false, json!({"a": {"k": 1, "b": "1"}, "c": "2"}));
+        check("a.b", "1,", false, json!({"a": {"k": 1, "b": 1}}));
+        assert!(set(&mut json!({}), &mut json!({}), "a", "{x", false).is_err());
         assert!(set(&mut json!({}), &mut json!({}), "a", "x,y", false).is_err());
         assert!(set(&mut json!({}), &mut json!({}), "a[99999999]", "x", false).is_err());
     }

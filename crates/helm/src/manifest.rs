@@ -137,7 +137,6 @@ pub fn sort_by_kind<T>(items: &mut [T], order: &[&str], kind: impl Fn(&T) -> &st
 /// Splits the text of a file into documents, as this generation of Helm does.
 pub fn split(text: &str, compat: &HelmCompat) -> Vec<String> {
     static ANYWHERE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?:^|[\t\n\f\r ]*\n)---[\t\n\f\r ]*").expect("a constant pattern"));
-    static LINES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?m)^---[ \t]*").expect("a constant pattern"));
     match compat.splitting() {
         Splitting::Trimmed => ANYWHERE
             .split(text.trim_matches(is_space))
@@ -145,8 +144,22 @@ pub fn split(text: &str, compat: &HelmCompat) -> Vec<String> {
             .map(|document| document.trim_matches(is_space).to_owned())
             .collect(),
         Splitting::LeftTrimmed => kept(ANYWHERE.split(text.trim_start_matches(is_space))),
-        Splitting::Lines => kept(LINES.split(text.trim_start_matches(is_space))),
+        Splitting::Lines => kept(between_lines(text.trim_start_matches(is_space))),
     }
+}
+
+/// Splits at `(?m)^---[ \t]*`.
+fn between_lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    let mut at_start = true;
+    std::iter::from_fn(move || {
+        let here = rest?;
+        let starts_with_line = std::mem::replace(&mut at_start, false) && here.starts_with("---");
+        let found = if starts_with_line { Some(0) } else { memchr::memmem::find(here.as_bytes(), b"\n---").map(|at| at + 1) };
+        let Some(at) = found else { return rest.take() };
+        rest = Some(here[at + 3..].trim_start_matches([' ', '\t']));
+        Some(&here[..at])
+    })
 }
 
 fn kept<'t>(documents: impl Iterator<Item = &'t str>) -> Vec<String> {
@@ -309,6 +322,7 @@ mod tests {
         check("4.2.4", text, &["a: 1\n\n", "# note\nb: 2\n", "apiVersion: v1\n\n"]);
         check("4.2.4", "a: |\n  x\n ---\n", &["a: |\n  x\n ---\n"]);
         check("4.2.4", "---\n\n\n  a: 1\n", &["a: 1\n"]);
+        check("4.2.4", "a\n---\n---b\n------\n--- \t---\n\n---", &["a\n", "b\n", "---\n", "---\n\n"]);
     }
 
     fn sorted(text: &str, version: &str) -> Result<Sorted, String> {

@@ -232,6 +232,9 @@ impl Constraint {
 
 fn rewrite_ranges(text: &str) -> String {
     let mut out = text.to_owned();
+    if !text.contains(['\t', '\n', '\x0c', '\r', ' ']) {
+        return out;
+    }
     for range in RANGE.captures_iter(text) {
         // Each version brings five groups of its own.
         let whole = &range[0];
@@ -243,6 +246,10 @@ fn rewrite_ranges(text: &str) -> String {
 
 fn group(text: &str) -> Result<Vec<Term>, Error> {
     let improper = |text: &str| Error::Improper(go_template::quote::quote_text(text));
+    // Mostly there is one term, which the long patterns are too slow to compile for.
+    if let Some(term) = term(text) {
+        return Ok(vec![term?]);
+    }
     if !VALID.is_match(text) {
         return Err(improper(text));
     }
