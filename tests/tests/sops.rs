@@ -4,7 +4,7 @@ use launchway_tests::{Run, launchway, root, temporary};
 
 /// Runs `launchway render apps/web` on the tree.
 fn render(args: &[&str]) -> Run {
-    launchway(&root().join("tests/sops"), ["render", "apps/web", "--repository", "."].iter().chain(args))
+    launchway(&root().join("examples/sops"), ["render", "apps/web", "--repository", "."].iter().chain(args))
 }
 
 #[test]

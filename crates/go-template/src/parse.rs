@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use crate::ast::{Branch, Command, Invoke, List, Node, Operand, OperandKind, Path, Pipe, Print, Source, Tree, Variable};
@@ -39,9 +40,9 @@ pub(crate) fn is_blank(text: &[u8]) -> bool {
 /// Keeps what templates name, once each.
 #[derive(Default)]
 pub(crate) struct Names {
-    names: HashSet<Str>,
+    names: HashSet<Str, RandomState>,
     /// By how they are written, with dots.
-    paths: HashMap<Box<[u8]>, Path>,
+    paths: HashMap<Box<[u8]>, Path, RandomState>,
 }
 
 impl Names {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use crate::ast::Tree;
 use crate::error::ParseError;
@@ -17,7 +18,7 @@ use crate::value::Str;
 /// Is the table of functions that templates may call; the built-in ones are always there.
 #[derive(Clone)]
 pub struct Functions {
-    by_name: HashMap<&'static str, (&'static Func, Str)>,
+    by_name: HashMap<&'static str, (&'static Func, Str), RandomState>,
 }
 
 impl Default for Functions {
@@ -29,7 +30,7 @@ impl Default for Functions {
 impl Functions {
     /// Creates a table of the built-in functions.
     pub fn new() -> Self {
-        let mut functions = Functions { by_name: HashMap::new() };
+        let mut functions = Functions { by_name: HashMap::default() };
         functions.add(crate::builtins::FUNCS);
         functions
     }
