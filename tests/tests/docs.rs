@@ -63,7 +63,7 @@ fn every_command_of_the_guide_works() {
     assert!(commands.iter().any(|line| line.text.starts_with("launchway boot --sandbox")), "the guide boots the example");
     // What a command writes must not land in the repository: it runs in a copy of all that a reader is told to use.
     let copy = temporary().expect("a folder");
-    for folder in ["examples/home", "examples/modules/greeter/src", "crates/helm/tests/render"] {
+    for folder in ["examples/home", "examples/sops", "examples/modules/greeter/src", "crates/helm/tests/render"] {
         copy_into(&root().join(folder), &copy.path().join(folder)).expect("a copy");
     }
     let module = copy.path().join("examples/modules/greeter/target/greeter.wasm");

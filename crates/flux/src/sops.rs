@@ -61,9 +61,9 @@ pub(crate) fn is_encrypted(object: &Value) -> bool {
     text(object, &["sops", "mac"]).is_some_and(|mac| !mac.is_empty())
 }
 
-/// Tells whether a text is an encrypted file.
+/// Tells whether a text is an encrypted file, or one value of one.
 pub(crate) fn is_encrypted_text(text: &str) -> bool {
-    Format::seen_in(text).is_some()
+    text.starts_with("ENC[AES256_GCM,data:") || Format::seen_in(text).is_some()
 }
 
 /// Tells whether a Flux Kustomization has its objects decrypted.
