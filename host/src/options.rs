@@ -90,6 +90,8 @@ pub struct Status {
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     #[command(flatten)]
+    pub keys: Keys,
+    #[command(flatten)]
     pub charts: Charts,
     #[command(flatten)]
     pub connection: Connection,

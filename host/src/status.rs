@@ -9,6 +9,7 @@ use kube_engine::status::{self as readiness, Status as Readiness};
 use kube_engine::{Cluster, ObjectRef};
 
 use crate::Surroundings;
+use crate::age_keys::AgeKeys;
 use crate::boot;
 use crate::chart_source::ChartSource;
 use crate::failure::{Blame, Failure, chain};
@@ -32,7 +33,8 @@ pub async fn status(options: options::Status, around: &Surroundings) -> Result<(
     let root = bootstrap.repository.as_ref().map_or_else(|| Repository::around(&folder), |path| folder.join(path));
     let repository = Arc::new(Repository::open(&root)?);
     let charts = Arc::new(ChartSource::new(boot::registry(&options.charts, around), root));
-    let releases = ReleaseSource::new(repository, bootstrap.flux_path.clone(), charts, HelmCompat::newest(), [0; 32]);
+    let keys = AgeKeys::read(options.keys.age_key_file.as_ref(), around)?;
+    let releases = ReleaseSource::new(repository, bootstrap.flux_path.clone(), charts, HelmCompat::newest(), [0; 32], keys);
     let cluster = boot::connect(&options.connection).await?;
     let mut lines = vec![["STEP", "RELEASE", "CHART", "STATE", "READY", "FLUX"].map(str::to_owned)];
     let mut missing = Vec::new();
