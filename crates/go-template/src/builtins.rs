@@ -65,7 +65,7 @@ fn len(call: &mut Call<'_>, args: &[Value]) -> Outcome {
         Value::Map(map) => map.len(),
         Value::Native(native) => match native.len() {
             Some(len) => len,
-            None => return Err(Fault::Text(format!("len of type {}", native.type_name()))),
+            None => return Err(Fault::Text(format!("len of type {}", native.type_name().trim_start_matches('*')))),
         },
         other => return Err(Fault::Text(format!("len of type {}", other.type_name()))),
     };

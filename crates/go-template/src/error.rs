@@ -69,6 +69,8 @@ pub enum Budget {
     Output,
     /// Templates nested too deep.
     Depth,
+    /// Functions made too much.
+    Memory,
     /// The embedder's interrupt said stop.
     Interrupted,
 }
@@ -140,6 +142,7 @@ impl Budget {
             Budget::Steps => "too many steps",
             Budget::Output => "too much output",
             Budget::Depth => "templates nested too deep",
+            Budget::Memory => "too much memory",
             Budget::Interrupted => "out of time",
         }
     }

@@ -1,12 +1,12 @@
 //! The evaluator of pipelines: fields, variables, calls, and the checks that Go makes on arguments.
 
 use crate::ast::{Command, Operand, OperandKind, Pipe, Print, Variable};
-use crate::error::Fault;
+use crate::error::{Fault, unplaced_budget};
 use crate::exec::{Call, MissingKey};
 use crate::func::{Func, Params, Type};
 use crate::quote::quote;
 use crate::stack::grow;
-use crate::value::{Kind, List, ListKind, Map, MapKind, Str, Value};
+use crate::value::{Kind, List, ListKind, Map, MapKind, Str, UintKind, Value};
 use crate::walk::{At, Slot, Walker};
 
 type Evaluated = Result<Slot, Fault>;
@@ -264,6 +264,7 @@ impl<'t> Walker<'_, 't> {
             invalid_first |= i == 0 && slot.is_invalid();
             values.push(slot.value);
         }
+        self.render.charge_arguments(&values).map_err(|budget| self.placed(unplaced_budget(budget)))?;
         let callee_text = match name.as_bytes() {
             b"call" => args.first().map(|arg| arg.printed_alone()),
             _ => None,
@@ -275,6 +276,7 @@ impl<'t> Walker<'_, 't> {
         };
         match outcome {
             Ok(value) => {
+                self.render.charge_result(&value).map_err(|budget| self.placed(unplaced_budget(budget)))?;
                 let iface = value.is_nil();
                 Ok(Slot { value, iface })
             }
@@ -347,7 +349,13 @@ impl<'t> Walker<'_, 't> {
             (Type::String, _) => (None, "string"),
             (Type::Int, OperandKind::Number(number)) => (number.int.map(Value::int), "integer"),
             (Type::Int64, OperandKind::Number(number)) => (number.int.map(Value::int64), "integer"),
+            (Type::Uint32, OperandKind::Number(number)) => {
+                // What does not fit loses its upper half.
+                let value = number.int.and_then(|n| u64::try_from(n).ok()).map(|n| Value::Uint(n & 0xffff_ffff, UintKind::Uint32));
+                (value, "unsigned integer")
+            }
             (Type::Int | Type::Int64, _) => (None, "integer"),
+            (Type::Uint32, _) => (None, "unsigned integer"),
             (Type::Float64, OperandKind::Number(number)) => (number.float.map(Value::Float), "float"),
             (Type::Float64, _) => (None, "float"),
             _ => return self.fail(format!("can't handle {} for arg of type {}", operand.printed(), wanted.name())),
@@ -401,6 +409,6 @@ fn zero(wanted: Type) -> Option<Value> {
         Type::Any | Type::Reflect => Some(Value::Nil),
         Type::Map => Some(Value::Map(Map::nil(MapKind::Any))),
         Type::List => Some(Value::List(List::nil(ListKind::Any))),
-        Type::String | Type::Bool | Type::Int | Type::Int64 | Type::Float64 | Type::Named(_) => None,
+        Type::String | Type::Bool | Type::Int | Type::Int64 | Type::Uint32 | Type::Float64 | Type::Named(_) => None,
     }
 }

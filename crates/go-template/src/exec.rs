@@ -6,8 +6,9 @@
 use std::any::{Any, TypeId};
 use std::rc::Rc;
 
-use crate::error::{Budget, Fault};
+use crate::error::{Budget, Fault, unplaced_budget};
 use crate::set::TemplateSet;
+use crate::stack::{MAX_VALUE_DEPTH, grow};
 use crate::value::Value;
 
 /// Says what a missing map key gives.
@@ -31,11 +32,14 @@ pub struct Limits {
     pub output: u64,
     /// Templates nested in one another, by `template` or from functions.
     pub depth: usize,
+    /// Bytes of everything that functions make, whether it is kept or not. A single value may have a sixteenth of it.
+    pub memory: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { steps: 200_000_000, output: 256 << 20, depth: if cfg!(target_family = "wasm") { 300 } else { 10_000 } }
+        let depth = if cfg!(target_family = "wasm") { 300 } else { 10_000 };
+        Limits { steps: 200_000_000, output: 256 << 20, depth, memory: 1 << 30 }
     }
 }
 
@@ -47,6 +51,7 @@ pub struct Render {
     pub(crate) steps: u64,
     pub(crate) output: u64,
     pub(crate) depth: usize,
+    pub(crate) made: u64,
     pub(crate) interrupt: Option<Box<dyn FnMut() -> bool>>,
     states: Vec<(TypeId, Box<dyn Any>)>,
 }
@@ -112,6 +117,63 @@ impl Render {
     }
 }
 
+impl Render {
+    /// Charges the work of a call for the size of its arguments, about as long as the slowest functions take for them.
+    pub(crate) fn charge_arguments(&mut self, args: &[Value]) -> Result<(), Budget> {
+        let size = args.iter().map(|arg| match arg {
+            Value::Str(text) => text.len() / 4,
+            Value::List(list) => list.items().len() / 16,
+            _ => 0,
+        });
+        match size.sum::<usize>() {
+            0 => Ok(()),
+            size => self.charge(size as u64),
+        }
+    }
+
+    /// Counts what a call made.
+    pub(crate) fn charge_result(&mut self, value: &Value) -> Result<(), Budget> {
+        self.make(match value {
+            Value::Str(text) => text.len(),
+            Value::List(list) => size_of_val(list.items()),
+            _ => 0,
+        })
+    }
+
+    /// Counts an allocation; every one has its own cost.
+    pub(crate) fn make(&mut self, bytes: usize) -> Result<(), Budget> {
+        self.made = self.made.saturating_add(bytes as u64 + 64);
+        if self.made > self.limits.memory { Err(Budget::Memory) } else { Ok(()) }
+    }
+
+    /// Tells whether there is room for a value of so many bytes.
+    fn has_room(&self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        bytes <= self.limits.memory / 16 && self.made.saturating_add(bytes) <= self.limits.memory
+    }
+
+    /// Charges for looking at all of a value, shared parts as often as they are met.
+    fn charge_whole(&mut self, value: &Value, depth: usize, bytes: &mut usize) -> Result<(), Budget> {
+        *bytes += size_of::<Value>() + if let Value::Str(text) = value { text.len() } else { 0 };
+        if !self.has_room(*bytes) {
+            return Err(Budget::Memory);
+        }
+        self.charge(1)?;
+        if depth > MAX_VALUE_DEPTH {
+            // Whoever goes on will say so.
+            return Ok(());
+        }
+        match value {
+            Value::List(list) => list.items().iter().try_for_each(|item| grow(|| self.charge_whole(item, depth + 1, bytes))),
+            Value::Map(map) => map.entries().iter().flat_map(|entries| entries.iter()).try_for_each(|(key, value)| {
+                *bytes += key.len();
+                grow(|| self.charge_whole(value, depth + 1, bytes))
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Is what a function can reach while it is called from a template.
 pub struct Call<'r> {
     pub(crate) render: &'r mut Render,
@@ -148,8 +210,21 @@ impl Call<'_> {
         self.render.missing_key
     }
 
+    /// Asks for room before something of so many bytes is made.
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), Fault> {
+        if self.render.has_room(bytes) { Ok(()) } else { Err(unplaced_budget(Budget::Memory)) }
+    }
+
+    /// Charges for work on all of a value: what is shared is looked at as often as it is met, and may be far more than it takes up.
+    pub fn charge_whole(&mut self, value: &Value) -> Result<(), Fault> {
+        match value {
+            Value::List(_) | Value::Map(_) => self.render.charge_whole(value, 0, &mut 0).map_err(unplaced_budget),
+            _ => Ok(()),
+        }
+    }
+
     /// Charges the budget for work that grows with its input, about one step a byte or element.
     pub fn charge(&mut self, steps: usize) -> Result<(), Fault> {
-        self.render.charge(steps as u64).map_err(crate::error::unplaced_budget)
+        self.render.charge(steps as u64).map_err(unplaced_budget)
     }
 }

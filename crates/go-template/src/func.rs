@@ -25,6 +25,8 @@ pub enum Type {
     Int,
     /// `int64`
     Int64,
+    /// `uint32`, which only a literal number is.
+    Uint32,
     /// `float64`
     Float64,
     /// `map[string]interface {}`
@@ -45,6 +47,7 @@ impl Type {
             Type::Bool => "bool",
             Type::Int => "int",
             Type::Int64 => "int64",
+            Type::Uint32 => "uint32",
             Type::Float64 => "float64",
             Type::Map => "map[string]interface {}",
             Type::List => "[]interface {}",

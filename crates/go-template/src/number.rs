@@ -66,13 +66,11 @@ pub(crate) fn number(literal: &[u8], kind: Kind) -> Result<Number, String> {
     Ok(number)
 }
 
+/// Says what is wrong with a literal that is no character: the first one in it, or what follows that.
 fn rune_error(literal: &[u8], text: &str) -> String {
     let body = literal.get(1..literal.len().saturating_sub(1)).unwrap_or_default();
-    let (c, width) = crate::quote::decode(body);
-    if body.is_empty() || c == Some('\\') {
-        return "invalid syntax".to_owned();
-    }
-    if body.len() > width { format!("malformed character constant: {text}") } else { "invalid syntax".to_owned() }
+    let is_valid = !body.is_empty() && body[0] != b'\'' && crate::quote::unquote_one(body, b'\'', &mut Vec::new()).is_some();
+    if is_valid { format!("malformed character constant: {text}") } else { "invalid syntax".to_owned() }
 }
 
 /// Checks Go's rule for underscores: only between digits, or between a base prefix and a digit.

@@ -191,7 +191,7 @@ fn number(digits: &[u8], radix: u32) -> Option<u32> {
     u32::from_str_radix(text, radix).ok()
 }
 
-fn unquote_one<'a>(rest: &'a [u8], mark: u8, out: &mut Vec<u8>) -> Option<&'a [u8]> {
+pub(crate) fn unquote_one<'a>(rest: &'a [u8], mark: u8, out: &mut Vec<u8>) -> Option<&'a [u8]> {
     if rest[0] != b'\\' {
         let (c, width) = decode(rest);
         // Go re-encodes what it decodes, which turns an invalid byte into U+FFFD when the literal needs decoding at all.

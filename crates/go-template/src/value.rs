@@ -578,6 +578,16 @@ pub trait Native: 'static {
         None
     }
 
+    /// Returns what copying by reflection makes of the object, where that is not the object itself: unexported fields are lost.
+    fn reflected(&self) -> Option<Rc<dyn Native>> {
+        None
+    }
+
+    /// Returns the fields that `json.Marshal` writes, in order, where that is not the order of their names.
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
+
     /// Returns what `json.Marshal` would give.
     fn to_json(&self) -> Result<serde_json::Value, String>;
 

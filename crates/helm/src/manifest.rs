@@ -174,13 +174,17 @@ fn is_space(c: char) -> bool {
     c.is_whitespace()
 }
 
-/// Splits and sorts rendered files; what is no YAML is an error that names the file.
-pub(crate) fn sort(files: &BTreeMap<String, String>, compat: &HelmCompat) -> Result<Sorted, String> {
+/// Splits and sorts rendered files; what is no YAML is an error that names the file. Those that are no UTF-8 are in `broken` too, as
+/// bytes.
+pub(crate) fn sort(files: &BTreeMap<String, String>, broken: &BTreeMap<String, Vec<u8>>, compat: &HelmCompat) -> Result<Sorted, String> {
     let mut sorted = Sorted::default();
     for (path, text) in files {
         let base = path.rsplit('/').next().unwrap_or(path);
         if base.starts_with('_') || text.trim_matches(is_space).is_empty() {
             continue;
+        }
+        if let Some(bytes) = broken.get(path) {
+            check_bytes(path, bytes, compat).map_err(|error| format!("YAML parse error on {path}: {error}"))?;
         }
         for document in split(text, compat) {
             let document = head(path, document, compat).map_err(|error| format!("YAML parse error on {path}: {error}"))?;
@@ -191,6 +195,24 @@ pub(crate) fn sort(files: &BTreeMap<String, String>, compat: &HelmCompat) -> Res
     sort_by_kind(&mut sorted.documents, &order, |document| &document.kind);
     sort_by_kind(&mut sorted.hooks, &order, |hook| &hook.document.kind);
     Ok(sorted)
+}
+
+/// Looks at the documents of a file that is no UTF-8, and returns the first error.
+fn check_bytes(path: &str, bytes: &[u8], compat: &HelmCompat) -> Result<(), String> {
+    let separator = match compat.splitting() {
+        Splitting::Lines => r"(?m-u)^---[ \t]*",
+        Splitting::Trimmed | Splitting::LeftTrimmed => r"(?-u)(?:^|[\t\n\f\r ]*\n)---[\t\n\f\r ]*",
+    };
+    let separator = regex::bytes::Regex::new(separator).map_err(|error| error.to_string())?;
+    for document in separator.split(bytes.trim_ascii_start()) {
+        match std::str::from_utf8(document) {
+            Ok(text) => head(path, text.trim_matches(is_space).to_owned(), compat).map(|_| ())?,
+            Err(_) => yaml::parse_bytes(document.trim_ascii_start())
+                .map(|_| ())
+                .map_err(|error| format!("error converting YAML to JSON: {error}"))?,
+        }
+    }
+    Ok(())
 }
 
 fn classify(document: Document, sorted: &mut Sorted) {
@@ -326,7 +348,7 @@ mod tests {
     }
 
     fn sorted(text: &str, version: &str) -> Result<Sorted, String> {
-        sort(&BTreeMap::from([("c/templates/a.yaml".to_owned(), text.to_owned())]), &HelmCompat::of(version))
+        sort(&BTreeMap::from([("c/templates/a.yaml".to_owned(), text.to_owned())]), &BTreeMap::new(), &HelmCompat::of(version))
     }
 
     #[test]

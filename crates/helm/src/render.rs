@@ -193,12 +193,15 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
         Failure::Template(text) => RenderError::Template(text),
         Failure::Budget(text) => RenderError::Budget(text),
     })?;
+    let is_broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
+    let broken: BTreeMap<String, Vec<u8>> =
+        output.iter().filter(|(_, bytes)| is_broken(bytes)).map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
     let mut files: BTreeMap<String, String> = output.into_iter().map(|(path, bytes)| (path, text(bytes))).collect();
     let notes = take_notes(&chart, &mut files, request.notes);
     if let Some(post_render) = &request.post_render {
         files = post_render::run(post_render, files, compat).map_err(RenderError::PostRender)?;
     }
-    let sorted = manifest::sort(&files, compat).map_err(RenderError::Document)?;
+    let sorted = manifest::sort(&files, &broken, compat).map_err(RenderError::Document)?;
     let crds = chart.crds();
     Ok(Rendered { chart, values, files, documents: sorted.documents, hooks: sorted.hooks, crds, notes, compat: compat.clone() })
 }

@@ -96,14 +96,17 @@ fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> 
     compiler.use_loader(Box::new(loader));
     let mut schemas = boon::Schemas::new();
     let draft = schema.get("$schema").and_then(Value::as_str).unwrap_or_default().trim_end_matches('#').to_owned();
+    // The library that Helm uses has these as folders.
+    let folder = draft.split_once("://json-schema.org/").map(|(_, folder)| folder);
+    if let Some(folder @ ("draft" | "draft/2019-09" | "draft/2020-12" | "draft/2019-09/meta" | "draft/2020-12/meta")) = folder {
+        return Err(format!("read metaschemas/{folder}/: is a directory"));
+    }
     compiler.add_resource(LOCATION, schema).map_err(|error| compile_error(&error, &draft))?;
     let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error, &draft))?;
     let values = Value::Object(values.clone());
     schemas.validate(&values, index).map_err(|error| {
         let mut text = String::new();
-        for cause in &error.causes {
-            push(&mut text, cause, 0);
-        }
+        push_causes(&mut text, &error, 0);
         text
     })
 }
@@ -142,29 +145,110 @@ fn compile_error(error: &CompileError, draft: &str) -> String {
 
 /// Words a whole failure, of a schema against its metaschema.
 fn whole(error: &ValidationError<'_, '_>) -> String {
-    let mut text = format!("jsonschema {}", message(&error.kind));
-    for cause in &error.causes {
-        text.push('\n');
-        push(&mut text, cause, 0);
-        text.truncate(text.trim_end().len());
-    }
+    let mut text = format!("jsonschema {}\n", message(&error.kind));
+    push_causes(&mut text, error, 0);
+    text.truncate(text.trim_end().len());
     text
 }
 
-/// Writes one complaint a line, its causes indented below it.
-fn push(text: &mut String, error: &ValidationError<'_, '_>, indent: usize) {
-    let skipped = error.causes.len() == 1 && matches!(error.kind, ErrorKind::Reference { .. });
-    let mut inner = indent;
-    if !skipped {
-        for _ in 0..indent {
-            text.push_str("  ");
+/// Where the schema around a complaint is, and whether the line above the complaint already tells of its `allOf`.
+#[derive(Clone, Copy)]
+struct Around<'e> {
+    location: &'e str,
+    is_told: bool,
+}
+
+/// A complaint, and the groups around it that `boon` left out.
+struct Pending<'e, 's, 'v> {
+    error: &'e ValidationError<'s, 'v>,
+    groups: Vec<LeftOut>,
+}
+
+/// A group of schemas: what is said of it, its path from the schema around it, and where its value is.
+#[derive(Clone)]
+struct LeftOut {
+    message: &'static str,
+    path: String,
+    place: String,
+}
+
+fn push_causes(text: &mut String, error: &ValidationError<'_, '_>, indent: usize) {
+    let location = match &error.kind {
+        ErrorKind::Schema { url } | ErrorKind::Reference { url, .. } => url,
+        _ => error.schema_url,
+    };
+    let is_told = matches!(error.kind, ErrorKind::AllOf | ErrorKind::AnyOf | ErrorKind::OneOf(_));
+    let around = Around { location, is_told };
+    push_all(text, error.causes.iter().map(|cause| Pending { error: cause, groups: left_out(cause, around) }).collect(), indent);
+}
+
+fn push_line(text: &mut String, indent: usize, place: &str, message: &str) {
+    text.push_str(&format!("{}- at {}: {message}\n", "  ".repeat(indent), quote(place)));
+}
+
+/// Writes complaints a line each, with what they are inside of above them and their causes below them.
+fn push_all(text: &mut String, mut pending: Vec<Pending<'_, '_, '_>>, indent: usize) {
+    while !pending.is_empty() {
+        let first = pending.remove(0);
+        let Some(group) = first.groups.first().cloned() else {
+            push(text, first.error, indent);
+            continue;
+        };
+        let is_inside = |other: &Pending<'_, '_, '_>| other.groups.first().is_some_and(|found| found.path == group.path);
+        let (inside, others) = pending.into_iter().partition(is_inside);
+        let inside: Vec<_> = std::iter::once(first).chain::<Vec<_>>(inside).collect();
+        pending = others;
+        push_line(text, indent, &group.place, group.message);
+        let mut inner = indent + 1;
+        if inside.len() > 1 {
+            push_line(text, inner, &group.place, "validation failed");
+            inner += 1;
         }
-        text.push_str(&format!("- at {}: {}\n", quote(&error.instance_location.to_string()), message(&error.kind)));
-        inner += 1;
+        push_all(text, inside.into_iter().map(|found| Pending { groups: found.groups[1..].to_vec(), ..found }).collect(), inner);
     }
-    for cause in &error.causes {
-        push(text, cause, inner);
+}
+
+fn push(text: &mut String, error: &ValidationError<'_, '_>, indent: usize) {
+    if error.causes.len() == 1 && matches!(error.kind, ErrorKind::Reference { .. }) {
+        return push_causes(text, error, indent);
     }
+    push_line(text, indent, &error.instance_location.to_string(), &message(&error.kind));
+    push_causes(text, error, indent + 1);
+}
+
+/// Returns the groups between a schema and the one around it.
+///
+/// `boon` leaves out a group with one failure; the library that Helm uses does not.
+fn left_out(error: &ValidationError<'_, '_>, around: Around<'_>) -> Vec<LeftOut> {
+    let Some(path) = error.schema_url.strip_prefix(around.location) else { return Vec::new() };
+    let parts: Vec<&str> = path.trim_start_matches('#').split('/').skip(1).collect();
+    let (mut at, mut depth, mut groups) = (0, 0, Vec::new());
+    while at < parts.len() {
+        let message = match parts[at] {
+            "allOf" => Some("'allOf' failed"),
+            "anyOf" => Some("'anyOf' failed"),
+            "oneOf" => Some("'oneOf' failed, none matched"),
+            _ => None,
+        };
+        if let Some(message) = message
+            && !(at == 0 && around.is_told)
+        {
+            groups.push((message, parts[..(at + 2).min(parts.len())].join("/"), depth));
+        }
+        let is_listed = parts.get(at + 1).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        let (levels, steps) = match parts[at] {
+            "allOf" | "anyOf" | "oneOf" | "definitions" | "$defs" | "dependentSchemas" | "dependencies" => (0, 2),
+            "properties" | "patternProperties" | "prefixItems" => (1, 2),
+            "items" if is_listed => (1, 2),
+            "items" | "additionalItems" | "additionalProperties" | "unevaluatedItems" | "unevaluatedProperties" | "contains" => (1, 1),
+            _ => (0, 1),
+        };
+        depth += levels;
+        at += steps;
+    }
+    let place = error.instance_location.to_string();
+    let above = |levels: usize| place.rmatch_indices('/').take(levels).last().map_or(place.len(), |(at, _)| at);
+    groups.into_iter().map(|(message, path, at)| LeftOut { message, path, place: place[..above(depth - at)].to_owned() }).collect()
 }
 
 fn message(kind: &ErrorKind<'_, '_>) -> String {
@@ -263,12 +347,19 @@ fn grouped(number: usize) -> String {
     group(&number.to_string())
 }
 
+/// Prints a number as `%v` of `golang.org/x/text/message` does in English.
 fn number(number: &Number) -> String {
     let value = number.as_f64().unwrap_or(f64::NAN);
+    let scientific = format!("{value:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    if !(-4..6).contains(&exponent.parse().unwrap_or(0)) {
+        let raised = |c: char| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(c.to_digit(10).unwrap_or(10) as usize).unwrap_or('⁻');
+        let (sign, digits) = exponent.strip_prefix('-').map_or(("", exponent), |digits| ("-", digits));
+        return format!("{mantissa}×10{}", format!("{sign}{digits:0>2}").chars().map(raised).collect::<String>());
+    }
     let text = go_encoding::float::fixed(value);
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |rest| ("-", rest));
-    // Three decimal places is what English number formatting keeps.
     let point = if fraction.is_empty() { "" } else { "." };
     format!("{sign}{}{point}{fraction}", group(whole))
 }

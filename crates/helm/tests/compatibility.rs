@@ -35,11 +35,15 @@ fn schemas_elsewhere_are_not_fetched() {
     }
 }
 
+/// Helm 4.2.3 said so.
 #[test]
-fn a_schema_that_is_none_is_refused_in_other_words() {
-    let error = render("4.2.4", &[("values.schema.json", r#"{"pattern": "["}"#)]).expect_err("is no schema");
-    let start = "c:\n\"file:///values.schema.json#\" is not valid against metaschema: ";
-    assert!(error.contains(start) && !error.contains("'allOf' failed"), "{error}");
+fn a_schema_that_is_none_is_refused_as_by_helm() {
+    let error = render("4.2.4", &[("values.schema.json", r#"{"type": 5}"#)]).expect_err("is no schema");
+    let expect = "c:\n\"file:///values.schema.json#\" is not valid against metaschema: jsonschema validation failed with \
+        'https://json-schema.org/draft/2020-12/schema#'\n- at '': 'allOf' failed\n  - at '/type': 'anyOf' failed\n    \
+        - at '/type': value must be one of 'array', 'boolean', 'integer', 'null', 'number', 'object', 'string'\n    \
+        - at '/type': got number, want array";
+    assert!(error.contains(expect), "{error}");
 }
 
 #[test]
@@ -63,7 +67,25 @@ fn structs_are_printed_with_the_names_of_json() {
     check("{{ toYamlPretty .Capabilities.KubeVersion }}", "Major: \"1\"\nMinor: \"36\"\nVersion: v1.36.0");
 }
 
+/// Helm 4.2.3 said so.
 #[test]
-fn broken_characters_become_one_in_json() {
-    check(r#"{{ toJson "\xff" }}"#, "\"\u{fffd}\"");
+fn bytes_that_are_no_text_are_escaped_in_json() {
+    check(r#"{{ toJson "\xff\ufffd" }}"#, "\"\\ufffd\u{fffd}\"");
+    check(r#"{{ toRawJson (dict "k\xff<" (list "a\xe2\x28")) }}"#, "{\"k\\ufffd<\":[\"a\\ufffd(\"]}");
+    check(
+        ".{{ toPrettyJson (list .Capabilities.KubeVersion) }}",
+        ".[\n  {\n    \"Version\": \"v1.36.0\",\n    \"Major\": \"1\",\n    \"Minor\": \"36\"\n  }\n]",
+    );
+}
+
+#[test]
+fn words_of_broken_text_are_not_those_of_helm() {
+    // xstrings joins a byte that is no text with the character after it.
+    check(r#"{{ snakecase "\xffe" | len }}"#, "5");
+    check(r#"{{ regexMatch "(?s)^.$" "\xff" }}"#, "false");
+}
+
+#[test]
+fn fields_of_structs_are_not_printed() {
+    check(r#"{{ printf "%d" (semver "1.2.3") }}"#, "%!d(*semver.Version=1.2.3)");
 }

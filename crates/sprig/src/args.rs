@@ -9,9 +9,6 @@ pub(crate) const fn func(name: &'static str, params: Params, call: fn(&mut Call<
     Func { name, params, call }
 }
 
-/// The largest string that one function makes; a template that needs more runs away.
-const LARGEST: usize = 64 << 20;
-
 pub(crate) fn bytes(args: &[Value], i: usize) -> &[u8] {
     args.get(i).and_then(Value::as_bytes).unwrap_or_default()
 }
@@ -39,17 +36,9 @@ pub(crate) fn fail(message: impl Into<String>) -> Outcome {
     Err(Fault::Text(message.into()))
 }
 
-/// Charges for a result of so many bytes before it is made.
-pub(crate) fn reserve(call: &mut Call<'_>, size: usize) -> Result<(), Fault> {
-    if size > LARGEST {
-        return Err(Fault::Text(format!("a result of {size} bytes is larger than the limit of {LARGEST} bytes")));
-    }
-    call.charge(size / 8)
-}
-
-/// Charges for a list of so many elements before it is made.
+/// Asks for room for a list of so many elements before it is made.
 pub(crate) fn reserve_items(call: &mut Call<'_>, count: usize) -> Result<(), Fault> {
-    reserve(call, count.saturating_mul(size_of::<Value>()))
+    call.reserve(count.saturating_mul(size_of::<Value>()))
 }
 
 /// Makes a string of a value as sprig's `strval`: bytes and `Stringer`s as text, the rest with `%v`.

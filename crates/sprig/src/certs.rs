@@ -35,7 +35,7 @@ pub(crate) const FUNCS: &[Func] = &[
 ];
 
 /// What making a key costs of the budget of a render.
-const KEY_STEPS: usize = 200_000;
+const KEY_STEPS: usize = 1_000_000;
 
 /// Is a certificate and its key, both in PEM.
 #[derive(Clone, PartialEq, Eq)]
@@ -138,7 +138,7 @@ fn key_pem(key: &RsaPrivateKey) -> Result<String, Fault> {
 fn private_key(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     match &*text(args, 0) {
         "" | "rsa" => {
-            call.charge(KEY_STEPS * 8)?;
+            call.charge(KEY_STEPS * 4)?;
             let key = new_key(call, 4096)?;
             string(key_pem(&key)?)
         }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::args::{fail, func, string, text};
 use crate::env::now;
-use crate::layout;
+use crate::{layout, layout_read};
 
 use Type::{Any, Named, String as Text};
 
@@ -28,18 +28,23 @@ pub(crate) const FUNCS: &[Func] = &[
     func("htmlDate", fixed(&[Any]), |call, a| date_in(call, "2006-01-02", &a[0], "Local")),
     func("htmlDateInZone", fixed(&[Any, Text]), |call, a| date_in(call, "2006-01-02", &a[0], &text(a, 1))),
     func("mustDateModify", fixed(&[Text, TIME]), |_, a| modify(a, true)),
-    func("mustToDate", fixed(&[Text, Text]), |_, a| match layout::parse(&text(a, 0), &text(a, 1)) {
+    func("mustToDate", fixed(&[Text, Text]), |_, a| match layout_read::parse(&text(a, 0), &text(a, 1)) {
         Ok(time) => Ok(Value::native(time)),
         Err(error) => fail(error),
     }),
     func("must_date_modify", fixed(&[Text, TIME]), |_, a| modify(a, true)),
     func("now", fixed(&[]), |call, _| {
         let (seconds, nanoseconds) = now(call);
-        Ok(Value::native(Time { seconds, nanoseconds, zone: Zone::Utc }))
+        Ok(Value::native(Time { seconds, nanoseconds, zone: Zone::Local }))
     }),
-    func("toDate", fixed(&[Text, Text]), |_, a| Ok(Value::native(layout::parse(&text(a, 0), &text(a, 1)).unwrap_or(Time::ZERO)))),
+    func("toDate", fixed(&[Text, Text]), |_, a| Ok(Value::native(layout_read::parse(&text(a, 0), &text(a, 1)).unwrap_or(Time::ZERO)))),
     func("unixEpoch", fixed(&[TIME]), |_, a| string(a[0].downcast::<Time>().map_or(0, |time| time.seconds).to_string())),
 ];
+
+/// Checks that a text is a time in a layout; the error is Go's text.
+pub fn check_time(layout: &str, value: &str) -> Result<(), String> {
+    layout_read::parse(layout, value).map(|_| ())
+}
 
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
@@ -47,7 +52,12 @@ pub(crate) const SECOND: i64 = 1_000_000_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Zone {
     Utc,
-    Fixed { offset: i32, name: String },
+    /// The machine's, which is UTC here under another name.
+    Local,
+    Fixed {
+        offset: i32,
+        name: String,
+    },
 }
 
 /// Is Go's `time.Time`.
@@ -111,7 +121,7 @@ impl Time {
 
     pub(crate) fn offset(&self) -> i64 {
         match &self.zone {
-            Zone::Utc => 0,
+            Zone::Utc | Zone::Local => 0,
             Zone::Fixed { offset, .. } => i64::from(*offset),
         }
     }
@@ -130,6 +140,7 @@ impl Time {
     fn in_zone(&self, name: &str) -> Time {
         let mut time = Time { zone: Zone::Utc, ..self.clone() };
         if matches!(name, "" | "UTC" | "Local") {
+            time.zone = if name == "Local" { Zone::Local } else { Zone::Utc };
             return time;
         }
         if let (Ok(zone), Ok(stamp)) = (TimeZone::get(name), Timestamp::from_second(self.seconds)) {
@@ -190,8 +201,7 @@ impl Native for Time {
     fn go_syntax(&self) -> Vec<u8> {
         let number = |element: &str| layout::format(self, element).trim_start_matches('0').parse::<i64>().unwrap_or(0);
         let zone = match &self.zone {
-            // A time that was read without a zone is local; only the zero time is not.
-            Zone::Utc if *self != Time::ZERO => "time.Local".to_owned(),
+            Zone::Local => "time.Local".to_owned(),
             Zone::Utc => "time.UTC".to_owned(),
             Zone::Fixed { name, .. } => format!("time.Location({})", go_template::quote::quote_text(name)),
         };
@@ -212,12 +222,12 @@ impl Native for Time {
 /// Takes a time or seconds; everything else, floats too, means now.
 fn time_or_now(call: &mut Call<'_>, value: &Value) -> Time {
     match value {
-        Value::Int(seconds, _) => Time { seconds: *seconds, nanoseconds: 0, zone: Zone::Utc },
+        Value::Int(seconds, _) => Time { seconds: *seconds, nanoseconds: 0, zone: Zone::Local },
         other => match other.downcast::<Time>() {
             Some(time) => time.clone(),
             None => {
                 let (seconds, nanoseconds) = now(call);
-                Time { seconds, nanoseconds, zone: Zone::Utc }
+                Time { seconds, nanoseconds, zone: Zone::Local }
             }
         },
     }

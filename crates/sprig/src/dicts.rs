@@ -162,26 +162,27 @@ fn deep_copy_of(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     if args[0].is_nil() {
         return fail("reflect: call of reflect.Value.Type on zero Value");
     }
-    deep_copy(call, &args[0], 0)
+    call.charge_whole(&args[0])?;
+    deep_copy(&args[0], 0)
 }
 
-fn deep_copy(call: &mut Call<'_>, value: &Value, depth: usize) -> Outcome {
-    call.charge(1)?;
+fn deep_copy(value: &Value, depth: usize) -> Outcome {
     if depth > DEEPEST {
         return fail("a value is nested too deep to copy; does a dict contain itself?");
     }
     Ok(match value {
         Value::List(items) if !items.is_nil() && matches!(items.kind(), ListKind::Any | ListKind::Lists | ListKind::Maps) => {
-            let copies = items.items().iter().map(|item| deep_copy(call, item, depth + 1)).collect::<Result<_, _>>()?;
+            let copies = items.items().iter().map(|item| deep_copy(item, depth + 1)).collect::<Result<_, _>>()?;
             Value::List(List::new(items.kind(), copies))
         }
         Value::Map(map) if !map.is_nil() => {
             let mut entries = go_template::Entries::new();
             for (key, value) in map.snapshot() {
-                entries.insert(key, deep_copy(call, &value, depth + 1)?);
+                entries.insert(key, deep_copy(&value, depth + 1)?);
             }
             Value::Map(Map::of(map.kind(), entries))
         }
+        Value::Native(native) => Value::Native(native.reflected().unwrap_or_else(|| native.clone())),
         other => other.clone(),
     })
 }

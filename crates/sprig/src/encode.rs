@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-use crate::args::{bytes, fail, func, list, nil_list, reserve, string};
+use crate::args::{bytes, fail, func, list, nil_list, string};
+use crate::json_text::{self, Layout, needs_writing};
 
 use Type::{Any, String as Text};
 
@@ -22,7 +23,7 @@ pub(crate) const FUNCS: &[Func] = &[
     func("fromJson", fixed(&[Text]), |_, a| Ok(from_json(a))),
     func("fromJsonArray", fixed(&[Text]), |_, a| match json::read(bytes(a, 0)) {
         // Of two mistakes Go tells the first, and the outermost brace comes first.
-        Err(ReadError::TooLarge { value, .. }) if !value.is_array() => array(Ok(value), ""),
+        Err(ReadError::TooLarge { value, .. }) if !value.is_array() => array(Ok(or_number(value)), ""),
         read => array(read.map_err(|error| error.to_string()), ""),
     }),
     func("fromYaml", fixed(&[Text]), |call, a| from_yaml(call, a).map(|parsed| object(parsed, YAML))),
@@ -31,16 +32,16 @@ pub(crate) const FUNCS: &[Func] = &[
         Ok(json) => Ok(Value::from_json(&json)),
         Err(error) => fail(error),
     }),
-    func("mustToJson", fixed(&[Any]), |call, a| to_json(call, a, json::to_string).and_then(strict)),
-    func("mustToPrettyJson", fixed(&[Any]), |call, a| to_json(call, a, json::to_string_pretty).and_then(strict)),
-    func("mustToRawJson", fixed(&[Any]), |call, a| to_json(call, a, json::to_string_raw).and_then(strict)),
+    func("mustToJson", fixed(&[Any]), |call, a| to_json(call, a, PLAIN).and_then(strict)),
+    func("mustToPrettyJson", fixed(&[Any]), |call, a| to_json(call, a, PRETTY).and_then(strict)),
+    func("mustToRawJson", fixed(&[Any]), |call, a| to_json(call, a, RAW).and_then(strict)),
     func("mustToYaml", fixed(&[Any]), |call, a| to_yaml(call, a).and_then(strict)),
     func("sha1sum", fixed(&[Text]), |_, a| string(hex::encode(Sha1::digest(bytes(a, 0))))),
     func("sha256sum", fixed(&[Text]), |_, a| string(hex::encode(Sha256::digest(bytes(a, 0))))),
     func("sha512sum", fixed(&[Text]), |_, a| string(hex::encode(Sha512::digest(bytes(a, 0))))),
-    func("toJson", fixed(&[Any]), |call, a| to_json(call, a, json::to_string).and_then(lenient)),
-    func("toPrettyJson", fixed(&[Any]), |call, a| to_json(call, a, json::to_string_pretty).and_then(lenient)),
-    func("toRawJson", fixed(&[Any]), |call, a| to_json(call, a, json::to_string_raw).and_then(strict)),
+    func("toJson", fixed(&[Any]), |call, a| to_json(call, a, PLAIN).and_then(lenient)),
+    func("toPrettyJson", fixed(&[Any]), |call, a| to_json(call, a, PRETTY).and_then(lenient)),
+    func("toRawJson", fixed(&[Any]), |call, a| to_json(call, a, RAW).and_then(strict)),
     func("toYaml", fixed(&[Any]), |call, a| to_yaml(call, a).and_then(lenient)),
     func("toYamlPretty", fixed(&[Any]), to_yaml_pretty),
 ];
@@ -56,15 +57,30 @@ fn lenient(encoded: Encoded) -> Outcome {
     string(encoded.unwrap_or_default())
 }
 
-fn to_json(call: &mut Call<'_>, args: &[Value], encode: fn(&Json) -> String) -> Result<Encoded, Fault> {
-    let encoded = args[0].to_json().map(|json| encode(&json));
-    reserve(call, encoded.as_ref().map_or(0, String::len))?;
+const PLAIN: Layout = Layout { escapes_html: true, is_indented: false };
+const PRETTY: Layout = Layout { escapes_html: true, is_indented: true };
+const RAW: Layout = Layout { escapes_html: false, is_indented: false };
+
+fn to_json(call: &mut Call<'_>, args: &[Value], layout: Layout) -> Result<Encoded, Fault> {
+    let encode = match layout {
+        Layout { is_indented: true, .. } => json::to_string_pretty,
+        Layout { escapes_html: false, .. } => json::to_string_raw,
+        _ => json::to_string,
+    };
+    call.charge_whole(&args[0])?;
+    let encoded = args[0].to_json().and_then(|json| {
+        if !needs_writing(&args[0]) {
+            return Ok(encode(&json));
+        }
+        let mut text = String::new();
+        json_text::write(&mut text, &args[0], layout, 0).map(|()| text)
+    });
     Ok(encoded)
 }
 
 fn to_yaml(call: &mut Call<'_>, args: &[Value]) -> Result<Encoded, Fault> {
+    call.charge_whole(&args[0])?;
     let encoded = args[0].to_json().and_then(|json| yaml::marshal(&json).map_err(|error| error.to_string()));
-    reserve(call, encoded.as_ref().map_or(0, String::len))?;
     Ok(encoded.map(|mut text| {
         if text.ends_with('\n') {
             text.pop();
@@ -81,8 +97,14 @@ fn from_json(args: &[Value]) -> Value {
             value.insert("Error".to_owned(), Json::String(error));
             Value::from_json(&Json::Object(value))
         }
+        Err(ReadError::TooLarge { value, .. }) => object(Ok(or_number(value)), ""),
         read => object(read.map_err(|error| error.to_string()), ""),
     }
+}
+
+/// Returns what was read where it is not what was wanted; a number that was too large left null.
+fn or_number(value: Json) -> Json {
+    if value.is_null() { Json::from(0) } else { value }
 }
 
 fn read_json(args: &[Value]) -> Result<Json, String> {
@@ -131,23 +153,17 @@ fn mismatch(json: &Json, wanted: &str) -> String {
 fn from_yaml(call: &mut Call<'_>, args: &[Value]) -> Result<Result<Json, String>, Fault> {
     let text = bytes(args, 0);
     call.charge(text.len() / 8)?;
-    let Ok(text) = std::str::from_utf8(text) else {
-        return Ok(Err("error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned()));
-    };
-    Ok(match yaml::parse(text) {
-        Ok(json @ (Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) | Json::Object(_) | Json::Null)) => Ok(json),
-        Err(error) => Err(format!("error converting YAML to JSON: {error}")),
-    })
+    Ok(yaml::parse_bytes(text).map_err(|error| format!("error converting YAML to JSON: {error}")))
 }
 
 /// Writes with yaml.v3, which sees the values themselves: floats stay floats.
 fn to_yaml_pretty(call: &mut Call<'_>, args: &[Value]) -> Outcome {
+    call.charge_whole(&args[0])?;
     let Ok(json) = crate::json_text::keep_floats(&args[0]) else { return string("") };
     let mut text = yaml::v3::to_string(&json);
     if text.ends_with('\n') {
         text.pop();
     }
-    reserve(call, text.len())?;
     string(text)
 }
 

@@ -1,7 +1,73 @@
-//! The value tree that `toYamlPretty` writes.
+//! JSON text of values that hold bytes which are no text, and the value tree that `toYamlPretty` writes.
 
-use go_template::Value;
+use go_encoding::json;
+use go_template::{Str, Value};
 use serde_json::Value as Json;
+
+/// How JSON is laid out.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub escapes_html: bool,
+    pub is_indented: bool,
+}
+
+/// Tells whether somewhere in the value there is what JSON values cannot hold: bytes that are no text, and structs, whose fields have an
+/// order.
+pub(crate) fn needs_writing(value: &Value) -> bool {
+    let is_broken = |text: &Str| std::str::from_utf8(text).is_err();
+    match value {
+        Value::Str(text) => is_broken(text),
+        Value::List(list) => list.to_bytes().is_none() && list.items().iter().any(needs_writing),
+        Value::Map(map) => map.entries().is_some_and(|entries| entries.iter().any(|(key, value)| is_broken(key) || needs_writing(value))),
+        Value::Native(native) => native.json_fields().is_some(),
+        _ => false,
+    }
+}
+
+/// Writes a value that has JSON, bytes that are no text included.
+pub(crate) fn write(out: &mut String, value: &Value, layout: Layout, depth: usize) -> Result<(), String> {
+    match value {
+        Value::Str(text) => json::push_bytes(out, text, layout.escapes_html),
+        Value::List(list) if list.to_bytes().is_none() && !list.items().is_empty() => {
+            out.push('[');
+            for (position, item) in list.items().iter().enumerate() {
+                out.push_str(if position > 0 { "," } else { "" });
+                line(out, layout, depth + 1);
+                write(out, item, layout, depth + 1)?;
+            }
+            line(out, layout, depth);
+            out.push(']');
+        }
+        Value::Map(map) if !map.is_empty() => object(out, &map.snapshot(), layout, depth)?,
+        Value::Native(native) if let Some(fields) = native.json_fields() => {
+            let fields: Vec<(Str, Value)> = fields.into_iter().map(|(name, value)| (Str::from(name), value)).collect();
+            object(out, &fields, layout, depth)?;
+        }
+        other => out.push_str(&json::to_string(&other.to_json()?)),
+    }
+    Ok(())
+}
+
+fn object(out: &mut String, entries: &[(Str, Value)], layout: Layout, depth: usize) -> Result<(), String> {
+    out.push('{');
+    for (position, (key, value)) in entries.iter().enumerate() {
+        out.push_str(if position > 0 { "," } else { "" });
+        line(out, layout, depth + 1);
+        json::push_bytes(out, key, layout.escapes_html);
+        out.push_str(if layout.is_indented { ": " } else { ":" });
+        write(out, value, layout, depth + 1)?;
+    }
+    line(out, layout, depth);
+    out.push('}');
+    Ok(())
+}
+
+fn line(out: &mut String, layout: Layout, depth: usize) {
+    if layout.is_indented {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth));
+    }
+}
 
 /// Converts for an encoder that sees Go's own values: a float stays a float even if it is integral.
 pub(crate) fn keep_floats(value: &Value) -> Result<Json, String> {

@@ -15,6 +15,7 @@ mod env;
 mod go_regex;
 mod json_text;
 mod layout;
+mod layout_read;
 mod lists;
 mod logic;
 mod numbers;
@@ -33,6 +34,7 @@ use std::sync::LazyLock;
 
 use go_template::Func;
 
+pub use dates::check_time;
 pub use env::{Entropy, Environment};
 pub use regexes::check_regex;
 

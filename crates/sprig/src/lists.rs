@@ -95,6 +95,7 @@ fn compact(_: &mut Call<'_>, args: &[Value]) -> Outcome {
 }
 
 fn uniq(call: &mut Call<'_>, args: &[Value]) -> Outcome {
+    call.charge_whole(&args[0])?;
     let mut seen: Vec<Value> = Vec::new();
     for item in elements(&args[0], "Cannot find uniq on type")?.iter() {
         call.charge(1 + seen.len() / 16)?;
@@ -105,13 +106,15 @@ fn uniq(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     list(seen)
 }
 
-fn without(_: &mut Call<'_>, args: &[Value]) -> Outcome {
+fn without(call: &mut Call<'_>, args: &[Value]) -> Outcome {
+    call.charge_whole(&args[0])?;
     let omitted = &args[1..];
     let keep = |item: &&Value| !omitted.iter().any(|other| deep_equal(item, other));
     list(elements(&args[0], "Cannot find without on type")?.iter().filter(keep).cloned().collect())
 }
 
-fn has(_: &mut Call<'_>, args: &[Value]) -> Outcome {
+fn has(call: &mut Call<'_>, args: &[Value]) -> Outcome {
+    call.charge_whole(&args[1])?;
     if args[1].is_nil() {
         return Ok(Value::Bool(false));
     }
@@ -141,7 +144,7 @@ fn concat(call: &mut Call<'_>, args: &[Value]) -> Outcome {
             Value::Nil => Fault::text(NIL_POINTER),
             other => Fault::Text(format!("Cannot concat type {} as list", other.kind().name())),
         })?;
-        reserve_items(call, items.len())?;
+        reserve_items(call, all.len() + items.len())?;
         all.extend(items.iter().cloned());
     }
     if all.is_empty() { nil_list() } else { list(all) }

@@ -11,7 +11,10 @@ pub(crate) const FUNCS: &[Func] = &[
     func("all", variadic(&[], Any), |_, a| Ok(Value::Bool(!a.iter().any(is_empty)))),
     func("any", variadic(&[], Any), |_, a| Ok(Value::Bool(a.iter().any(|value| !is_empty(value))))),
     func("coalesce", variadic(&[], Any), |_, a| Ok(a.iter().find(|value| !is_empty(value)).cloned().unwrap_or_default())),
-    func("deepEqual", fixed(&[Any, Any]), |_, a| Ok(Value::Bool(deep_equal(&a[0], &a[1])))),
+    func("deepEqual", fixed(&[Any, Any]), |call, a| {
+        call.charge_whole(&a[0])?;
+        Ok(Value::Bool(deep_equal(&a[0], &a[1])))
+    }),
     func("default", variadic(&[Any], Any), |_, a| Ok(a.get(1).filter(|value| !is_empty(value)).unwrap_or(&a[0]).clone())),
     func("empty", fixed(&[Any]), |_, a| Ok(Value::Bool(is_empty(&a[0])))),
     func("kindIs", fixed(&[Text, Any]), |_, a| Ok(Value::Bool(kind_name(&a[1]).as_bytes() == bytes(a, 0)))),

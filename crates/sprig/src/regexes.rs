@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use go_template::{Call, Fault, Func, List, ListKind, Outcome, Str, Type, Value, fixed, quote};
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
-use crate::args::{bytes, func, int, reserve, string, strings, text};
+use crate::args::{bytes, func, int, string, strings, text};
 use crate::go_regex;
 
 use Type::{Int, String as Text};
@@ -246,19 +246,57 @@ fn replace(call: &mut Call<'_>, args: &[Value], bare: bool, literal: bool) -> Ou
         let Some(whole) = captures.get(0) else { break };
         out.extend_from_slice(&text[last_end..whole.start()]);
         if whole.end() > last_end || whole.start() == 0 {
-            expand(&captures, replacement, literal, &mut out);
+            expand(&regex, &captures, replacement, literal, &mut out);
         }
-        reserve(call, out.len() / 64)?;
+        call.reserve(out.len())?;
         last_end = whole.end();
         position = advance(text, position, whole.end());
     }
     out.extend_from_slice(&text[last_end..]);
-    reserve(call, out.len())?;
+    call.reserve(out.len())?;
     string(out)
 }
 
-fn expand(captures: &Captures<'_>, replacement: &[u8], literal: bool, out: &mut Vec<u8>) {
-    if literal { out.extend_from_slice(replacement) } else { captures.expand(replacement, out) }
+fn expand(regex: &Regex, captures: &Captures<'_>, replacement: &[u8], literal: bool, out: &mut Vec<u8>) {
+    if literal {
+        out.extend_from_slice(replacement);
+        return;
+    }
+    let mut rest = replacement;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(b"$") {
+            out.push(b'$');
+            rest = after;
+        } else if let Some((name, after)) = group_name(rest) {
+            out.extend_from_slice(group(regex, captures, name));
+            rest = after;
+        } else {
+            out.push(b'$');
+        }
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Splits off the name of a group after `$`, in braces or as far as letters and digits go.
+fn group_name(text: &[u8]) -> Option<(&str, &[u8])> {
+    let (is_braced, text) = text.strip_prefix(b"{").map_or((false, text), |text| (true, text));
+    let is_word = |c: &(Option<char>, &[u8])| c.0.is_some_and(quote::is_alphanumeric);
+    let length = quote::chars(text).take_while(is_word).map(|(_, bytes)| bytes.len()).sum();
+    let (name, rest) = text.split_at(length);
+    let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
+    Some((name, if is_braced { rest.strip_prefix(b"}")? } else { rest }))
+}
+
+/// Returns what a group matched; a number has no leading zeros.
+fn group<'t>(regex: &Regex, captures: &Captures<'t>, name: &str) -> &'t [u8] {
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    let found = match name.parse() {
+        Ok(number) if is_number => captures.get(number),
+        _ => regex.capture_names().enumerate().filter(|(_, known)| *known == Some(name)).find_map(|(at, _)| captures.get(at)),
+    };
+    found.map_or(&[], |found| found.as_bytes())
 }
 
 fn split(call: &mut Call<'_>, args: &[Value], bare: bool) -> Outcome {

@@ -8,8 +8,9 @@ use go_template::{Call, Func, Outcome, Type, Value, fixed};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::args::{bytes, fail, func, int, reserve, string, text};
+use crate::args::{bytes, fail, func, int, string, text};
 use crate::env::with_entropy;
+use crate::numbers::to_int64;
 use crate::strings::runes;
 
 use Type::{Int, String as Text};
@@ -20,7 +21,7 @@ pub(crate) const FUNCS: &[Func] = &[
         string(hash)
     }),
     func("decryptAES", fixed(&[Text, Text]), decrypt),
-    func("derivePassword", fixed(&[Int, Text, Text, Text, Text]), derive_password),
+    func("derivePassword", fixed(&[Type::Uint32, Text, Text, Text, Text]), derive_password),
     func("encryptAES", fixed(&[Text, Text]), encrypt),
     func("htpasswd", fixed(&[Text, Text]), htpasswd),
     func("randAlpha", fixed(&[Int]), |call, a| random(call, a, &|b| b.is_ascii_alphabetic())),
@@ -35,7 +36,8 @@ pub(crate) const FUNCS: &[Func] = &[
 
 fn random(call: &mut Call<'_>, args: &[Value], allowed: &dyn Fn(u8) -> bool) -> Outcome {
     let count = usize::try_from(int(args, 0)).unwrap_or(0);
-    reserve(call, count)?;
+    call.reserve(count)?;
+    call.charge(count)?;
     let alphabet: Vec<u8> = (0..128).filter(|b| allowed(*b)).collect();
     let pick = |entropy: &mut crate::Entropy| alphabet[entropy.below(alphabet.len() as u64) as usize];
     string(with_entropy(call, |entropy| (0..count).map(|_| pick(entropy)).collect::<Vec<u8>>()))
@@ -45,7 +47,8 @@ fn rand_bytes(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     let Ok(count) = usize::try_from(int(args, 0)) else {
         return fail("runtime error: makeslice: len out of range");
     };
-    reserve(call, count)?;
+    call.reserve(count)?;
+    call.charge(count)?;
     let mut buffer = vec![0; count];
     with_entropy(call, |entropy| entropy.fill(&mut buffer));
     string(STANDARD.encode(buffer))
@@ -79,7 +82,10 @@ fn uuid(call: &mut Call<'_>, _: &[Value]) -> Outcome {
 }
 
 /// What hashing a password costs of the budget of a render.
-const HASH_STEPS: usize = 100_000;
+const HASH_STEPS: usize = 200_000;
+
+/// What deriving one costs, which is meant to be slow.
+const KEY_STEPS: usize = 2_000_000;
 
 fn bcrypt(call: &mut Call<'_>, password: &[u8]) -> Result<String, go_template::Fault> {
     call.charge(HASH_STEPS)?;
@@ -118,7 +124,7 @@ fn encrypt(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     if plain.is_empty() {
         return string("");
     }
-    reserve(call, plain.len() * 2)?;
+    call.reserve(plain.len() * 2)?;
     let cipher = cipher(bytes(args, 0));
     let mut previous = [0u8; 16];
     with_entropy(call, |entropy| entropy.fill(&mut previous));
@@ -229,7 +235,7 @@ fn length_and(text: &[u8]) -> Vec<u8> {
 }
 
 fn derive_password(call: &mut Call<'_>, args: &[Value]) -> Outcome {
-    call.charge(HASH_STEPS)?;
+    call.charge(KEY_STEPS)?;
     let kind = text(args, 1);
     let Some(templates) = templates(&kind) else {
         return string(format!("cannot find password template {kind}"));
@@ -238,7 +244,7 @@ fn derive_password(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     let mut key = [0; 64];
     let params = scrypt::Params::new(15, 8, 2).map_err(|error| error.to_string())?;
     scrypt::scrypt(bytes(args, 2), &salt, &params, &mut key).map_err(|error| error.to_string())?;
-    let message = [SEED, &length_and(bytes(args, 4)), &(int(args, 0) as u32).to_be_bytes()].concat();
+    let message = [SEED, &length_and(bytes(args, 4)), &(to_int64(&args[0]) as u32).to_be_bytes()].concat();
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
     mac.update(&message);
     let seed = mac.finalize().into_bytes();

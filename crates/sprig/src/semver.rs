@@ -89,6 +89,11 @@ impl Version {
         &self.original
     }
 
+    /// Returns Go's zero value.
+    pub fn zero() -> Version {
+        Version { major: 0, minor: 0, patch: 0, prerelease: String::new(), metadata: String::new(), original: String::new() }
+    }
+
     /// Makes a version of parts; the original is its canonical text.
     pub fn new(major: u64, minor: u64, patch: u64, prerelease: String, metadata: String) -> Version {
         let mut version = Version { major, minor, patch, prerelease, metadata, original: String::new() };

@@ -1,9 +1,9 @@
 //! String functions. Strings are bytes, as in Go; where Go works on runes, invalid bytes become U+FFFD as there.
 
-use go_template::{Call, Fault, Func, Map, MapKind, Outcome, Str, Type, Value, fixed, quote, variadic};
+use go_template::{Call, Fault, Func, ListKind, Map, MapKind, Outcome, Str, Type, Value, fixed, quote, variadic};
 use memchr::memmem;
 
-use crate::args::{bytes, fail, func, int, reserve, string, strings, strslice, strval};
+use crate::args::{bytes, fail, func, int, string, strings, strslice, strval};
 use crate::words;
 
 use Type::{Any, Int, String as Text};
@@ -39,7 +39,7 @@ pub(crate) const FUNCS: &[Func] = &[
     func("swapcase", fixed(&[Text]), |_, a| string(words::swap_case(&runes(bytes(a, 0))))),
     func("title", fixed(&[Text]), |_, a| string(words::title(&runes(bytes(a, 0))))),
     func("toString", fixed(&[Any]), |_, a| Ok(Value::Str(strval(&a[0])?))),
-    func("toStrings", fixed(&[Any]), |_, a| strings(strslice(&a[0])?)),
+    func("toStrings", fixed(&[Any]), |call, a| if is_no_list(&a[0]) { Ok(a[0].clone()) } else { strings(texts(call, &a[0])?) }),
     func("trim", fixed(&[Text]), |_, a| string(trim_space(bytes(a, 0)))),
     func("trimAll", fixed(&[Text, Text]), |_, a| string(trim_set(bytes(a, 1), bytes(a, 0)))),
     func("trimPrefix", fixed(&[Text, Text]), |_, a| string(bytes(a, 1).strip_prefix(bytes(a, 0)).unwrap_or(bytes(a, 1)))),
@@ -85,7 +85,7 @@ fn indent(call: &mut Call<'_>, args: &[Value], before: &str) -> Outcome {
     };
     let lines = 1 + memchr::memchr_iter(b'\n', text).count();
     let size = lines.saturating_mul(spaces).saturating_add(text.len() + 1);
-    reserve(call, size)?;
+    call.reserve(size)?;
     let mut out = Vec::with_capacity(size);
     out.extend_from_slice(before.as_bytes());
     for (i, line) in text.split(|b| *b == b'\n').enumerate() {
@@ -106,7 +106,7 @@ fn repeat(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     let Some(size) = text.len().checked_mul(count) else {
         return fail("strings: Repeat output length overflow");
     };
-    reserve(call, size)?;
+    call.reserve(size)?;
     string(text.repeat(count))
 }
 
@@ -116,7 +116,7 @@ fn replace(call: &mut Call<'_>, args: &[Value]) -> Outcome {
         return string(text);
     }
     if old.is_empty() {
-        reserve(call, text.len().saturating_add((text.len() + 1).saturating_mul(new.len())))?;
+        call.reserve(text.len().saturating_add((text.len() + 1).saturating_mul(new.len())))?;
         let mut out = new.to_vec();
         for (_, part) in quote::chars(text) {
             out.extend_from_slice(part);
@@ -128,7 +128,7 @@ fn replace(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     if count == 0 {
         return Ok(args[2].clone());
     }
-    reserve(call, text.len().saturating_add(count.saturating_mul(new.len())))?;
+    call.reserve(text.len().saturating_add(count.saturating_mul(new.len())))?;
     let mut out = Vec::with_capacity(text.len() + count * new.len().saturating_sub(old.len()));
     let mut start = 0;
     for at in memmem::find_iter(text, old) {
@@ -142,14 +142,28 @@ fn replace(call: &mut Call<'_>, args: &[Value]) -> Outcome {
 
 fn join(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     let separator = bytes(args, 0);
-    let parts = strslice(&args[1])?;
-    reserve(call, parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len() + separator.len())))?;
+    let parts = texts(call, &args[1])?;
+    call.reserve(parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len() + separator.len())))?;
     string(parts.join(separator))
 }
 
-fn sort_alpha(_: &mut Call<'_>, args: &[Value]) -> Outcome {
+/// Tells whether this is a nil `[]string`, which stays one.
+fn is_no_list(value: &Value) -> bool {
+    value.as_list().is_some_and(|list| list.is_nil() && list.kind() == ListKind::Strings)
+}
+
+/// Makes strings of a list, and charges for them.
+fn texts(call: &mut Call<'_>, list: &Value) -> Result<Vec<Str>, Fault> {
+    call.charge(list.as_list().map_or(1, |list| list.items().len() * 4))?;
+    strslice(list)
+}
+
+fn sort_alpha(call: &mut Call<'_>, args: &[Value]) -> Outcome {
+    if is_no_list(&args[0]) {
+        return Ok(args[0].clone());
+    }
     let mut parts = match crate::args::items(&args[0]) {
-        Some(_) => strslice(&args[0])?,
+        Some(_) => texts(call, &args[0])?,
         None => vec![strval(&args[0])?],
     };
     parts.sort();

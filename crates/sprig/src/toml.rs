@@ -1,8 +1,9 @@
 //! TOML as BurntSushi/toml 1.6 writes it: plain entries of a table first, then its tables, indented by two spaces.
 
-use go_template::{Call, Func, Map, Str, Type, Value, fixed};
+use go_template::{Call, Fault, Func, Map, Str, Type, Value, fixed};
 
-use crate::args::{bytes, fail, func, reserve, string};
+use crate::args::{bytes, fail, func, string};
+use crate::dates::Time;
 use crate::numbers::to_int64;
 
 pub(crate) const FUNCS: &[Func] = &[
@@ -19,15 +20,20 @@ pub(crate) const FUNCS: &[Func] = &[
 /// How deep tables may nest.
 const DEEPEST: usize = 200;
 
-fn to_toml(call: &mut Call<'_>, args: &[Value]) -> Result<Result<String, String>, go_template::Fault> {
+fn to_toml(call: &mut Call<'_>, args: &[Value]) -> Result<Result<String, String>, Fault> {
+    call.charge_whole(&args[0])?;
     let mut out = String::new();
     let written = match &args[0] {
         Value::Map(map) => table(&mut out, map, &mut Vec::new()),
-        Value::Nil => Err("toml: cannot encode a nil value".to_owned()),
+        Value::Nil => return fail_nil(),
+        list @ Value::List(_) if is_table(list) => Err("toml: top-level values must be Go maps or structs".to_owned()),
         other => inline(&mut out, other, 0),
     };
-    reserve(call, out.len())?;
     Ok(written.map(|()| out))
+}
+
+fn fail_nil() -> Result<Result<String, String>, Fault> {
+    Err(Fault::Text("reflect: call of reflect.Value.Type on zero Value".to_owned()))
 }
 
 /// Tells whether the value gets a header of its own.
@@ -118,16 +124,21 @@ fn inline(out: &mut String, value: &Value, depth: usize) -> Result<(), String> {
         }
         Value::Map(map) => {
             out.push('{');
-            let entries = map.snapshot().into_iter().filter(|(_, value)| !value.is_nil());
-            for (i, (name, value)) in entries.enumerate() {
-                out.push_str(if i > 0 { ", " } else { "" });
+            // Plain entries come first here too. Nothing is left of a nil but the comma before it.
+            let (tables, plain): (Vec<_>, Vec<_>) = map.snapshot().into_iter().partition(|(_, value)| is_table(value));
+            let all = plain.len() + tables.len();
+            for (i, (name, value)) in plain.into_iter().chain(tables).enumerate().filter(|(_, (_, value))| !value.is_nil()) {
                 out.push_str(&key(&name));
                 out.push_str(" = ");
                 inline(out, &value, depth + 1)?;
+                out.push_str(if i + 1 < all { ", " } else { "" });
             }
             out.push('}');
         }
-        Value::Native(native) => out.push_str(&quoted(&native.printed())),
+        Value::Native(native) => match value.downcast::<Time>() {
+            Some(time) => out.push_str(&crate::layout::format(time, "2006-01-02T15:04:05.999999999Z07:00")),
+            None => out.push_str(&quoted(&native.printed())),
+        },
     }
     Ok(())
 }

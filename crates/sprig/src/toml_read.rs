@@ -6,7 +6,7 @@ use go_template::quote::quote_text;
 use go_template::{List, ListKind, Map, Str, Value, number};
 
 use crate::dates::{Time, Zone};
-use crate::layout;
+use crate::layout_read;
 use crate::toml_lex::{Item, Kind, Lexer, Mistake};
 
 /// How deep arrays and inline tables may nest. Go has no such limit but the stack's.
@@ -230,7 +230,7 @@ impl Parser<'_> {
             ("15:04", "time-local"),
         ];
         let text = item.text.replace('z', "Z").replace(['t', ' '], "T");
-        let parsed = LAYOUTS.iter().find_map(|(layout, zone)| Some((layout::parse(layout, &text).ok()?, *layout, *zone)));
+        let parsed = LAYOUTS.iter().find_map(|(layout, zone)| Some((layout_read::parse(layout, &text).ok()?, *layout, *zone)));
         match parsed {
             Some((time, layout, zone)) if !lacks_zero(&text, layout) => {
                 let zone = if zone.is_empty() { time.zone } else { Zone::Fixed { offset: 0, name: zone.to_owned() } };

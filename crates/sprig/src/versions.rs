@@ -1,6 +1,7 @@
 //! The template functions over [`crate::semver`].
 
 use std::any::Any as StdAny;
+use std::rc::Rc;
 
 use go_template::{Call, Func, Kind, Method, Native, Outcome, Type, UintKind, Value, fixed};
 
@@ -105,6 +106,18 @@ impl Native for Version {
 
     fn stringer(&self) -> Option<Vec<u8>> {
         Some(self.text())
+    }
+
+    fn go_syntax(&self) -> Vec<u8> {
+        let quoted = go_template::quote::quote_text;
+        let (major, minor, patch) = (self.major, self.minor, self.patch);
+        let (pre, metadata, original) = (quoted(&self.prerelease), quoted(&self.metadata), quoted(self.original()));
+        let numbers = format!("major:{major:#x}, minor:{minor:#x}, patch:{patch:#x}");
+        format!("&semver.Version{{{numbers}, pre:{pre}, metadata:{metadata}, original:{original}}}").into_bytes()
+    }
+
+    fn reflected(&self) -> Option<Rc<dyn Native>> {
+        Some(Rc::new(Version::zero()))
     }
 
     fn to_json(&self) -> Result<serde_json::Value, String> {

@@ -20,19 +20,31 @@ fn single(mut mapped: impl Iterator<Item = char>, c: char) -> char {
 }
 
 fn is_upper(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_uppercase();
+    }
     get_general_category(c) == GeneralCategory::UppercaseLetter
 }
 
 fn is_lower(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_lowercase();
+    }
     get_general_category(c) == GeneralCategory::LowercaseLetter
 }
 
 fn is_number(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_digit();
+    }
     use GeneralCategory as G;
     matches!(get_general_category(c), G::DecimalNumber | G::LetterNumber | G::OtherNumber)
 }
 
 fn is_punct(c: char) -> bool {
+    if c.is_ascii_alphanumeric() {
+        return false;
+    }
     use GeneralCategory as G;
     matches!(
         get_general_category(c),

@@ -5,9 +5,9 @@
 pub struct Random(u64);
 
 impl Random {
-    /// Starts at a seed.
+    /// Starts at a seed. Neighbouring seeds start far from each other, or their choices would be the same ones, shifted.
     pub fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        Random(Random(seed).next())
     }
 
     /// Returns 64 random bits.

@@ -32,7 +32,7 @@ pub const TARGETS: &[Target] = &[
 ];
 
 /// Small bounds, so that an input that makes much work ends soon.
-const LIMITS: Limits = Limits { steps: 100_000, output: 1 << 20, depth: 200 };
+const LIMITS: Limits = Limits { steps: 100_000, output: 1 << 20, depth: 200, memory: 64 << 20 };
 
 /// Parses a template with every function known.
 pub fn parse(input: &[u8]) {

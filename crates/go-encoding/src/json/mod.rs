@@ -19,6 +19,18 @@ pub fn to_string_raw(value: &Value) -> String {
     write(value, Html::Raw, None)
 }
 
+/// Appends bytes that should be text to `out` as a quoted JSON string: what belongs to no character is the escape `\\ufffd`.
+pub fn push_bytes(out: &mut String, bytes: &[u8], escapes_html: bool) {
+    let html = if escapes_html { Html::Escaped } else { Html::Raw };
+    out.push('"');
+    for chunk in bytes.utf8_chunks() {
+        push_escaped(out, chunk.valid(), html);
+        // Go steps over one byte at a time.
+        (0..chunk.invalid().len()).for_each(|_| out.push_str("\\ufffd"));
+    }
+    out.push('"');
+}
+
 /// Returns `value` as `json.MarshalIndent(value, "", "  ")` writes it.
 pub fn to_string_pretty(value: &Value) -> String {
     write(value, Html::Escaped, Some("  "))
@@ -130,6 +142,11 @@ fn push_quoted(out: &mut String, text: &str, html: Html) {
     // Some room for escapes: text that has any has many.
     out.reserve(text.len() + text.len() / 8 + 2);
     out.push('"');
+    push_escaped(out, text, html);
+    out.push('"');
+}
+
+fn push_escaped(out: &mut String, text: &str, html: Html) {
     let bytes = text.as_bytes();
     let (mut start, mut at) = (0, 0);
     while let Some(found) = bytes[at..].iter().position(|byte| SUSPECT[*byte as usize]) {
@@ -166,7 +183,6 @@ fn push_quoted(out: &mut String, text: &str, html: Html) {
         start = at;
     }
     out.push_str(&text[start..]);
-    out.push('"');
 }
 
 #[cfg(test)]

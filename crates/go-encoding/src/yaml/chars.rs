@@ -79,18 +79,80 @@ pub(crate) fn count(bytes: &[u8]) -> usize {
 /// How many bytes go-yaml reads and checks at once.
 const CHUNK: usize = 512;
 
-/// Returns where reading stops before a character that YAML does not allow, if there is one.
+/// What go-yaml says of a character that YAML does not allow.
+const NOT_ALLOWED: &str = "control characters are not allowed";
+
+/// Text as far as go-yaml reads it, and what it says of the rest.
+#[derive(Clone, Copy)]
+pub(crate) struct Readable<'a> {
+    pub text: &'a str,
+    /// Why reading stops at the end of `text`, where that is not the end.
+    pub stops: Option<&'static str>,
+}
+
+impl<'a> Readable<'a> {
+    /// Reads text up to a character that YAML does not allow.
+    pub fn of_text(text: &'a str) -> Readable<'a> {
+        match first_bad(text.as_bytes()) {
+            None => Readable { text, stops: None },
+            Some(bad) => Readable { text: &text[..read_before(text, bad)], stops: Some(NOT_ALLOWED) },
+        }
+    }
+
+    /// Reads bytes up to what is no UTF-8.
+    pub fn of_bytes(bytes: &'a [u8]) -> Readable<'a> {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(text) => return Readable::of_text(text),
+            Err(error) => error,
+        };
+        let (valid, rest) = bytes.split_at(error.valid_up_to());
+        // What came before the fault was found to be text just now.
+        let text = std::str::from_utf8(valid).unwrap_or_default();
+        if first_bad(valid).is_some() {
+            return Readable::of_text(text);
+        }
+        let problem = octet_problem(rest);
+        // At the end of all bytes more is waited for, and what is there already is scanned.
+        let end = if problem == INCOMPLETE { text.len() } else { read_before(text, text.len()) };
+        Readable { text: &text[..end], stops: Some(problem) }
+    }
+}
+
+const INCOMPLETE: &str = "incomplete UTF-8 octet sequence";
+
+/// Says what is wrong with the first character of bytes that are no UTF-8, as `yaml_parser_update_buffer` does.
+fn octet_problem(bytes: &[u8]) -> &'static str {
+    let first = bytes.first().copied().unwrap_or_default();
+    let width = match first {
+        0x00..=0x7f => 1,
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => return "invalid leading UTF-8 octet",
+    };
+    let Some(rest) = bytes.get(1..width) else { return INCOMPLETE };
+    if rest.iter().any(|octet| octet & 0xc0 != 0x80) {
+        return "invalid trailing UTF-8 octet";
+    }
+    let is_long = match width {
+        2 => first < 0xc2,
+        3 => first == 0xe0 && rest[0] < 0xa0,
+        _ => first == 0xf0 && rest[0] < 0x90,
+    };
+    if is_long { "invalid length of a UTF-8 sequence" } else { "invalid Unicode character" }
+}
+
+/// Returns how much of the text go-yaml scans before it notices what is wrong at `bad`.
 ///
-/// go-yaml checks a chunk as a whole before it scans any of it, so what is wrong before that chunk is found first.
-pub(crate) fn reading_stops(text: &str) -> Option<usize> {
-    let bad = first_bad(text.as_bytes())?;
+/// It checks a chunk as a whole before it scans any of it, so what is wrong before that chunk is found first.
+fn read_before(text: &str, bad: usize) -> usize {
     let (mut decoded, mut read) = (0, CHUNK);
     while read <= bad {
         let whole = (decoded..=read).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(read);
         read += CHUNK - (read - whole);
         decoded = whole;
     }
-    Some(decoded)
+    decoded
 }
 
 fn first_bad(bytes: &[u8]) -> Option<usize> {

@@ -1,13 +1,15 @@
 //! Builds JSON values from the event stream: `decode.go` of yaml.v2 into untyped values, then the conversion of sigs yaml (keys become
 //! strings, timestamps stay text). Merge keys act in document order and the last of equal keys wins, as there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Number, Value};
 
-use super::Error;
+use super::chars::Readable;
 use super::event::{Event, Events, Mark, Scalar};
 use super::resolve::{self, Resolved};
+use super::shown::Shown;
+use super::{Error, utf16};
 
 /// How deep documents may nest. go-yaml allows 10,000; ours are read on smaller stacks.
 pub(crate) const MAX_DEPTH: usize = 256;
@@ -29,7 +31,21 @@ pub struct Document {
 /// Integers stay integers where they fit 64 bits. Helm reads values through JSON, where every number is a float: callers that need
 /// that convert.
 pub fn parse(text: &str) -> Result<Value, Error> {
-    let mut events = Events::of(text);
+    first(Events::of(text))
+}
+
+/// Reads bytes as [`parse`] does, UTF-16 with its mark too; what is no text is an error where go-yaml comes to it.
+pub fn parse_bytes(bytes: &[u8]) -> Result<Value, Error> {
+    match utf16::decode(bytes) {
+        Some((text, stops)) => {
+            let text = Readable::of_text(&text);
+            first(Events::of_readable(Readable { stops: text.stops.or(stops), ..text }))
+        }
+        None => first(Events::of_readable(Readable::of_bytes(bytes))),
+    }
+}
+
+fn first(mut events: Events) -> Result<Value, Error> {
     Ok(Builder::new().document(&mut events)?.map(|document| document.value).unwrap_or_default())
 }
 
@@ -108,9 +124,13 @@ impl Builder {
     }
 
     fn fail(&mut self, fault: Error) {
-        // What cannot become JSON is only noticed once all of the YAML is decoded.
-        let is_late = |fault: &Error| !matches!(fault, Error::Syntax { .. });
-        if self.fault.as_ref().is_none_or(|first| is_late(first) && !is_late(&fault)) {
+        // Keys are looked at once all of the YAML is decoded, and numbers once all of the keys are.
+        let stage = |fault: &Error| match fault {
+            Error::Syntax { .. } => 0,
+            Error::Key { .. } => 1,
+            Error::Number(_) => 2,
+        };
+        if self.fault.as_ref().is_none_or(|first| stage(&fault) < stage(first)) {
             self.fault = Some(fault);
         }
     }
@@ -223,6 +243,7 @@ impl Builder {
         self.step();
         self.open(anchor);
         let mut map = Map::new();
+        let mut is_own_fault = false;
         let (mut steps, mut bytes) = (1, 32);
         loop {
             let (event, mark) = events.next()?;
@@ -236,9 +257,31 @@ impl Builder {
                     let name = key_name(&scalar);
                     (Some(name), self.key(scalar))
                 }
-                other => (None, self.node(other, mark, events, depth + 1)?),
+                alias @ Event::Alias(_) => (None, self.node(alias, mark, events, depth + 1)?),
+                // No collection can be a key: it is read for what the error prints.
+                collection => {
+                    let key = self.shown(collection, mark, events, depth + 1)?;
+                    self.fail(Error::plain(format!("invalid map key: {key}")));
+                    let (event, mark) = events.next()?;
+                    self.node(event, mark, events, depth + 1)?;
+                    continue;
+                }
             };
             let (event, mark) = events.next()?;
+            if let Some(Err(fault)) = name {
+                // The key is converted before the value.
+                let earlier = self.fault.take();
+                let value = self.shown(event, mark, events, depth + 1)?;
+                let inner = std::mem::replace(&mut self.fault, earlier);
+                // Of equal keys only the last one is left.
+                is_own_fault |= self.fault.is_none();
+                if is_own_fault {
+                    self.fault = None;
+                }
+                self.fail(fault.with_value(value));
+                inner.into_iter().for_each(|fault| self.fail(fault));
+                continue;
+            }
             if depth == 0
                 && let Some(is_wanted) = self.is_wanted
                 && let Some(Ok(name)) = &name
@@ -249,6 +292,10 @@ impl Builder {
                 self.skim(event, mark, events, depth + 1)?;
                 events.drop_quoted(false);
                 continue;
+            }
+            if key.is_merge && matches!(event, Event::Scalar(_)) {
+                // What it means is not looked at.
+                self.fail(no_merge());
             }
             let value = self.node(event, mark, events, depth + 1)?;
             steps += key.steps + value.steps;
@@ -273,6 +320,56 @@ impl Builder {
 }
 
 impl Builder {
+    /// Reads a node for what an error says of it; the document is refused in any case.
+    fn shown(&mut self, event: Event, mark: Mark, events: &mut Events, depth: usize) -> Result<Shown, Error> {
+        match event {
+            Event::SequenceStart(anchor) if depth <= MAX_DEPTH => {
+                self.open(anchor);
+                let mut items = Vec::new();
+                loop {
+                    match events.next()? {
+                        (Event::SequenceEnd, _) => break,
+                        (event, mark) => items.push(self.shown(event, mark, events, depth + 1)?),
+                    }
+                }
+                self.close(anchor, &Built { value: Value::Null, steps: 1, bytes: 0, is_merge: false });
+                Ok(Shown::List(items))
+            }
+            Event::MappingStart(anchor) if depth <= MAX_DEPTH => {
+                self.open(anchor);
+                let mut entries = BTreeMap::new();
+                loop {
+                    let (key, mark) = match events.next()? {
+                        (Event::MappingEnd, _) => break,
+                        key => key,
+                    };
+                    let is_merge = matches!(&key, Event::Scalar(scalar) if is_merge(scalar));
+                    let key = self.shown(key, mark, events, depth + 1)?;
+                    let (event, mark) = events.next()?;
+                    match (self.shown(event, mark, events, depth + 1)?, key) {
+                        (Shown::Map(merged), _) if is_merge => entries.extend(merged),
+                        (Shown::List(all), _) if is_merge && all.iter().all(|item| matches!(item, Shown::Map(_))) => {
+                            // Backwards, because earlier items win.
+                            let maps = all.into_iter().rev().filter_map(|item| if let Shown::Map(map) = item { Some(map) } else { None });
+                            maps.for_each(|map| entries.extend(map));
+                        }
+                        _ if is_merge => self.fail(no_merge()),
+                        (_, key @ (Shown::List(_) | Shown::Map(_))) => self.fail(Error::plain(format!("invalid map key: {key}"))),
+                        (value, key) => drop(entries.insert(key, value)),
+                    }
+                }
+                self.close(anchor, &Built { value: Value::Null, steps: 1, bytes: 0, is_merge: false });
+                Ok(Shown::Map(entries))
+            }
+            Event::Scalar(scalar) => {
+                let shown = Shown::scalar(&scalar);
+                self.scalar(scalar);
+                Ok(shown)
+            }
+            other => self.node(other, mark, events, depth).map(|built| Shown::from(&built.value)),
+        }
+    }
+
     /// Steps over a node that nobody wants, looking only for faults.
     fn skim(&mut self, event: Event, mark: Mark, events: &mut Events, depth: usize) -> Result<(), Error> {
         if depth > MAX_DEPTH {
@@ -350,9 +447,13 @@ pub(crate) fn is_merge(scalar: &Scalar) -> bool {
     scalar.value == "<<" && (scalar.implicit || scalar.tag.as_deref() == Some("tag:yaml.org,2002:merge"))
 }
 
+fn no_merge() -> Error {
+    Error::plain("map merge requires map or sequence of maps as the value")
+}
+
 /// Applies a merge: what comes later in the document overrides it, what came before is overridden.
 pub(crate) fn merge(map: &mut Map<String, Value>, value: Value) -> Result<(), Error> {
-    let wrong = || Error::plain("map merge requires map or sequence of maps as the value");
+    let wrong = no_merge;
     match value {
         Value::Object(from) => map.extend(from),
         Value::Array(items) => {
@@ -370,7 +471,7 @@ pub(crate) fn merge(map: &mut Map<String, Value>, value: Value) -> Result<(), Er
 }
 
 /// What a scalar of a document means.
-fn meaning(scalar: &Scalar) -> Result<Resolved, Error> {
+pub(super) fn meaning(scalar: &Scalar) -> Result<Resolved, Error> {
     const PREFIX: &str = "tag:yaml.org,2002:";
     let Some(tag) = scalar.tag.as_deref() else {
         return Ok(if scalar.implicit { resolve::plain(&scalar.value) } else { Resolved::Str });
@@ -427,7 +528,7 @@ fn no_number(value: f64) -> &'static str {
 }
 
 /// Standard base64 with padding; line breaks are skipped, as Go does.
-fn binary(text: &str) -> Result<String, Error> {
+pub(super) fn binary(text: &str) -> Result<String, Error> {
     let wrong = || Error::plain("!!binary value contains invalid base64 data");
     let digits: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     if !digits.len().is_multiple_of(4) {
@@ -484,21 +585,7 @@ pub(crate) fn value_key(key: &Value) -> Result<String, Error> {
             (None, None) => number.to_string(),
         }),
         Value::Null => Err(Error::Key { kind: "%!s(<nil>)", key: "<nil>".to_owned(), value: String::new() }),
-        Value::Array(_) | Value::Object(_) => Err(Error::plain(format!("invalid map key: {}", go_syntax(key)))),
-    }
-}
-
-/// Prints a value roughly as `%#v` does.
-fn go_syntax(value: &Value) -> String {
-    match value {
-        Value::Null => "interface {}(nil)".to_owned(),
-        Value::String(text) => format!("{text:?}"),
-        Value::Array(items) => format!("[]interface {{}}{{{}}}", items.iter().map(go_syntax).collect::<Vec<_>>().join(", ")),
-        Value::Object(map) => {
-            let entries = map.iter().map(|(key, value)| format!("{key:?}:{}", go_syntax(value)));
-            format!("map[interface {{}}]interface {{}}{{{}}}", entries.collect::<Vec<_>>().join(", "))
-        }
-        other => other.to_string(),
+        Value::Array(_) | Value::Object(_) => Err(Error::plain(format!("invalid map key: {}", Shown::from(key)))),
     }
 }
 
@@ -513,11 +600,12 @@ fn float_key(value: f64) -> String {
 }
 
 impl Error {
-    /// Fills in the value of a key error, roughly as `%+#v` prints it.
-    pub(crate) fn with_value(self, value: &Value) -> Error {
+    /// Fills in the value of a key error, as `%+#v` prints it.
+    pub(super) fn with_value(self, value: impl Into<Shown>) -> Error {
         match self {
             Error::Key { kind, key, .. } => {
-                let value = if value.is_null() { "<nil>".to_owned() } else { go_syntax(value) };
+                let value = value.into();
+                let value = if value == Shown::Null { "<nil>".to_owned() } else { value.to_string() };
                 Error::Key { kind, key, value }
             }
             other => other,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Error;
+use super::chars::Readable;
 use super::scan::{Fault, Kind, Place, Scanned, Scanner};
 
 pub use super::scan::Style;
@@ -102,7 +103,12 @@ type Step<'a> = Scanned<(Event<'a>, Place)>;
 
 impl<'a> Events<'a> {
     pub(crate) fn of(text: &'a str) -> Events<'a> {
-        Events { scanner: Scanner::of(text), state: State::Stream, states: Vec::new(), starts: Vec::new(), tags: Vec::new() }
+        Events::of_readable(Readable::of_text(text))
+    }
+
+    /// Reads text that may end early.
+    pub(crate) fn of_readable(readable: Readable<'a>) -> Events<'a> {
+        Events { scanner: Scanner::of(readable), state: State::Stream, states: Vec::new(), starts: Vec::new(), tags: Vec::new() }
     }
 
     /// Says whether the quoted scalars from here on need not be kept. One token may have been read ahead.

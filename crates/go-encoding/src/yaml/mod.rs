@@ -11,12 +11,14 @@ pub mod node;
 mod resolve;
 mod scalar;
 mod scan;
+mod shown;
 mod sort;
+mod utf16;
 pub mod v3;
 
 use serde_json::Value;
 
-pub use construct::{Document, documents, parse, parse_top};
+pub use construct::{Document, documents, parse, parse_bytes, parse_top};
 
 /// Why YAML text could not be read or written; it prints as go-yaml or sigs yaml words it, without Helm's prefixes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

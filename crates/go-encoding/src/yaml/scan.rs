@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::chars::{self, Text};
+use super::chars::{self, Readable, Text};
 use super::scalar::Joined;
 
 /// A place in the text, counted from zero.
@@ -108,8 +108,8 @@ pub(crate) struct Scanner<'a> {
     pub(super) mark: Place,
     /// Whether what quoted scalars mean is of no interest.
     pub(super) drops_quoted: bool,
-    /// The text ends here because what follows holds a character that is not allowed.
-    stops: bool,
+    /// Why the text ends here, where more follows.
+    stops: Option<&'static str>,
     queue: VecDeque<Token<'a>>,
     /// Tokens handed out so far.
     parsed: usize,
@@ -125,9 +125,8 @@ pub(crate) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(crate) fn of(source: &'a str) -> Scanner<'a> {
-        let stop = chars::reading_stops(source);
-        let source = &source[..stop.unwrap_or(source.len())];
+    pub(crate) fn of(readable: Readable<'a>) -> Scanner<'a> {
+        let source = readable.text;
         // The first mark is the encoding's; a second one may still start a line.
         let pos = source.len() - source.strip_prefix("\u{feff}").map_or(source, |rest| rest.strip_prefix('\u{feff}').unwrap_or(rest)).len();
         Scanner {
@@ -136,7 +135,7 @@ impl<'a> Scanner<'a> {
             pos,
             mark: Place::default(),
             drops_quoted: false,
-            stops: stop.is_some(),
+            stops: readable.stops,
             queue: VecDeque::new(),
             parsed: 0,
             ready: false,
@@ -201,13 +200,14 @@ impl<'a> Scanner<'a> {
     /// Fetches a token, and fails where go-yaml, which reads a little ahead, would have failed to read.
     fn fetch_checked(&mut self) -> Scanned<()> {
         self.skip_to_token();
+        let Some(problem) = self.stops else { return self.fetch() };
         let end = self.text.bytes.len();
-        if self.stops && self.pos + 4 > end {
-            return Err(not_allowed());
+        if self.pos + 4 > end {
+            return Err(unreadable(problem));
         }
         let fetched = self.fetch();
-        if self.stops && (self.pos + 1 >= end || fetched.is_err() && self.pos + 4 > end) {
-            return Err(not_allowed());
+        if self.pos + 1 >= end || fetched.is_err() && self.pos + 4 > end {
+            return Err(unreadable(problem));
         }
         fetched
     }
@@ -594,9 +594,9 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The fault of a character that is no text; go-yaml does not say where it is.
-fn not_allowed() -> Fault {
-    Fault { problem: "control characters are not allowed".to_owned(), at: None, context: None, by_scanner: false }
+/// The fault of what cannot be read; go-yaml does not say where it is.
+fn unreadable(problem: &str) -> Fault {
+    Fault { problem: problem.to_owned(), at: None, context: None, by_scanner: false }
 }
 
 /// The plain scalar, which needs what only the scanner knows.

@@ -45,7 +45,8 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
             continue;
         }
         let original = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if kind == tar::EntryType::Regular && original.ends_with('/') {
+        // Only where no kind is written does the name say that it is a folder.
+        if entry.header().as_bytes()[156] == 0 && original.ends_with('/') {
             continue;
         }
         let name = inner_path(&original)?;
@@ -92,6 +93,9 @@ fn modified<R: Read>(entry: &mut tar::Entry<R>) -> Option<(i64, u32)> {
     from_header
 }
 
+/// What Go says of a gzip header that is none.
+pub(super) const BAD_HEADER: &str = "gzip: invalid header";
+
 fn too_large() -> ChartError {
     ChartError(format!("decompressed chart is larger than the maximum size {MAX_CHART}"))
 }
@@ -99,6 +103,7 @@ fn too_large() -> ChartError {
 fn broken(error: std::io::Error) -> ChartError {
     ChartError(match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
+        std::io::ErrorKind::InvalidInput if error.to_string().contains("gzip header") => BAD_HEADER.to_owned(),
         _ => format!("chart archive cannot be unpacked: {error}"),
     })
 }

@@ -6,7 +6,8 @@ use go_encoding::yaml;
 use serde_json::{Map, Value};
 
 use super::archive::{self, MAX_FILE};
-use super::{Chart, ChartError, File, IgnoreRules, Metadata};
+use super::fields::{self, At};
+use super::{Chart, ChartError, File, IgnoreRules, Metadata, lock};
 
 /// Returns the files of a folder that belong to the chart, in the order of a lexical walk.
 pub(super) fn directory(mut files: Vec<(String, Vec<u8>)>) -> Result<Vec<File>, ChartError> {
@@ -34,15 +35,11 @@ pub(super) fn top(files: Vec<File>) -> Result<Chart, ChartError> {
     }
 }
 
-fn text(file: &File) -> String {
-    String::from_utf8_lossy(&file.data).into_owned()
-}
-
 fn chart(files: Vec<File>) -> Result<Chart, ChartError> {
     let mut metadata = None;
     let mut modified = None;
     for file in files.iter().filter(|file| file.name == "Chart.yaml") {
-        metadata = Some(Metadata::parse(&text(file)).map_err(|error| ChartError(format!("cannot load Chart.yaml: {error}")))?);
+        metadata = Some(Metadata::parse(&file.data).map_err(|error| ChartError(format!("cannot load Chart.yaml: {error}")))?);
         modified = file.modified;
     }
     let has_metadata = metadata.is_some();
@@ -83,20 +80,20 @@ fn sort_in(chart: &mut Chart, file: File, buckets: &mut BTreeMap<String, Vec<Fil
     let is_v1 = chart.metadata.api_version == "v1";
     match file.name.as_str() {
         "Chart.yaml" => {}
-        "Chart.lock" => chart.lock = lock(&text(&file)).map_err(wrap("Chart.lock"))?,
-        "values.yaml" => chart.values = values(&text(&file)).map_err(wrap("values.yaml"))?,
+        "Chart.lock" => chart.lock = lock::parse(&file.data).map_err(wrap("Chart.lock"))?,
+        "values.yaml" => chart.values = values(&file.data).map_err(wrap("values.yaml"))?,
         "values.schema.json" => {
             chart.schema = Some(file.data);
             chart.schema_modified = file.modified;
         }
         "requirements.yaml" => {
-            chart.metadata.merge_requirements(&text(&file)).map_err(wrap("requirements.yaml"))?;
+            chart.metadata.merge(&file.data).map_err(wrap("requirements.yaml"))?;
             if is_v1 {
                 chart.files.push(file);
             }
         }
         "requirements.lock" => {
-            chart.lock = lock(&text(&file)).map_err(wrap("requirements.lock"))?;
+            chart.lock = lock::parse(&file.data).map_err(wrap("requirements.lock"))?;
             if is_v1 {
                 chart.files.push(file);
             }
@@ -138,58 +135,65 @@ fn subchart(name: &str, files: Vec<File>) -> Result<Option<Chart>, ChartError> {
     chart(inner).map(Some)
 }
 
-/// Reads a lock as far as the release record prints it: `generated`, `digest`, `dependencies`.
-fn lock(text: &str) -> Result<Option<Value>, ChartError> {
-    let value = yaml::parse(text).map_err(|error| ChartError(format!("error converting YAML to JSON: {error}")))?;
-    Ok(value.is_object().then_some(value))
-}
-
 /// Reads `values.yaml`, document by document, as apimachinery's reader splits it; every number is a float from here on.
-pub(crate) fn values(text: &str) -> Result<Vec<Map<String, Value>>, ChartError> {
+pub(crate) fn values(data: &[u8]) -> Result<Vec<Map<String, Value>>, ChartError> {
     let mut documents = Vec::new();
-    for document in split(text)? {
-        let value = yaml::parse(&document)
+    let mut reader = DocumentReader::of(data);
+    while let Some(document) = reader.next()? {
+        let value = yaml::parse_bytes(&document)
             .map_err(|error| ChartError(format!("cannot unmarshal yaml document: error converting YAML to JSON: {error}")))?;
         match crate::values::as_floats(value) {
             Value::Object(map) => documents.push(map),
             Value::Null => documents.push(Map::new()),
             other => {
-                let found = match other {
-                    Value::Bool(_) => "bool",
-                    Value::Number(_) => "number",
-                    Value::String(_) => "string",
-                    _ => "array",
-                };
-                return Err(ChartError(format!(
-                    "cannot unmarshal yaml document: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
-                )));
+                let error = fields::mismatch(&other, &At::root(""), "map[string]interface {}");
+                return Err(ChartError(format!("cannot unmarshal yaml document: {error}")));
             }
         }
     }
     Ok(documents)
 }
 
-/// A line that starts with `---` ends a document; nothing but a comment may follow it.
-fn split(text: &str) -> Result<Vec<String>, ChartError> {
-    let mut documents = Vec::new();
-    let mut document = String::new();
-    for line in text.split_inclusive('\n') {
-        let Some(rest) = line.strip_prefix("---") else {
-            document.push_str(line);
-            continue;
-        };
-        let rest = rest.trim();
-        if !rest.is_empty() && !rest.starts_with('#') {
-            return Err(ChartError(format!("error reading yaml document: invalid Yaml document separator: {rest}")));
-        }
-        if !document.is_empty() {
-            documents.push(std::mem::take(&mut document));
-        }
+/// Splits as `YAMLReader` of apimachinery 0.36: a line that starts with `---` ends a document, and nothing but a comment may follow it.
+/// Every line ends with a line feed alone; a separator that has no document before it is part of the next one.
+struct DocumentReader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> DocumentReader<'a> {
+    fn of(data: &'a [u8]) -> DocumentReader<'a> {
+        DocumentReader { rest: data }
     }
-    if !document.is_empty() {
-        documents.push(document);
+
+    fn line(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let end = self.rest.iter().position(|byte| *byte == b'\n');
+        let (line, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        self.rest = rest.get(1..).unwrap_or_default();
+        // Only before a line feed is a carriage return part of the line's end.
+        Some(if end.is_some() { line.strip_suffix(b"\r").unwrap_or(line) } else { line })
     }
-    Ok(documents)
+
+    fn next(&mut self) -> Result<Option<Vec<u8>>, ChartError> {
+        let mut document = Vec::new();
+        while let Some(line) = self.line() {
+            if let Some(after) = line.strip_prefix(b"---") {
+                let after = String::from_utf8_lossy(after);
+                let after = after.trim();
+                if !after.is_empty() && !after.starts_with('#') {
+                    return Err(ChartError(format!("error reading yaml document: invalid Yaml document separator: {after}")));
+                }
+                if !document.is_empty() {
+                    return Ok(Some(document));
+                }
+            }
+            document.extend_from_slice(line);
+            document.push(b'\n');
+        }
+        Ok((!document.is_empty()).then_some(document))
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! `Chart.yaml`: its fields, how YAML of other types is bent into strings, and what Helm refuses (`pkg/chart/v2/metadata.go`).
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 use go_template::quote::quote_text;
 
+use super::fields::{self, At};
 use super::{ChartError, version};
 
 /// What `Chart.yaml` says. Field order and omission follow Go's struct, because the release record holds it.
@@ -103,126 +104,49 @@ fn no_dependencies(dependencies: &Option<Vec<Dependency>>) -> bool {
     dependencies.as_ref().is_none_or(Vec::is_empty)
 }
 
-/// Reads one struct of `Chart.yaml` field by field, with the coercions of sigs yaml and the words of `encoding/json`.
-struct Fields<'a> {
-    kind: &'static str,
-    map: &'a Map<String, Value>,
-}
-
-impl<'a> Fields<'a> {
-    fn of(kind: &'static str, field: &str, value: &'a Value) -> Result<Fields<'a>, ChartError> {
-        match value {
-            Value::Object(map) => Ok(Fields { kind, map }),
-            other => Err(mismatch(other, field, &format!("v2.{kind}"))),
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        // Go reads the entries in the order of their keys; each that fits overrides the one before, but a null changes nothing.
-        let mut fitting: Vec<_> = self.map.iter().filter(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null()).collect();
-        fitting.sort_by_key(|(key, _)| *key);
-        fitting.last().map(|(_, value)| *value)
-    }
-
-    fn path(&self, name: &str) -> String {
-        format!("{}.{name}", self.kind)
-    }
-
-    fn text(&self, name: &str) -> Result<String, ChartError> {
-        self.get(name).map_or(Ok(String::new()), |value| text(value, &self.path(name)))
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, ChartError> {
-        match self.get(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(other) => Err(mismatch(other, &self.path(name), "bool")),
-        }
-    }
-
-    fn list(&self, name: &str, kind: &str) -> Result<Option<&'a [Value]>, ChartError> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::Array(items)) => Ok(Some(items)),
-            Some(other) => Err(mismatch(other, &self.path(name), kind)),
-        }
-    }
-
-    fn holds_null(&self, name: &str) -> bool {
-        self.get(name).and_then(Value::as_array).is_some_and(|items| items.iter().any(Value::is_null))
-    }
-
-    fn texts(&self, name: &str) -> Result<Vec<String>, ChartError> {
-        let items = self.list(name, "[]string")?.unwrap_or_default();
-        items.iter().map(|item| if item.is_null() { Ok(String::new()) } else { text(item, &self.path(name)) }).collect()
-    }
-}
-
-/// A scalar as text: integers decimal, floats as Go prints them with 32 bits, which loses digits, and words for bools.
-fn text(value: &Value, field: &str) -> Result<String, ChartError> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Bool(flag) => Ok(flag.to_string()),
-        Value::Number(number) => Ok(match number.as_f64() {
-            Some(float) if number.is_f64() => go_encoding::float::general_32(float),
-            _ => number.to_string(),
-        }),
-        other => Err(mismatch(other, field, "string")),
-    }
-}
-
-fn mismatch(value: &Value, field: &str, kind: &str) -> ChartError {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    let place = if field.contains('.') { format!("struct field {field}") } else { "value".to_owned() };
-    ChartError(format!("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go {place} of type {kind}"))
-}
-
 impl Metadata {
     /// Reads `Chart.yaml`.
-    pub(super) fn parse(text: &str) -> Result<Metadata, ChartError> {
-        let value = go_encoding::yaml::parse(text).map_err(|error| ChartError(format!("error converting YAML to JSON: {error}")))?;
-        if value.is_null() {
-            return Ok(Metadata { api_version: "v1".to_owned(), ..Metadata::default() });
+    pub(super) fn parse(data: &[u8]) -> Result<Metadata, ChartError> {
+        let mut metadata = Metadata::default();
+        metadata.merge(data)?;
+        if metadata.api_version.is_empty() {
+            metadata.api_version = "v1".to_owned();
         }
-        let fields = Fields::of("Metadata", "", &value)?;
-        let api_version = fields.text("apiVersion")?;
-        Ok(Metadata {
-            name: fields.text("name")?,
-            home: fields.text("home")?,
-            sources: fields.texts("sources")?,
-            version: fields.text("version")?,
-            description: fields.text("description")?,
-            keywords: fields.texts("keywords")?,
-            maintainers: maintainers(&fields)?,
-            icon: fields.text("icon")?,
-            api_version: if api_version.is_empty() { "v1".to_owned() } else { api_version },
-            condition: fields.text("condition")?,
-            tags: fields.text("tags")?,
-            app_version: fields.text("appVersion")?,
-            deprecated: fields.flag("deprecated")?,
-            annotations: annotations(&fields)?,
-            kube_version: fields.text("kubeVersion")?,
-            dependencies: dependencies(&fields)?,
-            kind: fields.text("type")?,
-            nulls: Nulls { maintainers: fields.holds_null("maintainers"), dependencies: fields.holds_null("dependencies") },
-        })
+        Ok(metadata)
     }
 
-    /// Takes over the dependencies of a `requirements.yaml`.
-    pub(super) fn merge_requirements(&mut self, text: &str) -> Result<(), ChartError> {
-        let value = go_encoding::yaml::parse(text).map_err(|error| ChartError(format!("error converting YAML to JSON: {error}")))?;
-        if !value.is_null() {
-            let fields = Fields::of("Metadata", "", &value)?;
-            if let Some(found) = dependencies(&fields)? {
-                self.dependencies = Some(found);
-                self.nulls.dependencies = fields.holds_null("dependencies");
+    /// Takes over what a file says, as `Chart.yaml` is read and `requirements.yaml` over it.
+    pub(super) fn merge(&mut self, data: &[u8]) -> Result<(), ChartError> {
+        let value = fields::yaml(data)?;
+        let root = At::root("Metadata");
+        for (name, value) in fields::object(&value, FIELDS, &root)? {
+            let at = root.field(name);
+            match name {
+                "name" => fields::text(&mut self.name, value, &at)?,
+                "home" => fields::text(&mut self.home, value, &at)?,
+                "sources" => self.sources = fields::texts(value, &at)?,
+                "version" => fields::text(&mut self.version, value, &at)?,
+                "description" => fields::text(&mut self.description, value, &at)?,
+                "keywords" => self.keywords = fields::texts(value, &at)?,
+                "maintainers" => {
+                    let maintainers = fields::list(value, &at, "[]*v2.Maintainer", Maintainer::decode)?;
+                    self.nulls.maintainers = maintainers.iter().any(Option::is_none);
+                    self.maintainers = maintainers.into_iter().flatten().collect();
+                }
+                "icon" => fields::text(&mut self.icon, value, &at)?,
+                "apiVersion" => fields::text(&mut self.api_version, value, &at)?,
+                "condition" => fields::text(&mut self.condition, value, &at)?,
+                "tags" => fields::text(&mut self.tags, value, &at)?,
+                "appVersion" => fields::text(&mut self.app_version, value, &at)?,
+                "deprecated" => fields::flag(&mut self.deprecated, value, &at)?,
+                "annotations" => self.annotations = annotations(value, &at)?,
+                "kubeVersion" => fields::text(&mut self.kube_version, value, &at)?,
+                "dependencies" => {
+                    let dependencies = fields::list(value, &at, DEPENDENCIES, Dependency::decode)?;
+                    self.nulls.dependencies = dependencies.iter().any(Option::is_none);
+                    self.dependencies = (!value.is_null()).then(|| dependencies.into_iter().flatten().collect());
+                }
+                _ => fields::text(&mut self.kind, value, &at)?,
             }
         }
         Ok(())
@@ -313,55 +237,78 @@ fn sanitize(text: &mut String) {
     *text = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !invisible(c)).collect();
 }
 
-fn maintainers(fields: &Fields) -> Result<Vec<Maintainer>, ChartError> {
-    let items = fields.list("maintainers", "[]*v2.Maintainer")?.unwrap_or_default();
-    items
-        .iter()
-        .filter(|item| !item.is_null())
-        .map(|item| {
-            let fields = Fields::of("Maintainer", "Metadata.maintainers", item)?;
-            Ok(Maintainer { name: fields.text("name")?, email: fields.text("email")?, url: fields.text("url")? })
-        })
-        .collect()
-}
+const FIELDS: &[&str] = &[
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
+];
 
-fn annotations(fields: &Fields) -> Result<Option<BTreeMap<String, String>>, ChartError> {
-    match fields.get("annotations") {
-        None => Ok(None),
-        Some(Value::Object(map)) => map
-            .iter()
-            .map(|(key, value)| match value {
-                Value::Null => Ok((key.clone(), String::new())),
-                value => text(value, "Metadata.annotations").map(|text| (key.clone(), text)),
-            })
-            .collect::<Result<_, _>>()
-            .map(Some),
-        Some(other) => Err(mismatch(other, "Metadata.annotations", "map[string]string")),
+/// The Go type of a list of dependencies.
+pub(super) const DEPENDENCIES: &str = "[]*v2.Dependency";
+
+impl Maintainer {
+    fn decode(value: &Value, at: &At) -> Result<Maintainer, ChartError> {
+        let mut maintainer = Maintainer::default();
+        let at = at.inside("Maintainer");
+        for (name, value) in fields::object(value, &["name", "email", "url"], &at)? {
+            let at = at.field(name);
+            match name {
+                "name" => fields::text(&mut maintainer.name, value, &at)?,
+                "email" => fields::text(&mut maintainer.email, value, &at)?,
+                _ => fields::text(&mut maintainer.url, value, &at)?,
+            }
+        }
+        Ok(maintainer)
     }
 }
 
-fn dependencies(fields: &Fields) -> Result<Option<Vec<Dependency>>, ChartError> {
-    let Some(items) = fields.list("dependencies", "[]*v2.Dependency")? else {
-        return Ok(None);
+impl Dependency {
+    pub(super) fn decode(value: &Value, at: &At) -> Result<Dependency, ChartError> {
+        let mut dependency = Dependency::default();
+        let at = at.inside("Dependency");
+        let names = &["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
+        for (name, value) in fields::object(value, names, &at)? {
+            let at = at.field(name);
+            match name {
+                "name" => fields::text(&mut dependency.name, value, &at)?,
+                "version" => fields::text(&mut dependency.version, value, &at)?,
+                "repository" => fields::text(&mut dependency.repository, value, &at)?,
+                "condition" => fields::text(&mut dependency.condition, value, &at)?,
+                "tags" => dependency.tags = fields::texts(value, &at)?,
+                "enabled" => fields::flag(&mut dependency.enabled, value, &at)?,
+                "import-values" => dependency.import_values = fields::values(value, &at)?,
+                _ => fields::text(&mut dependency.alias, value, &at)?,
+            }
+        }
+        Ok(dependency)
+    }
+}
+
+fn annotations(value: &Value, at: &At) -> Result<Option<BTreeMap<String, String>>, ChartError> {
+    let map = match value {
+        Value::Null => return Ok(None),
+        Value::Object(map) => map,
+        other => return Err(fields::mismatch(other, at, "map[string]string")),
     };
-    items
-        .iter()
-        .filter(|item| !item.is_null())
-        .map(|item| {
-            let fields = Fields::of("Dependency", "Metadata.dependencies", item)?;
-            Ok(Dependency {
-                name: fields.text("name")?,
-                version: fields.text("version")?,
-                repository: fields.text("repository")?,
-                condition: fields.text("condition")?,
-                tags: fields.texts("tags")?,
-                enabled: fields.flag("enabled")?,
-                import_values: fields.list("import-values", "[]interface {}")?.unwrap_or_default().to_vec(),
-                alias: fields.text("alias")?,
-            })
-        })
-        .collect::<Result<_, _>>()
-        .map(Some)
+    let mut annotations = BTreeMap::new();
+    for (key, value) in map {
+        fields::text(annotations.entry(key.clone()).or_default(), value, at)?;
+    }
+    Ok(Some(annotations))
 }
 
 #[cfg(test)]
@@ -371,7 +318,7 @@ mod tests {
     #[test]
     fn bends_scalars_into_text() {
         let metadata = Metadata::parse(
-            "apiVersion: v2\nname: c\nversion: 1.0\nappVersion: 1.20\ndescription: 012\nannotations: {a: 1.10, b: yes}\nDeprecated: true\n",
+            b"apiVersion: v2\nname: c\nversion: 1.0\nappVersion: 1.20\ndescription: 012\nannotations: {a: 1.10, b: yes}\nDeprecated: true\n",
         )
         .expect("reads");
         assert_eq!((metadata.version.as_str(), metadata.app_version.as_str(), metadata.description.as_str()), ("1", "1.2", "10"));
@@ -382,7 +329,7 @@ mod tests {
 
     #[test]
     fn refuses_wrong_types() {
-        let error = Metadata::parse("keywords: x\n").expect_err("a list is wanted");
+        let error = Metadata::parse(b"keywords: x\n").expect_err("a list is wanted");
         assert_eq!(
             error.0,
             "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go struct field Metadata.keywords of type []string"
@@ -392,7 +339,7 @@ mod tests {
     #[test]
     fn validates() {
         let check = |yaml: &str, expect: &str| {
-            let found = Metadata::parse(yaml).and_then(|mut metadata| metadata.validate()).map_err(|error| error.0);
+            let found = Metadata::parse(yaml.as_bytes()).and_then(|mut metadata| metadata.validate()).map_err(|error| error.0);
             assert_eq!(found, Err(format!("validation: {expect}")), "{yaml}");
         };
         check("version: 1.0.0", "chart.metadata.name is required");

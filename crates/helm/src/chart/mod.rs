@@ -4,8 +4,10 @@
 //! paths and bytes. Rendering does not change a chart; what dependencies and values do to it happens on a copy.
 
 mod archive;
+mod fields;
 mod ignore;
 mod load;
+mod lock;
 mod metadata;
 mod version;
 
@@ -68,7 +70,10 @@ impl Chart {
     /// Reads a chart archive (`.tgz`); `name` is what Helm calls the file in messages.
     pub fn from_archive(name: &str, bytes: &[u8]) -> Result<Chart, ChartError> {
         archive::check_type(name, bytes)?;
-        load::top(archive::unpack(bytes)?)
+        archive::unpack(bytes).and_then(load::top).map_err(|error| match error.0.ends_with(archive::BAD_HEADER) {
+            true => ChartError(format!("file '{name}' does not appear to be a valid chart file (details: {error})")),
+            false => error,
+        })
     }
 
     /// Reads a chart from the files of a folder, with paths relative to it; the rules of its `.helmignore` are applied.

@@ -53,6 +53,10 @@ fn session<'c>(call: &'c mut Call<'_>) -> Result<&'c mut Session, Fault> {
 fn include(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     let key = bytes(args, 0).to_vec();
     let name = text(args, 0);
+    if name.as_bytes() != key {
+        let quoted = go_template::quote::quote(&key);
+        return Err(Fault::Text(format!("template: no template {quoted} associated with template \"gotpl\"")));
+    }
     let count = session(call)?.included.entry(key.clone()).or_insert(0);
     if *count > MAX_INCLUDES {
         return Err(Fault::text(format!("rendering template has a nested reference name: {name}: unable to execute template")));

@@ -129,6 +129,10 @@ impl Native for CapabilitiesValue {
         .concat()
     }
 
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        ["KubeVersion", "APIVersions", "HelmVersion"].iter().map(|name| Some((*name, self.field(name)?))).collect()
+    }
+
     fn to_json(&self) -> Result<serde_json::Value, String> {
         Ok(json!({
             "KubeVersion": self.kube_version.to_json()?,
@@ -194,6 +198,15 @@ impl Native for KubeVersionValue {
     fn by_value(&self) -> Option<Rc<dyn Native>> {
         self.addressable
             .then(|| Rc::new(KubeVersionValue { version: self.version.clone(), addressable: false, is_v3: self.is_v3 }) as Rc<dyn Native>)
+    }
+
+    fn reflected(&self) -> Option<Rc<dyn Native>> {
+        let version = KubeVersion { normalized: String::new(), ..self.version.clone() };
+        Some(Rc::new(KubeVersionValue { version, addressable: self.addressable, is_v3: self.is_v3 }))
+    }
+
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        ["Version", "Major", "Minor"].iter().map(|name| Some((*name, self.field(name)?))).collect()
     }
 
     fn to_json(&self) -> Result<serde_json::Value, String> {

@@ -38,6 +38,7 @@ impl Rules<'_> {
     fn whole(self, chart: &Chart, values: &Table) -> Result<Table, ValuesError> {
         let mut values = values.clone();
         self.chart(chart, &mut values)?;
+        hand_down(chart, &mut values);
         Ok(values)
     }
 
@@ -56,6 +57,7 @@ impl Rules<'_> {
             };
             globals(self, &mut inner, values);
             let result = self.chart(dependency, &mut inner);
+            for_shared(values, &mut inner, |own, inner| own.clone_from(inner));
             values.insert(name.to_owned(), Value::Object(inner));
             result?;
         }
@@ -145,6 +147,31 @@ fn globals(rules: Rules, subchart: &mut Table, parent: &Table) {
     }
 }
 
+/// Visits the tables that a parent and its subchart share. Helm copies the tables of `global` for a subchart, but not the tables in them:
+/// what the subchart fills in there, the parent has too.
+fn for_shared(parent: &mut Table, subchart: &mut Table, copy: fn(&mut Value, &mut Value)) {
+    let (Some(Value::Object(own)), Some(Value::Object(inner))) = (parent.get_mut(GLOBAL), subchart.get_mut(GLOBAL)) else { return };
+    for (key, own) in own {
+        let (Value::Object(own), Some(Value::Object(inner))) = (own, inner.get_mut(key)) else { continue };
+        for (key, own) in own.iter_mut().filter(|(_, own)| own.is_object()) {
+            if let Some(inner) = inner.get_mut(key).filter(|inner| inner.is_object()) {
+                copy(own, inner);
+            }
+        }
+    }
+}
+
+/// Gives every subchart what its siblings filled into the tables that all of them share.
+fn hand_down(chart: &Chart, values: &mut Table) {
+    for dependency in &chart.dependencies {
+        if let Some(Value::Object(mut inner)) = values.remove(dependency.name()) {
+            for_shared(values, &mut inner, |own, inner| inner.clone_from(own));
+            hand_down(dependency, &mut inner);
+            values.insert(dependency.name().to_owned(), Value::Object(inner));
+        }
+    }
+}
+
 fn remove_nulls(table: &mut Table) {
     table.retain(|_, value| !value.is_null());
     for value in table.values_mut() {
@@ -181,6 +208,28 @@ mod tests {
         let values = values.as_object().expect("a map").clone();
         let found = coalesce_values(chart, &values, &HelmCompat::of(version)).map(Value::Object).map_err(|error| error.0);
         assert_eq!(found, Ok(expect), "{version}: {values:?}");
+    }
+
+    /// Helm 4.2.4 printed what is expected.
+    #[test]
+    fn tables_in_tables_of_globals_are_shared() {
+        let metadata = |name: &str| format!("{{apiVersion: v2, name: {name}, version: 1.0.0}}");
+        let files = [
+            ("Chart.yaml", metadata("c")),
+            ("values.yaml", "global: {x: {yy: {w: 2}, v: 1}}".to_owned()),
+            ("charts/s/Chart.yaml", metadata("s")),
+            ("charts/s/values.yaml", "global: {x: {yy: {z: 1}, u: 3}}".to_owned()),
+            ("charts/t/Chart.yaml", metadata("t")),
+            ("charts/t/values.yaml", "global: {x: {yy: {q: 5}}}".to_owned()),
+        ];
+        let c = Chart::from_files(files.map(|(name, text)| (name.to_owned(), text.into_bytes()))).expect("a chart");
+        let shared = json!({"q": 5.0, "w": 2.0, "z": 1.0});
+        let expect = json!({
+            "global": {"x": {"yy": shared, "v": 1.0}},
+            "s": {"global": {"x": {"yy": shared, "u": 3.0, "v": 1.0}}},
+            "t": {"global": {"x": {"yy": shared, "v": 1.0}}},
+        });
+        check(&c, "4.2.4", json!({}), expect);
     }
 
     #[test]

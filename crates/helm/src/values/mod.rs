@@ -29,8 +29,13 @@ impl From<ChartError> for ValuesError {
 
 /// Reads a values file as `-f` does: documents merged in order, every number a float.
 pub fn from_yaml(text: &str) -> Result<Map<String, Value>, ValuesError> {
+    from_yaml_bytes(text.as_bytes())
+}
+
+/// Reads a values file that need not be text; what is none is an error in Helm's words.
+pub fn from_yaml_bytes(data: &[u8]) -> Result<Map<String, Value>, ValuesError> {
     let mut values = Map::new();
-    for document in crate::chart::values_documents(text)? {
+    for document in crate::chart::values_documents(data)? {
         merge_maps(&mut values, document);
     }
     Ok(values)

@@ -19,7 +19,7 @@ pub fn compare(helm: &mut Helm, folders: &[PathBuf]) -> Result<usize> {
                 println!("-- {name}: Helm does not repeat itself");
                 continue;
             };
-            let ours = helm.ours(&case);
+            let ours = Helm::ours(&case);
             refused += usize::from(theirs.starts_with("Error: "));
             if steady(&ours) == steady(&theirs) {
                 same += 1;
@@ -39,8 +39,7 @@ fn cases(folder: &Path) -> Result<Vec<(String, Case)>> {
     collect(folder, folder, &mut files)?;
     let mut values: Vec<(String, String)> = vec![("defaults".into(), "{}".into())];
     for (name, data) in files.iter().filter(|(name, _)| name.starts_with("ci/") && name.ends_with(".yaml")) {
-        let text = String::from_utf8_lossy(data);
-        match ::helm::values::from_yaml(&text) {
+        match ::helm::values::from_yaml_bytes(data) {
             Ok(found) => values.push((name.clone(), Value::Object(found).to_string())),
             Err(error) => println!("-- {}/{name}: {error}", folder.display()),
         }
