@@ -153,7 +153,7 @@ impl Printer {
         } else if *arg >= args.len() {
             self.bad(verb, "(MISSING)");
         } else {
-            if verb == 'v' {
+            if matches!(verb, 'v' | 'w') {
                 self.flags.sharp_v = std::mem::take(&mut self.flags.sharp);
                 self.flags.plus_v = std::mem::take(&mut self.flags.plus);
             }
@@ -301,6 +301,10 @@ impl Printer {
         if depth > MAX_VALUE_DEPTH || self.out.len() > self.room {
             self.too_large = true;
             return;
+        }
+        if verb == 'w' {
+            // Only `fmt.Errorf` knows it, and only for errors.
+            return self.bad_verb(value, verb);
         }
         match value {
             Value::Nil if self.flags.sharp_v => self.str("interface {}(nil)"),

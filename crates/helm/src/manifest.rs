@@ -174,9 +174,17 @@ fn is_space(c: char) -> bool {
     c.is_whitespace()
 }
 
-/// Splits and sorts rendered files; what is no YAML is an error that names the file. Those that are no UTF-8 are in `broken` too, as
-/// bytes.
-pub(crate) fn sort(files: &BTreeMap<String, String>, broken: &BTreeMap<String, Vec<u8>>, compat: &HelmCompat) -> Result<Sorted, String> {
+/// Splits and sorts rendered files; what is no YAML is an error that names the file.
+pub(crate) fn sort(files: &BTreeMap<String, String>, compat: &HelmCompat) -> Result<Sorted, String> {
+    sort_rendered(files, &BTreeMap::new(), compat)
+}
+
+/// Does the same where some files are no UTF-8: those are in `broken` too, as bytes.
+pub(crate) fn sort_rendered(
+    files: &BTreeMap<String, String>,
+    broken: &BTreeMap<String, Vec<u8>>,
+    compat: &HelmCompat,
+) -> Result<Sorted, String> {
     let mut sorted = Sorted::default();
     for (path, text) in files {
         let base = path.rsplit('/').next().unwrap_or(path);
@@ -348,7 +356,7 @@ mod tests {
     }
 
     fn sorted(text: &str, version: &str) -> Result<Sorted, String> {
-        sort(&BTreeMap::from([("c/templates/a.yaml".to_owned(), text.to_owned())]), &BTreeMap::new(), &HelmCompat::of(version))
+        sort(&BTreeMap::from([("c/templates/a.yaml".to_owned(), text.to_owned())]), &HelmCompat::of(version))
     }
 
     #[test]

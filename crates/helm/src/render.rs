@@ -201,7 +201,7 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
     if let Some(post_render) = &request.post_render {
         files = post_render::run(post_render, files, compat).map_err(RenderError::PostRender)?;
     }
-    let sorted = manifest::sort(&files, &broken, compat).map_err(RenderError::Document)?;
+    let sorted = manifest::sort_rendered(&files, &broken, compat).map_err(RenderError::Document)?;
     let crds = chart.crds();
     Ok(Rendered { chart, values, files, documents: sorted.documents, hooks: sorted.hooks, crds, notes, compat: compat.clone() })
 }

@@ -26,9 +26,9 @@ pub(crate) const FUNCS: &[Func] = &[
     func("int", fixed(&[Any]), |_, a| Ok(Value::int(to_int64(&a[0])))),
     func("int64", fixed(&[Any]), |_, a| Ok(Value::int64(to_int64(&a[0])))),
     func("max", variadic(&[Any], Any), |_, a| fold(&a[1..], to_int64(&a[0]), i64::max)),
-    func("maxf", variadic(&[Any], Any), |_, a| fold_float(a, |x, y| if x.is_nan() || y.is_nan() { f64::NAN } else { x.max(y) })),
+    func("maxf", variadic(&[Any], Any), |_, a| fold_float(a, larger)),
     func("min", variadic(&[Any], Any), |_, a| fold(&a[1..], to_int64(&a[0]), i64::min)),
-    func("minf", variadic(&[Any], Any), |_, a| fold_float(a, |x, y| if x.is_nan() || y.is_nan() { f64::NAN } else { x.min(y) })),
+    func("minf", variadic(&[Any], Any), |_, a| fold_float(a, |x, y| -larger(-x, -y))),
     func("mod", fixed(&[Any, Any]), |_, a| divide(a, i64::wrapping_rem)),
     func("mul", variadic(&[Any], Any), |_, a| fold(&a[1..], to_int64(&a[0]), i64::wrapping_mul)),
     func("mulf", variadic(&[Any], Any), |_, a| decimal(a, Decimal::mul)),
@@ -90,6 +90,19 @@ fn atoi(text: &str) -> i64 {
 
 fn fold(args: &[Value], start: i64, step: fn(i64, i64) -> i64) -> Outcome {
     Ok(Value::int64(args.iter().map(to_int64).fold(start, step)))
+}
+
+/// Go's `math.Max`: zero is larger than negative zero, and what is no number wins, unless infinity is there.
+fn larger(x: f64, y: f64) -> f64 {
+    if x == f64::INFINITY || y == f64::INFINITY {
+        f64::INFINITY
+    } else if x.is_nan() || y.is_nan() {
+        f64::NAN
+    } else if x == 0.0 && y == 0.0 {
+        if x.is_sign_negative() { y } else { x }
+    } else {
+        x.max(y)
+    }
 }
 
 fn fold_float(args: &[Value], step: fn(f64, f64) -> f64) -> Outcome {

@@ -321,7 +321,9 @@ fn abbreviate(text: &[u8], offset: i64, width: i64) -> Vec<u8> {
     if width < 4 || len <= width {
         return text.to_vec();
     }
-    let offset = offset.min(len).min(len - (width - 3));
+    // Go's difference wraps around where the offset is very far to the left.
+    let offset = offset.min(len);
+    let offset = if len.wrapping_sub(offset) < width - 3 { len - (width - 3) } else { offset };
     let keep = (width - 3) as usize;
     if offset <= 4 {
         return [&text[..keep], b"..."].concat();
