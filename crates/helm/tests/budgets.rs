@@ -14,7 +14,7 @@ fn render(template: &str) -> Result<String, RenderError> {
     ];
     let chart = Chart::from_files(files.map(|(name, text)| (name.to_owned(), text.into_bytes()))).expect("a chart");
     let mut request = RenderRequest::new("rel", "ns");
-    request.limits = Limits { steps: 200_000, output: 4 << 20, memory: 64 << 20, ..Limits::default() };
+    request.limits = Limits { steps: 60_000, output: 4 << 20, memory: 32 << 20, ..Limits::default() };
     helm::render(&chart, &request).map(|rendered| rendered.notes)
 }
 

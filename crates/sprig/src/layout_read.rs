@@ -275,7 +275,8 @@ impl Fields {
         let days = days_from_civil(self.year, month, day);
         let local = days * 86_400 + self.hour * 3_600 + self.minute * 60 + self.second;
         let zone = self.location();
-        let offset = if let Zone::Fixed { offset, .. } = &zone { i64::from(*offset) } else { 0 };
+        // What only has the name of a zone is taken for UTC, even where the name tells more.
+        let offset = if self.is_utc { 0 } else { self.offset.filter(|offset| *offset != -1).unwrap_or(0) };
         Ok(Time { seconds: local - offset, nanoseconds: self.nanoseconds, zone })
     }
 
