@@ -172,6 +172,10 @@ fn without_chance(mut object: Value, case: &Case) -> Value {
     if is_random {
         object["data"] = Value::Null;
     }
+    if object["kind"] == "Pod" {
+        // Which node the scheduler chose is no one's doing.
+        object["spec"].as_object_mut().map(|spec| spec.remove("nodeName"));
+    }
     if object["kind"] == "Job" {
         // The API server names a Job's pods after its uid.
         for path in ["/spec/selector", "/spec/template/metadata/labels"] {
