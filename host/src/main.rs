@@ -55,6 +55,7 @@ pub struct Surroundings {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    let is_template = matches!(options.command, Command::Template(_));
     let runtime = runtime(&options.command).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(options)),
@@ -66,7 +67,8 @@ fn main() -> ExitCode {
         Err(failure) if failure.message.is_empty() => ExitCode::from(failure.blame.exit_code()),
         Err(failure) => {
             eprintln!("{failure}");
-            ExitCode::from(failure.blame.exit_code())
+            // `helm template`, which it stands in for, knows one code.
+            ExitCode::from(if is_template { 1 } else { failure.blame.exit_code() })
         }
     }
 }

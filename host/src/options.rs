@@ -320,7 +320,7 @@ pub struct Template {
     #[arg(short, long, value_name = "NAME", default_value = "default")]
     pub namespace: String,
     /// A values file; - reads standard input. Later files win.
-    #[arg(short = 'f', long = "values", value_name = "FILE")]
+    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',')]
     pub values: Vec<String>,
     /// Sets values: key1=val1,key2=val2.
     #[arg(long, value_name = "VALUES")]
@@ -346,7 +346,7 @@ pub struct Template {
     /// Prints the CRDs of crds/ first.
     #[arg(long)]
     pub include_crds: bool,
-    /// Leaves CRDs out, which is the default.
+    /// Leaves CRDs out, which is the default; as in Helm it does not take back --include-crds.
     #[arg(long, hide = true)]
     pub skip_crds: bool,
     /// Leaves hooks out.

@@ -37,15 +37,14 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     let rendered = helm::render_parsed(&fetched.chart, &request, &mut parsed).map_err(|error| Failure::user(error.to_string()))?;
     let rendered = ManuallyDrop::new(rendered);
     let output = TemplateOutput {
-        include_crds: options.include_crds && !options.skip_crds,
+        include_crds: options.include_crds,
         no_hooks: options.no_hooks,
         skip_tests: options.skip_tests,
         show_only: options.show_only.clone(),
     };
     if let Some(folder) = &options.output_dir {
-        let folder = around.folder.join(folder);
-        let folder = if options.release_name { folder.join(&name) } else { folder };
-        return write_files(&folder, &rendered, &output);
+        let place = if options.release_name { folder.join(&name) } else { folder.clone() };
+        return write_files(&around.folder.join(&place), &place, &rendered, &output);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     let mut printed = Ok(());
@@ -69,7 +68,7 @@ fn names(options: &options::Template) -> Result<(String, String), Failure> {
         [_, _] if options.generate_name => Err(Failure::user("cannot set --generate-name and also specify a name")),
         [name, chart] if valid_name(name) => Ok((name.clone(), chart.clone())),
         [name, _] => Err(Failure::user(format!(
-            "invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53: {name}"
+            "release name check failed: release name \"{name}\": invalid release name, must match regex ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
         ))),
         _ => Err(Failure::user("expected NAME and CHART")),
     }
@@ -127,13 +126,13 @@ fn user_values(options: &options::Template, around: &Surroundings) -> Result<Map
     for text in &options.set_json {
         if text.trim_start().starts_with('{') {
             let found: Value = serde_json::from_str(text)
-                .map_err(|error| Failure::user(format!("failed parsing --set-json data JSON: {text}: {error}")))?;
+                .map_err(|error| Failure::user(format!("failed parsing --set-json data JSON: {text}")).hint(error.to_string()))?;
             if let Value::Object(found) = values::as_floats(found) {
                 values::merge_maps(&mut merged, found);
             }
         } else {
             values::set_json(&mut merged, text)
-                .map_err(|error| Failure::user(format!("failed parsing --set-json data {text}: {error}")))?;
+                .map_err(|error| Failure::user(format!("failed parsing --set-json data {text}")).hint(error.to_string()))?;
         }
     }
     for text in &options.set {
@@ -143,10 +142,12 @@ fn user_values(options: &options::Template, around: &Surroundings) -> Result<Map
         values::set_string(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set-string data: {error}")))?;
     }
     for text in &options.set_file {
-        let (key, file) =
-            text.split_once('=').ok_or_else(|| Failure::user(format!("failed parsing --set-file data: {text}: expected KEY=FILE")))?;
-        values::set_literal(&mut merged, &format!("{key}={}", read(file, around)?))
-            .map_err(|error| Failure::user(format!("failed parsing --set-file data: {error}")))?;
+        let failed = |error: &dyn std::fmt::Display| Failure::user(format!("failed parsing --set-file data: {error}"));
+        for pair in text.split(',') {
+            let (key, file) = pair.split_once('=').ok_or_else(|| failed(&format!("key {:?} has no value", last_key(pair))))?;
+            let content = read(file, around).map_err(|error| failed(&error.message))?;
+            values::set_literal(&mut merged, &format!("{key}={content}")).map_err(|error| failed(&error))?;
+        }
     }
     for text in &options.set_literal {
         values::set_literal(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set-literal data: {error}")))?;
@@ -161,7 +162,10 @@ fn read(file: &str, around: &Surroundings) -> Result<String, Failure> {
         return Ok(text);
     }
     let path = around.folder.join(file);
-    let bytes = std::fs::read(&path).map_err(|error| Failure::user(format!("{file}: {error}")))?;
+    let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::user(format!("open {file}: no such file or directory")),
+        _ => Failure::user(format!("open {file}: {error}")),
+    })?;
     String::from_utf8(bytes).map_err(|_| Failure::user(format!("{file}: is not UTF-8 text")))
 }
 
@@ -169,7 +173,7 @@ fn capabilities(options: &options::Template, compat: &HelmCompat) -> Result<Capa
     let mut capabilities = Capabilities::offline(compat);
     if let Some(version) = &options.kube_version {
         let parsed = KubeVersion::parse(version, compat)
-            .ok_or_else(|| Failure::user(format!("invalid kube version '{version}': invalid semantic version")))?;
+            .ok_or_else(|| Failure::user(format!("invalid kube version '{version}': could not parse \"{version}\" as version")))?;
         capabilities = capabilities.with_kube_version(parsed);
     }
     Ok(capabilities.with_api_versions(options.api_versions.iter().cloned()))
@@ -184,11 +188,18 @@ fn environment() -> Result<sprig::Environment, Failure> {
 }
 
 /// Writes one file for each template, as `helm template --output-dir` does.
-fn write_files(folder: &Path, rendered: &helm::Rendered, output: &TemplateOutput) -> Result<(), Failure> {
+fn last_key(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// Writes files, and prints a line for every document of them as Helm does.
+fn write_files(folder: &Path, place: &Path, rendered: &helm::Rendered, output: &TemplateOutput) -> Result<(), Failure> {
     let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    let mut lines = String::new();
     let mut add = |path, text: &str| {
         let file: &mut String = files.entry(path).or_default();
         file.push_str(&format!("---\n# Source: {path}\n{text}\n"));
+        lines.push_str(&format!("wrote {}\n", place.join(path).display()));
     };
     if output.include_crds {
         for crd in &rendered.crds {
@@ -205,7 +216,14 @@ fn write_files(folder: &Path, rendered: &helm::Rendered, output: &TemplateOutput
         let parent = file.parent().unwrap_or(folder);
         let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&file, text));
         written.map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
-        println!("wrote {}", file.display());
     }
-    Ok(())
+    print!("{lines}");
+    match output.show_only.first() {
+        Some(pattern) => Err(Failure::user(format!("could not find template {pattern} in chart"))
+            .hint("--show-only looks at what is printed, and with --output-dir nothing is; all files were written")),
+        None => {
+            println!();
+            Ok(())
+        }
+    }
 }
