@@ -14,7 +14,7 @@ use kustomize::{Entry, Files};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::fields::{get, items, kind, text};
+use crate::fields::{items, kind, text};
 
 /// Opens data keys. What a data key protects is decrypted here; the key itself is protected by age, which needs private keys.
 pub trait DataKeys {
@@ -136,13 +136,9 @@ fn decrypt_file(bytes: &[u8], from: Format, to: Format, keys: &dyn DataKeys) -> 
         Format::Yaml => go_encoding::yaml::to_string(&plain).into_bytes(),
         Format::Json => plain.to_string().into_bytes(),
         Format::Dotenv => dotenv_text(&plain)?.into_bytes(),
-        Format::Binary => text_of(&plain, "data").ok_or("holds no binary file")?.as_bytes().to_vec(),
+        Format::Binary => plain.get("data").and_then(Value::as_str).ok_or("holds no binary file")?.as_bytes().to_vec(),
         Format::Ini => return Err("an INI file cannot be made of it".into()),
     })
-}
-
-fn text_of<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key)?.as_str()
 }
 
 /// Reads `KEY=VALUE` lines, of which those with `sops_` describe the encryption (`stores/flatten.go`).
@@ -208,7 +204,7 @@ struct Rules {
 
 impl Rules {
     fn of(sops: &Value) -> Rules {
-        let given = |key: &str| get(sops, &[key]).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_string);
+        let given = |key: &str| text(sops, &[key]).map(str::to_string);
         let regex = |key: &str| given(key).and_then(|text| Regex::new(&text).ok());
         Rules {
             unencrypted_suffix: given("unencrypted_suffix"),

@@ -328,11 +328,10 @@ impl Walk<'_> {
             let (of_kind, wanted) = (text(reference, &["kind"]).unwrap_or(""), text(reference, &["name"]).unwrap_or(""));
             let title = format!("{of_kind} {}/{wanted}", namespace(value));
             match self.tree.find("", of_kind, namespace(value), wanted) {
-                Some(found) if found.encrypted().is_some() => {
-                    let why = found.encrypted().unwrap_or_default();
-                    variables.unknown.push(format!("{title}, which substituteFrom names, {why}"));
-                }
-                Some(found) => variables.values.extend(values::entries(&found.object.value)),
+                Some(found) => match found.encrypted() {
+                    Some(why) => variables.unknown.push(format!("{title}, which substituteFrom names, {why}")),
+                    None => variables.values.extend(values::entries(&found.object.value)),
+                },
                 None if flag(reference, &["optional"]) => {}
                 None => variables.unknown.push(format!("{title}, which substituteFrom names, is not in the tree")),
             }

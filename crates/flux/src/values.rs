@@ -159,7 +159,8 @@ fn pairs(first: Vec<Step>, content: &str, scalar: fn(&str) -> Value) -> Result<V
             return Ok(pairs);
         }
         // The message must not hold what may be part of a secret.
-        let (key, after) = cut(rest, '=').ok_or("what follows a comma is no KEY=VALUE; escape the comma or set literal")?;
+        const NO_PAIR: &str = "what follows a comma is no KEY=VALUE; escape the comma or set literal";
+        let (key, after) = cut(rest, '=').ok_or(NO_PAIR)?;
         path = steps(key)?;
         rest = after;
     }
@@ -231,16 +232,14 @@ fn steps(path: &str) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
+/// Splits at the commas that are not escaped.
 fn parts(text: &str) -> Vec<String> {
-    let (mut parts, mut chars) = (vec![String::new()], text.chars());
-    while let Some(c) = chars.next() {
-        let last = parts.last_mut().expect("it starts with one");
-        match c {
-            '\\' => last.extend(chars.next()),
-            ',' => parts.push(String::new()),
-            c => last.push(c),
-        }
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while let Some((part, after)) = cut(rest, ',') {
+        parts.push(unescaped(part));
+        rest = after;
     }
+    parts.push(unescaped(rest));
     parts
 }
 

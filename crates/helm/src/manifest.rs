@@ -315,14 +315,7 @@ fn word(map: &Map<String, Value>, name: &str, place: &str) -> Result<String, Str
 }
 
 fn mismatch(value: &Value, place: &str) -> String {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
+    let found = go_encoding::json::type_name(value);
     format!("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go {place}")
 }
 

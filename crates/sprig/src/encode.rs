@@ -139,14 +139,7 @@ fn array(parsed: Result<Json, String>, context: &str) -> Outcome {
 }
 
 fn mismatch(json: &Json, wanted: &str) -> String {
-    let given = match json {
-        Json::Null => "null",
-        Json::Bool(_) => "bool",
-        Json::Number(_) => "number",
-        Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
-    };
+    let given = go_encoding::json::type_name(json);
     format!("json: cannot unmarshal {given} into Go value of type {wanted}")
 }
 

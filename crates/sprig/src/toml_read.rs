@@ -374,40 +374,24 @@ impl Parser<'_> {
                 out.push(c);
                 continue;
             }
-            let digits = match rest.next() {
-                Some('b') => {
-                    out.push('\u{8}');
+            let Some(escape) = rest.next() else { break };
+            let digits = match escape {
+                'x' => 2,
+                'u' => 4,
+                'U' => 8,
+                ' ' | '\t' => return self.wrong(item.line, &format!("invalid escape: '\\{escape}'")),
+                _ => {
+                    out.push(match escape {
+                        'b' => '\u{8}',
+                        't' => '\t',
+                        'n' => '\n',
+                        'f' => '\u{c}',
+                        'r' => '\r',
+                        'e' => '\u{1b}',
+                        other => other,
+                    });
                     continue;
                 }
-                Some('t') => {
-                    out.push('\t');
-                    continue;
-                }
-                Some('n') => {
-                    out.push('\n');
-                    continue;
-                }
-                Some('f') => {
-                    out.push('\u{c}');
-                    continue;
-                }
-                Some('r') => {
-                    out.push('\r');
-                    continue;
-                }
-                Some('e') => {
-                    out.push('\u{1b}');
-                    continue;
-                }
-                Some(c @ (' ' | '\t')) => return self.wrong(item.line, &format!("invalid escape: '\\{c}'")),
-                Some('x') => 2,
-                Some('u') => 4,
-                Some('U') => 8,
-                Some(c) => {
-                    out.push(c);
-                    continue;
-                }
-                None => break,
             };
             let code: String = rest.by_ref().take(digits).collect();
             match u32::from_str_radix(&code, 16).ok().and_then(char::from_u32) {

@@ -9,6 +9,18 @@ use serde_json::{Map, Number, Value};
 
 use crate::float;
 
+/// Returns what `encoding/json` calls the type of a value in its errors.
+pub fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// Returns `value` as `json.Marshal` writes it, HTML characters escaped.
 pub fn to_string(value: &Value) -> String {
     write(value, Html::Escaped, None)

@@ -106,14 +106,7 @@ pub(super) fn list<T>(
 
 /// Words a mismatch of types.
 pub(super) fn mismatch(value: &Value, at: &At, kind: &str) -> ChartError {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
+    let found = go_encoding::json::type_name(value);
     let place = match at.path.as_str() {
         "" => "value".to_owned(),
         path => format!("struct field {}.{path}", at.kind),
