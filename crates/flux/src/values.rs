@@ -161,7 +161,7 @@ fn pairs(first: Vec<Step>, content: &str, scalar: fn(&str) -> Value) -> Result<V
         // The message must not hold what may be part of a secret.
         const NO_PAIR: &str = "what follows a comma is no KEY=VALUE; escape the comma or set literal";
         let (key, after) = cut(rest, '=').ok_or(NO_PAIR)?;
-        path = steps(key)?;
+        path = steps(key).map_err(|_| NO_PAIR)?;
         rest = after;
     }
 }
