@@ -126,13 +126,15 @@ fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == name)
 }
 
-/// Returns every object that belongs to a release, and every record. Hooks come and go with their events.
+/// Returns every object that belongs to a release, and every record. Hooks come and go with their events, and what a controller makes of an object
+/// (Pods of a Deployment, EndpointSlices and Endpoints of a Service) carries its labels and changes by itself.
 fn owned(cluster: &Cluster) -> Result<BTreeMap<String, Value>> {
     let everything = cluster.api().everything()?;
     let is_owned = |object: &Value| {
         let labels = &object["metadata"]["labels"];
         let is_hook = object["metadata"]["annotations"]["helm.sh/hook"].is_string();
-        labels["helm.toolkit.fluxcd.io/name"].is_string() && object["kind"] != "Pod" && !is_hook || is_record(object)
+        let is_derived = object["metadata"]["ownerReferences"].is_array() || object["kind"] == "Endpoints";
+        labels["helm.toolkit.fluxcd.io/name"].is_string() && !is_derived && !is_hook || is_record(object)
     };
     Ok(everything.into_iter().filter(is_owned).map(|object| (title(&object), object)).collect())
 }
