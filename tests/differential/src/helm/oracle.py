@@ -1,6 +1,7 @@
 """Answers questions about charts with Helm's own SDK: a JSON object a line in, one out.
 
-Usage: python3 - HELM_ORACLE. It runs in the environment that helm-oracle installs, and uses helm-oracle's own rendering.
+Usage: python3 -c PROGRAM HELM_ORACLE. It runs in the environment that helm-oracle installs, and uses helm-oracle's own rendering.
+Its first line says that it is ready.
 """
 
 import base64
@@ -93,7 +94,13 @@ def answer(question):
     return json.dumps(json.loads(native.call_string(SETTERS[kind], question["text"])), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def say(out):
+    sys.stdout.buffer.write(json.dumps(out).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
 def main():
+    say({"ready": True})
     for line in sys.stdin.buffer:
         try:
             question = json.loads(line)
@@ -106,8 +113,7 @@ def main():
             out = {"unknown" if imitated else "error": str(error)}
         except Exception as error:  # what cannot be asked, such as a folder with impossible names
             out = {"unknown": repr(error)}
-        sys.stdout.buffer.write(json.dumps(out).encode() + b"\n")
-        sys.stdout.buffer.flush()
+        say(out)
 
 
 main()

@@ -1,22 +1,33 @@
 //! One long-lived process that answers with Helm's SDK.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::{Case, Question};
 
 const PROGRAM: &str = include_str!("oracle.py");
 
+/// After how long without an answer Helm counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long Helm's SDK may take to be installed, the first time.
+const INSTALLATION: Duration = Duration::from_secs(600);
+
 /// Is Helm, behind a pipe.
 pub struct Oracle {
     tool: PathBuf,
-    process: Child,
+    process: Process,
 }
 
 impl Oracle {
@@ -26,20 +37,20 @@ impl Oracle {
             bail!("{} is not here: Helm cannot be asked; set LAUNCHWAY_SHARED to the folder that has it", tool.display());
         }
         let tool = tool.canonicalize()?;
-        Ok(Oracle { process: spawn(&tool)?, tool })
+        Ok(Oracle { process: Process::start(&tool)?, tool })
     }
 
-    /// Returns an answer to each case; `None` where Helm crashed or could not repeat itself.
+    /// Returns an answer to each case; `None` where Helm crashed, hung or could not repeat itself.
     pub fn ask(&mut self, cases: &[Case]) -> Result<Vec<Option<String>>> {
         let mut answers = Vec::with_capacity(cases.len());
         while answers.len() < cases.len() {
-            let found = self.exchange(&cases[answers.len()..])?;
+            let found = self.process.exchange(&cases[answers.len()..])?;
             let all = found.len();
             answers.extend(found);
             if answers.len() < cases.len() {
                 // Go does not survive some inputs. The one after the last answer was too much.
                 answers.push(None);
-                self.process = spawn(&self.tool)?;
+                self.process = Process::start(&self.tool)?;
                 if all == 0 && answers.iter().filter(|answer| answer.is_none()).count() > 8 {
                     bail!("Helm's SDK dies on everything");
                 }
@@ -47,47 +58,60 @@ impl Oracle {
         }
         Ok(answers)
     }
+}
 
-    fn exchange(&mut self, cases: &[Case]) -> Result<Vec<Option<String>>> {
-        let mut input = self.process.stdin.take().context("the oracle reads")?;
-        let mut output = BufReader::new(self.process.stdout.take().context("the oracle writes")?);
-        let questions: Vec<String> = cases.iter().map(|case| format!("{}\n", question(case))).collect();
-        // Written beside the reading: both pipes are small.
-        let writer = std::thread::spawn(move || {
-            let _broken_pipe = questions.iter().try_for_each(|question| input.write_all(question.as_bytes())).and_then(|()| input.flush());
-            input
-        });
-        let mut answers = Vec::new();
-        for _ in cases {
-            let mut line = String::new();
-            if output.read_line(&mut line)? == 0 {
-                break;
-            }
-            answers.push(read(&line)?);
-        }
-        let complete = answers.len() == cases.len();
-        if !complete {
-            self.process.kill().and_then(|()| self.process.wait().map(|_| ()))?;
-        }
-        let Ok(input) = writer.join() else { bail!("the writer of questions panicked") };
-        self.process.stdin = Some(input);
-        self.process.stdout = Some(output.into_inner());
-        Ok(answers)
+/// Is one run of the program. It ends with everything that it started and wrote.
+struct Process {
+    child: Child,
+    questions: Sender<String>,
+    answers: Receiver<String>,
+    _folder: TempDir,
+}
+
+impl Process {
+    fn start(tool: &Path) -> Result<Process> {
+        let folder = TempDir::with_prefix("differential-oracle-").context("a temporary folder")?;
+        let mut command = Command::new("python3");
+        command.args(["-c", PROGRAM]).arg(tool);
+        command.env("TZ", "UTC").env("PYTHONDONTWRITEBYTECODE", "1").env("TMPDIR", folder.path());
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().context("python3 cannot be run")?;
+        let input = child.stdin.take().context("the oracle reads")?;
+        let output = child.stdout.take().context("the oracle writes")?;
+        let (questions, asked) = channel();
+        let (answered, answers) = channel();
+        // Both threads end with the process, or with this value.
+        thread::spawn(move || write(input, &asked));
+        thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| answered.send(line)));
+        let process = Process { child, questions, answers, _folder: folder };
+        process.answers.recv_timeout(INSTALLATION).context("Helm's SDK does not start")?;
+        Ok(process)
+    }
+
+    /// Returns the answers up to the first case that Helm does not answer.
+    fn exchange(&self, cases: &[Case]) -> Result<Vec<Option<String>>> {
+        // Where nobody reads any more, nobody answers either.
+        let _process_is_gone = cases.iter().try_for_each(|case| self.questions.send(format!("{}\n", question(case))));
+        let answers = cases.iter().map_while(|_| self.answers.recv_timeout(PATIENCE).ok());
+        answers.map(|line| read(&line)).collect()
     }
 }
 
-impl Drop for Oracle {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _already_gone = self.process.kill().and_then(|()| self.process.wait());
+        // A process that hangs does not see its input end, and neither does what it started.
+        let group = format!("-{}", self.child.id());
+        let _already_gone = Command::new("kill").args(["-9", "--", &group]).stderr(Stdio::null()).status();
+        let _already_gone = self.child.wait();
     }
 }
 
-fn spawn(tool: &Path) -> Result<Child> {
-    let program = std::env::temp_dir().join(format!("differential-oracle-{}.py", std::process::id()));
-    std::fs::write(&program, PROGRAM).with_context(|| program.display().to_string())?;
-    let mut command = Command::new("python3");
-    command.arg(&program).arg(tool).env("TZ", "UTC").env("PYTHONDONTWRITEBYTECODE", "1");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("python3 cannot be run")
+fn write(mut input: impl Write, questions: &Receiver<String>) {
+    for question in questions {
+        if input.write_all(question.as_bytes()).and_then(|()| input.flush()).is_err() {
+            return;
+        }
+    }
 }
 
 fn question(case: &Case) -> Value {

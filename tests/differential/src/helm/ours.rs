@@ -14,24 +14,33 @@ use super::{Case, Question};
 /// After how long an input counts as endless.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Is a moment: seconds since 1970, and nanoseconds.
+type Moment = (i64, u32);
+
 /// Answers as the oracle does; a panic is an answer that equals no other.
 pub fn answer(case: &Case) -> String {
-    match catch_unwind(AssertUnwindSafe(|| try_answer(case))) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    answer_at(case, (now.as_secs() as i64, now.subsec_nanos()))
+}
+
+/// Answers as at a moment.
+pub fn answer_at(case: &Case, now: Moment) -> String {
+    match catch_unwind(AssertUnwindSafe(|| try_answer(case, now))) {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => format!("Error: {error}"),
         Err(_) => "PANIC".to_owned(),
     }
 }
 
-fn try_answer(case: &Case) -> Result<String, String> {
+fn try_answer(case: &Case, now: Moment) -> Result<String, String> {
     match case.question {
         Question::Set(option) => set(option, &case.text),
         Question::Folder => {
             let chart = Chart::from_files(case.files.clone()).map_err(|error| error.to_string())?;
-            template(case, &chart)
+            template(case, &chart, now)
         }
-        Question::Template => template(case, &load(case)?),
-        Question::Render => Ok(render(case, &load(case)?)?.notes),
+        Question::Template => template(case, &load(case)?, now),
+        Question::Render => Ok(render(case, &load(case)?, now)?.notes),
     }
 }
 
@@ -59,14 +68,13 @@ pub fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     packed.write_all(&[0; 1024]).and_then(|()| packed.finish()).expect("memory takes it")
 }
 
-fn render(case: &Case, chart: &Chart) -> Result<helm::Rendered, String> {
+fn render(case: &Case, chart: &Chart, now: Moment) -> Result<helm::Rendered, String> {
     let compat = HelmCompat::of("4.2.3");
     let mut request = RenderRequest::new("rel", "ns");
     request.capabilities = Capabilities::offline(&compat).with_kube_version(KubeVersion::parse("v1.33.1", &compat).expect("a version"));
     request.compat = compat;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     let entropy = sprig::Entropy::from_seed([7; 32]);
-    request.environment = Some(sprig::Environment { seconds: now.as_secs() as i64, nanoseconds: now.subsec_nanos(), entropy });
+    request.environment = Some(sprig::Environment { seconds: now.0, nanoseconds: now.1, entropy });
     request.is_upgrade = case.is_upgrade;
     let given: Map<String, Value> = serde_json::from_str(&case.values).map_err(|error| error.to_string())?;
     if let Value::Object(given) = values::as_floats(Value::Object(given)) {
@@ -77,8 +85,8 @@ fn render(case: &Case, chart: &Chart) -> Result<helm::Rendered, String> {
     helm::render(chart, &request).map_err(|error| error.to_string())
 }
 
-fn template(case: &Case, chart: &Chart) -> Result<String, String> {
-    let rendered = render(case, chart)?;
+fn template(case: &Case, chart: &Chart, now: Moment) -> Result<String, String> {
+    let rendered = render(case, chart, now)?;
     let options = TemplateOutput { include_crds: case.include_crds, ..TemplateOutput::default() };
     let output = rendered.template_output(&options).map_err(|error| error.to_string())?;
     Ok(format!("{output}\n-- notes\n{}", rendered.notes))
