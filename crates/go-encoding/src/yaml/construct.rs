@@ -1,21 +1,25 @@
 //! Builds JSON values from the event stream: `decode.go` of yaml.v2 into untyped values, then the conversion of sigs yaml (keys become
 //! strings, timestamps stay text). Merge keys act in document order and the last of equal keys wins, as there.
+//!
+//! All in one go. Where that meets something that may be an error, [`decode`](super::decode) reads the document once more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value};
 
 use super::chars::Readable;
+use super::decode::decode;
 use super::event::{Event, Events, Mark, Scalar};
 use super::resolve::{self, Resolved};
-use super::shown::Shown;
+use super::shown::{Decoded, Key, float_key};
 use super::{Error, utf16};
 
-/// How deep documents may nest. go-yaml allows 10,000; ours are read on smaller stacks.
+/// How deep documents may nest, aliases replaced by what they stand for. go-yaml allows 10,000 without them; ours are read on
+/// smaller stacks.
 pub(crate) const MAX_DEPTH: usize = 256;
 
 /// How many bytes of text all aliases of a document together may copy. go-yaml shares them, we do not.
-const MAX_ALIAS_BYTES: usize = 64 << 20;
+pub(super) const MAX_ALIAS_BYTES: usize = 64 << 20;
 
 /// One document of a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,14 +50,14 @@ pub fn parse_bytes(bytes: &[u8]) -> Result<Value, Error> {
 }
 
 fn first(mut events: Events) -> Result<Value, Error> {
-    Ok(Builder::new().document(&mut events)?.map(|document| document.value).unwrap_or_default())
+    Ok(Builder::default().document(&mut events)?.map(|document| document.value).unwrap_or_default())
 }
 
 /// Reads every document of a stream, in order. Documents without content are null.
 pub fn documents(text: &str) -> Result<Vec<Document>, Error> {
     let mut events = Events::of(text);
     let mut found = Vec::new();
-    while let Some(document) = Builder::new().document(&mut events)? {
+    while let Some(document) = Builder::default().document(&mut events)? {
         found.push(document);
     }
     Ok(found)
@@ -64,16 +68,29 @@ enum Anchor {
     Open,
     Done {
         value: Value,
-        steps: usize,
-        bytes: usize,
+        size: Size,
     },
 }
 
-/// A value with what its decoding cost go-yaml, and how many bytes a copy of it holds.
-struct Built {
-    value: Value,
+/// What the decoding of a value cost go-yaml, how many bytes a copy of it holds, and how deep it is.
+#[derive(Clone, Copy, Default)]
+struct Size {
     steps: usize,
     bytes: usize,
+    depth: usize,
+}
+
+impl Size {
+    fn add(&mut self, part: Size) {
+        self.steps += part.steps;
+        self.bytes += part.bytes;
+        self.depth = self.depth.max(part.depth + 1);
+    }
+}
+
+struct Built {
+    value: Value,
+    size: Size,
     /// Tells a mapping apart from anything else for merge keys: an alias to one counts.
     is_merge: bool,
 }
@@ -83,56 +100,49 @@ struct Built {
 /// What is no YAML, or cannot become JSON, is an error wherever it stands.
 pub fn parse_top(text: &str, is_wanted: fn(&str) -> bool) -> Result<Value, Error> {
     let mut events = Events::of(text);
-    let mut builder = Builder { is_wanted: Some(is_wanted), ..Builder::new() };
+    let mut builder = Builder { is_wanted: Some(is_wanted), ..Builder::default() };
     let read = builder.document(&mut events);
     // What is dropped may be meant by an alias or merged.
-    if builder.needs_all { parse(text) } else { Ok(read?.map(|document| document.value).unwrap_or_default()) }
+    let needs_all = builder.needs_all || builder.may_be_wrong;
+    if needs_all { parse(text) } else { Ok(read?.map(|document| document.value).unwrap_or_default()) }
 }
 
+#[derive(Default)]
 struct Builder {
     /// Which entries of the top level are kept; all where nothing says so.
     is_wanted: Option<fn(&str) -> bool>,
     needs_all: bool,
     anchors: HashMap<String, Anchor>,
-    /// The first fault of the content; go-yaml reports it only after the whole document has been read.
-    fault: Option<Error>,
+    /// Whether something was met that may be an error, once everything is read.
+    may_be_wrong: bool,
     steps: usize,
     alias_steps: usize,
     alias_bytes: usize,
 }
 
 impl Builder {
-    fn new() -> Builder {
-        Builder { is_wanted: None, needs_all: false, anchors: HashMap::new(), fault: None, steps: 0, alias_steps: 0, alias_bytes: 0 }
-    }
-
     fn document(&mut self, events: &mut Events) -> Result<Option<Document>, Error> {
+        let mut again = events.clone();
         match events.next()? {
             (Event::DocumentStart, _) => {}
             _ => return Ok(None),
         }
         let (event, mark) = events.next()?;
-        let built = self.node(event, mark, events, 0)?;
+        let mut value = self.node(event, mark, events, 0)?.value;
         match events.next()? {
             (Event::DocumentEnd, _) => {}
             _ => return Err(Error::plain("expected end of document")),
         }
-        match self.fault.take() {
-            Some(fault) => Err(fault),
-            None => Ok(Some(Document { line: mark.line, value: built.value })),
+        if self.may_be_wrong && self.is_wanted.is_none() {
+            value = decode(&mut again)?;
         }
+        Ok(Some(Document { line: mark.line, value }))
     }
 
-    fn fail(&mut self, fault: Error) {
-        // Keys are looked at once all of the YAML is decoded, and numbers once all of the keys are.
-        let stage = |fault: &Error| match fault {
-            Error::Syntax { .. } => 0,
-            Error::Key { .. } => 1,
-            Error::Number(_) => 2,
-        };
-        if self.fault.as_ref().is_none_or(|first| stage(&fault) < stage(first)) {
-            self.fault = Some(fault);
-        }
+    /// Goes on without a value where there may be none.
+    fn or_null(&mut self, value: Result<Value, Error>) -> Value {
+        self.may_be_wrong |= value.is_err();
+        value.unwrap_or_default()
     }
 
     fn step(&mut self) {
@@ -148,7 +158,7 @@ impl Builder {
             });
         }
         match event {
-            Event::Alias(name) => self.alias(name),
+            Event::Alias(name) => self.alias(name, depth),
             Event::Scalar(scalar) => Ok(self.scalar(scalar)),
             Event::SequenceStart(anchor) => self.sequence(anchor, events, depth),
             Event::MappingStart(anchor) => self.mapping(anchor, events, depth),
@@ -166,46 +176,37 @@ impl Builder {
 
     fn close(&mut self, anchor: Option<&str>, built: &Built) {
         if let Some(name) = anchor {
-            let done = Anchor::Done { value: built.value.clone(), steps: built.steps, bytes: built.bytes };
-            self.anchors.insert(name.to_owned(), done);
+            self.anchors.insert(name.to_owned(), Anchor::Done { value: built.value.clone(), size: built.size });
         }
     }
 
-    fn alias(&mut self, name: &str) -> Result<Built, Error> {
-        let (value, steps, bytes) = match self.anchors.get(name) {
+    fn alias(&mut self, name: &str, depth: usize) -> Result<Built, Error> {
+        let (value, size) = match self.anchors.get(name) {
             None => return Err(Error::plain(format!("unknown anchor '{name}' referenced"))),
-            Some(Anchor::Open) => {
-                self.fail(Error::plain(format!("anchor '{name}' value contains itself")));
-                (Value::Null, 1, 0)
-            }
-            Some(Anchor::Done { value, steps, bytes }) => {
-                let copied = self.alias_bytes.saturating_add(*bytes);
-                let expanded = self.steps.saturating_add(*steps);
-                let aliased = self.alias_steps.saturating_add(*steps);
-                if excessive(aliased, expanded) || copied > MAX_ALIAS_BYTES {
-                    return Err(Error::plain("document contains excessive aliasing"));
-                }
-                (value.clone(), *steps, *bytes)
+            Some(Anchor::Done { value, size }) if self.is_affordable(*size, depth) => (value.clone(), *size),
+            Some(_) => {
+                self.may_be_wrong = true;
+                (Value::Null, Size::default())
             }
         };
-        self.steps += steps + 1;
-        self.alias_steps += steps;
-        self.alias_bytes += bytes;
-        Ok(Built { value, steps: steps + 1, bytes, is_merge: false })
+        self.steps += size.steps + 1;
+        self.alias_steps += size.steps;
+        self.alias_bytes += size.bytes;
+        Ok(Built { value, size: Size { steps: size.steps + 1, ..size }, is_merge: false })
+    }
+
+    fn is_affordable(&self, size: Size, depth: usize) -> bool {
+        let copied = self.alias_bytes.saturating_add(size.bytes);
+        let expanded = self.steps.saturating_add(size.steps);
+        let aliased = self.alias_steps.saturating_add(size.steps);
+        !excessive(aliased, expanded) && copied <= MAX_ALIAS_BYTES && depth + size.depth < MAX_DEPTH
     }
 
     fn scalar(&mut self, scalar: Scalar) -> Built {
         self.step();
         let is_merge = is_merge(&scalar);
-        let value = match scalar_value(&scalar) {
-            Ok(value) => value,
-            Err(fault) => {
-                self.fail(fault);
-                Value::Null
-            }
-        };
-        let bytes = 32 + scalar.value.len();
-        let built = Built { value, steps: 1, bytes, is_merge };
+        let value = self.or_null(scalar_value(&scalar));
+        let built = Built { value, size: Size { steps: 1, bytes: 32 + scalar.value.len(), depth: 0 }, is_merge };
         self.close(scalar.anchor, &built);
         built
     }
@@ -216,25 +217,25 @@ impl Builder {
             return self.scalar(scalar);
         }
         self.step();
-        Built { value: Value::Null, steps: 1, bytes: 32 + scalar.value.len(), is_merge: is_merge(&scalar) }
+        let size = Size { steps: 1, bytes: 32 + scalar.value.len(), depth: 0 };
+        Built { value: Value::Null, size, is_merge: is_merge(&scalar) }
     }
 
     fn sequence(&mut self, anchor: Option<&str>, events: &mut Events, depth: usize) -> Result<Built, Error> {
         self.step();
         self.open(anchor);
         let mut items = Vec::new();
-        let (mut steps, mut bytes) = (1, 32);
+        let mut size = Size { steps: 1, bytes: 32, depth: 0 };
         loop {
             let (event, mark) = events.next()?;
             if matches!(event, Event::SequenceEnd) {
                 break;
             }
             let item = self.node(event, mark, events, depth + 1)?;
-            steps += item.steps;
-            bytes += item.bytes;
+            size.add(item.size);
             items.push(item.value);
         }
-        let built = Built { value: Value::Array(items), steps, bytes, is_merge: false };
+        let built = Built { value: Value::Array(items), size, is_merge: false };
         self.close(anchor, &built);
         Ok(built)
     }
@@ -243,8 +244,7 @@ impl Builder {
         self.step();
         self.open(anchor);
         let mut map = Map::new();
-        let mut is_own_fault = false;
-        let (mut steps, mut bytes) = (1, 32);
+        let mut size = Size { steps: 1, bytes: 32, depth: 0 };
         loop {
             let (event, mark) = events.next()?;
             if matches!(event, Event::MappingEnd) {
@@ -255,36 +255,17 @@ impl Builder {
                     // The key after an entry that was skimmed is read ahead with it.
                     self.needs_all |= scalar.dropped;
                     let name = key_name(&scalar);
-                    (Some(name), self.key(scalar))
+                    (name, self.key(scalar))
                 }
-                alias @ Event::Alias(_) => (None, self.node(alias, mark, events, depth + 1)?),
-                // No collection can be a key: it is read for what the error prints.
-                collection => {
-                    let key = self.shown(collection, mark, events, depth + 1)?;
-                    self.fail(Error::plain(format!("invalid map key: {key}")));
-                    let (event, mark) = events.next()?;
-                    self.node(event, mark, events, depth + 1)?;
-                    continue;
+                other => {
+                    let key = self.node(other, mark, events, depth + 1)?;
+                    (value_key(&key.value), key)
                 }
             };
             let (event, mark) = events.next()?;
-            if let Some(Err(fault)) = name {
-                // The key is converted before the value.
-                let earlier = self.fault.take();
-                let value = self.shown(event, mark, events, depth + 1)?;
-                let inner = std::mem::replace(&mut self.fault, earlier);
-                // Of equal keys only the last one is left.
-                is_own_fault |= self.fault.is_none();
-                if is_own_fault {
-                    self.fault = None;
-                }
-                self.fail(fault.with_value(value));
-                inner.into_iter().for_each(|fault| self.fail(fault));
-                continue;
-            }
             if depth == 0
                 && let Some(is_wanted) = self.is_wanted
-                && let Some(Ok(name)) = &name
+                && let Some(name) = &name
                 && !key.is_merge
                 && !is_wanted(name)
             {
@@ -293,81 +274,24 @@ impl Builder {
                 events.drop_quoted(false);
                 continue;
             }
-            if key.is_merge && matches!(event, Event::Scalar(_)) {
-                // What it means is not looked at.
-                self.fail(no_merge());
-            }
+            let is_alias = matches!(event, Event::Alias(_));
             let value = self.node(event, mark, events, depth + 1)?;
-            steps += key.steps + value.steps;
-            bytes += key.bytes + value.bytes;
+            size.add(key.size);
+            size.add(value.size);
             if key.is_merge {
-                if let Err(fault) = merge(&mut map, value.value) {
-                    self.fail(fault);
-                }
+                // A list of mappings cannot be merged through an alias.
+                self.may_be_wrong |= is_alias && value.value.is_array();
+                self.may_be_wrong |= merge(&mut map, value.value).is_err();
                 continue;
             }
-            match name.unwrap_or_else(|| value_key(&key.value)) {
-                Ok(name) => {
-                    map.insert(name, value.value);
-                }
-                Err(fault) => self.fail(fault.with_value(&value.value)),
+            match name {
+                Some(name) => drop(map.insert(name, value.value)),
+                None => self.may_be_wrong = true,
             }
         }
-        let built = Built { value: Value::Object(map), steps, bytes, is_merge: false };
+        let built = Built { value: Value::Object(map), size, is_merge: false };
         self.close(anchor, &built);
         Ok(built)
-    }
-}
-
-impl Builder {
-    /// Reads a node for what an error says of it; the document is refused in any case.
-    fn shown(&mut self, event: Event, mark: Mark, events: &mut Events, depth: usize) -> Result<Shown, Error> {
-        match event {
-            Event::SequenceStart(anchor) if depth <= MAX_DEPTH => {
-                self.open(anchor);
-                let mut items = Vec::new();
-                loop {
-                    match events.next()? {
-                        (Event::SequenceEnd, _) => break,
-                        (event, mark) => items.push(self.shown(event, mark, events, depth + 1)?),
-                    }
-                }
-                self.close(anchor, &Built { value: Value::Null, steps: 1, bytes: 0, is_merge: false });
-                Ok(Shown::List(items))
-            }
-            Event::MappingStart(anchor) if depth <= MAX_DEPTH => {
-                self.open(anchor);
-                let mut entries = BTreeMap::new();
-                loop {
-                    let (key, mark) = match events.next()? {
-                        (Event::MappingEnd, _) => break,
-                        key => key,
-                    };
-                    let is_merge = matches!(&key, Event::Scalar(scalar) if is_merge(scalar));
-                    let key = self.shown(key, mark, events, depth + 1)?;
-                    let (event, mark) = events.next()?;
-                    match (self.shown(event, mark, events, depth + 1)?, key) {
-                        (Shown::Map(merged), _) if is_merge => entries.extend(merged),
-                        (Shown::List(all), _) if is_merge && all.iter().all(|item| matches!(item, Shown::Map(_))) => {
-                            // Backwards, because earlier items win.
-                            let maps = all.into_iter().rev().filter_map(|item| if let Shown::Map(map) = item { Some(map) } else { None });
-                            maps.for_each(|map| entries.extend(map));
-                        }
-                        _ if is_merge => self.fail(no_merge()),
-                        (_, key @ (Shown::List(_) | Shown::Map(_))) => self.fail(Error::plain(format!("invalid map key: {key}"))),
-                        (value, key) => drop(entries.insert(key, value)),
-                    }
-                }
-                self.close(anchor, &Built { value: Value::Null, steps: 1, bytes: 0, is_merge: false });
-                Ok(Shown::Map(entries))
-            }
-            Event::Scalar(scalar) => {
-                let shown = Shown::scalar(&scalar);
-                self.scalar(scalar);
-                Ok(shown)
-            }
-            other => self.node(other, mark, events, depth).map(|built| Shown::from(&built.value)),
-        }
     }
 
     /// Steps over a node that nobody wants, looking only for faults.
@@ -382,9 +306,7 @@ impl Builder {
                 self.needs_all |= scalar.anchor.is_some() || scalar.tag.is_some() && scalar.dropped;
                 // Only numbers that are none and tags that do not fit can be wrong.
                 let may_be_wrong = scalar.tag.is_some() || scalar.implicit && scalar.value.starts_with(['.', '+', '-']);
-                if may_be_wrong && let Err(fault) = scalar_value(&scalar) {
-                    self.fail(fault);
-                }
+                self.may_be_wrong |= may_be_wrong && scalar_value(&scalar).is_err();
             }
             Event::SequenceStart(anchor) => {
                 self.needs_all |= anchor.is_some();
@@ -422,14 +344,13 @@ impl Builder {
         self.step();
         self.needs_all |= scalar.tag.is_some() && scalar.dropped;
         let is_text = scalar.tag.is_none() && (!scalar.implicit || matches!(resolve::plain(&scalar.value), Resolved::Str));
-        // An error about a key tells the value as well, which is not at hand.
-        let is_wrong = !is_text && key_name(scalar).is_err();
+        let is_wrong = !is_text && key_name(scalar).is_none();
         self.needs_all |= scalar.anchor.is_some() || is_merge(scalar) || is_wrong;
     }
 }
 
 /// go-yaml's guard against documents whose size is mostly made of aliases (`decode.go`).
-fn excessive(aliased: usize, steps: usize) -> bool {
+pub(super) fn excessive(aliased: usize, steps: usize) -> bool {
     const LOW: f64 = 400_000.0;
     const HIGH: f64 = 4_000_000.0;
     let total = steps as f64;
@@ -443,16 +364,16 @@ fn excessive(aliased: usize, steps: usize) -> bool {
     aliased > 100 && steps > 1000 && aliased as f64 / total > allowed
 }
 
-pub(crate) fn is_merge(scalar: &Scalar) -> bool {
+pub(super) fn is_merge(scalar: &Scalar) -> bool {
     scalar.value == "<<" && (scalar.implicit || scalar.tag.as_deref() == Some("tag:yaml.org,2002:merge"))
 }
 
-fn no_merge() -> Error {
+pub(super) fn no_merge() -> Error {
     Error::plain("map merge requires map or sequence of maps as the value")
 }
 
 /// Applies a merge: what comes later in the document overrides it, what came before is overridden.
-pub(crate) fn merge(map: &mut Map<String, Value>, value: Value) -> Result<(), Error> {
+pub(super) fn merge(map: &mut Map<String, Value>, value: Value) -> Result<(), Error> {
     let wrong = no_merge;
     match value {
         Value::Object(from) => map.extend(from),
@@ -512,12 +433,17 @@ pub(crate) fn scalar_value(scalar: &Scalar) -> Result<Value, Error> {
         Resolved::Uint(value) => Value::Number(value.into()),
         Resolved::Float(value) => Value::Number(Number::from_f64(value).ok_or(Error::Number(no_number(value)))?),
         Resolved::Timestamp => Value::String(scalar.value.clone().into_owned()),
-        Resolved::Str if scalar.tag.as_deref() == Some("tag:yaml.org,2002:binary") => Value::String(binary(&scalar.value)?),
+        Resolved::Str if is_binary(scalar) => Value::String(binary(&scalar.value)?),
         Resolved::Str => Value::String(scalar.value.clone().into_owned()),
     })
 }
 
-fn no_number(value: f64) -> &'static str {
+/// Tells whether the scalar is base64.
+pub(super) fn is_binary(scalar: &Scalar) -> bool {
+    scalar.tag.as_deref() == Some("tag:yaml.org,2002:binary")
+}
+
+pub(super) fn no_number(value: f64) -> &'static str {
     if value.is_nan() {
         "NaN"
     } else if value > 0.0 {
@@ -558,58 +484,35 @@ pub(super) fn binary(text: &str) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Returns the JSON key of a scalar key (`convertToJSONableObject` of sigs yaml).
-pub(crate) fn key_name(scalar: &Scalar) -> Result<String, Error> {
-    let wrong = |kind, key: String| Err(Error::Key { kind, key, value: String::new() });
-    match meaning(scalar)? {
-        Resolved::Str if scalar.tag.as_deref() == Some("tag:yaml.org,2002:binary") => binary(&scalar.value),
-        Resolved::Str => Ok(scalar.value.clone().into_owned()),
-        Resolved::Int(value) => Ok(value.to_string()),
-        Resolved::Float(value) => Ok(float_key(value)),
-        Resolved::Bool(value) => Ok(value.to_string()),
-        Resolved::Null => wrong("%!s(<nil>)", "<nil>".to_owned()),
-        Resolved::Uint(value) => wrong("uint64", format!("{value:#x}")),
+/// Returns the JSON key of a scalar key, if it has one.
+fn key_name(scalar: &Scalar) -> Option<String> {
+    match meaning(scalar).ok()? {
+        Resolved::Str if is_binary(scalar) => binary(&scalar.value).ok(),
         // Only untyped values keep their text; sigs yaml sees a string here too.
-        Resolved::Timestamp => Ok(scalar.value.clone().into_owned()),
+        Resolved::Str | Resolved::Timestamp => Some(scalar.value.clone().into_owned()),
+        Resolved::Int(value) => Some(value.to_string()),
+        Resolved::Float(value) => Some(float_key(value)),
+        Resolved::Bool(value) => Some(value.to_string()),
+        Resolved::Null | Resolved::Uint(_) => None,
     }
 }
 
-/// Returns the JSON key of a key that was an alias or a collection.
-pub(crate) fn value_key(key: &Value) -> Result<String, Error> {
+/// Returns the JSON key of a key that was an alias or a collection, if it has one.
+fn value_key(key: &Value) -> Option<String> {
     match key {
-        Value::String(text) => Ok(text.clone()),
-        Value::Bool(value) => Ok(value.to_string()),
-        Value::Number(number) => Ok(match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => integer.to_string(),
-            (None, Some(float)) => float_key(float),
-            (None, None) => number.to_string(),
-        }),
-        Value::Null => Err(Error::Key { kind: "%!s(<nil>)", key: "<nil>".to_owned(), value: String::new() }),
-        Value::Array(_) | Value::Object(_) => Err(Error::plain(format!("invalid map key: {}", Shown::from(key)))),
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(number) if number.is_f64() => number.as_f64().map(float_key),
+        Value::Number(number) => number.as_i64().map(|integer| integer.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-fn float_key(value: f64) -> String {
-    if value.is_nan() {
-        ".nan".to_owned()
-    } else if value.is_infinite() {
-        if value > 0.0 { ".inf" } else { "-.inf" }.to_owned()
-    } else {
-        crate::float::general_32(value)
-    }
-}
-
-impl Error {
-    /// Fills in the value of a key error, as `%+#v` prints it.
-    pub(super) fn with_value(self, value: impl Into<Shown>) -> Error {
-        match self {
-            Error::Key { kind, key, .. } => {
-                let value = value.into();
-                let value = if value == Shown::Null { "<nil>".to_owned() } else { value.to_string() };
-                Error::Key { kind, key, value }
-            }
-            other => other,
-        }
+/// Returns the JSON key of any key; an error shows the value under it.
+pub(super) fn key_of(key: &Value, value: &Value) -> Result<String, Error> {
+    match value_key(key) {
+        Some(name) => Ok(name),
+        None => Key::of(Decoded::from(key))?.in_json(&Decoded::from(value)),
     }
 }
 
@@ -731,6 +634,36 @@ mod tests {
     }
 
     #[test]
+    fn bounds_what_aliases_nest() {
+        let level = |at: usize| {
+            let inner = if at == 0 { "1".to_owned() } else { format!("*a{}", at - 1) };
+            format!("a{at}: &a{at} {}{inner}{}\n", "[".repeat(200), "]".repeat(200))
+        };
+        assert!(parse(&level(0)).is_ok());
+        let text: String = (0..100).map(level).collect();
+        fails(&text, "yaml: exceeded max depth of 256");
+    }
+
+    /// Helm 4.2.3 said so.
+    #[test]
+    fn shows_keys_with_their_types() {
+        fails(
+            "? {1: a, x: b, true: c, 1.5: d, ~: e, 18446744073709551615: f, .nan: g, false: i, -1: j}\n: x",
+            "yaml: invalid map key: map[interface {}]interface {}{interface {}(nil):\"e\", \"x\":\"b\", 0xffffffffffffffff:\"f\", -1:\"j\", \
+             1:\"a\", NaN:\"g\", 1.5:\"d\", false:\"i\", true:\"c\"}",
+        );
+        fails(
+            "x: &x {1: [a], ~: b}\n? *x\n",
+            "yaml: invalid map key: map[interface {}]interface {}{interface {}(nil):\"b\", 1:[]interface {}{\"a\"}}",
+        );
+        fails("~: 1\na: !!binary x", "yaml: !!binary value contains invalid base64 data");
+        fails("<<: !!binary x", "yaml: map merge requires map or sequence of maps as the value");
+        fails("x: &x [{a: 1}]\ny: {<<: *x}", "yaml: map merge requires map or sequence of maps as the value");
+        fails("&x 18446744073709551615: 1\n*x : 2", "unsupported map key of type: uint64, key: 0xffffffffffffffff, value: 2");
+        check("a: .nan\na: {~: 1}\na: 1e300\n1e300: 1", json!({"a": 1e300, ".inf": 1}));
+    }
+
+    #[test]
     fn reads_the_top_of_documents() {
         let is_wanted: fn(&str) -> bool = |key| key == "kind";
         let top = |text: &str| parse_top(text, is_wanted).map_err(|error| error.to_string());
@@ -738,6 +671,7 @@ mod tests {
         assert_eq!(top("spec: \"a\\n\"\n\"kind\": \"A\\t\"\nx: 'it''s'\n"), Ok(json!({"kind": "A\t"})));
         assert_eq!(top("spec:\n  - \"a\"\n\"kind\": A\n").map(|top| top["kind"].clone()), Ok(json!("A")));
         assert_eq!(top("spec: &x {a: 1}\nkind: *x\n"), Ok(json!({"spec": {"a": 1}, "kind": {"a": 1}})));
+        assert_eq!(top("spec: .inf\nspec: {a: .nan}\nspec: 1\nkind: A").map(|top| top["kind"].clone()), Ok(json!("A")));
         for text in [
             "spec: {a: .inf}",
             "spec: [!!int x]",
@@ -751,6 +685,8 @@ mod tests {
             "a: 1\nb: 2\n? [x]\n: y",
             "a: !!int \"x\"",
             "a: \"\\q\"",
+            "spec: {? {1: x, a: y} : z}",
+            "spec: &x {<<: *x}",
         ] {
             assert_eq!(top(text), parse(text).map_err(|error| error.to_string()), "{text}");
             assert!(top(text).is_err(), "{text}");

@@ -89,6 +89,7 @@ struct Properties<'a> {
     start: Option<Place>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Events<'a> {
     scanner: Scanner<'a>,
     state: State,

@@ -5,6 +5,7 @@
 
 mod chars;
 mod construct;
+mod decode;
 mod emit;
 mod event;
 pub mod node;

@@ -71,7 +71,7 @@ impl Node {
                     if matches!(&key.data, Data::Scalar { text, style: Style::Plain, .. } if text == "<<") {
                         construct::merge(&mut map, value)?;
                     } else {
-                        map.insert(construct::value_key(&key.to_value()?).map_err(|error| error.with_value(&value))?, value);
+                        map.insert(construct::key_of(&key.to_value()?, &value)?, value);
                     }
                 }
                 Value::Object(map)
@@ -96,75 +96,90 @@ pub fn parse(text: &str) -> Result<Vec<Node>, Error> {
 }
 
 struct Reader {
-    anchors: HashMap<String, Option<(Node, usize)>>,
+    anchors: HashMap<String, Option<(Node, Size)>>,
     copied: usize,
 }
 
+/// How many nodes something is made of, and how deep they nest.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    depth: usize,
+}
+
+impl Size {
+    fn add(&mut self, part: Size) {
+        self.nodes += part.nodes;
+        self.depth = self.depth.max(part.depth + 1);
+    }
+}
+
 impl Reader {
-    /// Returns the node and how many nodes it is made of.
-    fn node(&mut self, event: Event, mark: Mark, events: &mut Events, depth: usize) -> Result<(Node, usize), Error> {
+    /// Returns the node and its size.
+    fn node(&mut self, event: Event, mark: Mark, events: &mut Events, depth: usize) -> Result<(Node, Size), Error> {
         if depth > MAX_DEPTH {
-            return Err(at(mark, format!("exceeded max depth of {MAX_DEPTH}")));
+            return Err(too_deep(mark));
         }
         match event {
-            Event::Alias(name) => self.alias(name, mark),
+            Event::Alias(name) => self.alias(name, mark, depth),
             Event::Scalar(scalar) => self.scalar(scalar, mark),
             Event::SequenceStart(anchor) => {
                 self.open(anchor);
                 let mut items = Vec::new();
-                let mut count = 1;
+                let mut size = Size { nodes: 1, depth: 0 };
                 loop {
                     let (event, mark) = events.next()?;
                     if matches!(event, Event::SequenceEnd) {
                         break;
                     }
-                    let (item, nodes) = self.node(event, mark, events, depth + 1)?;
-                    count += nodes;
+                    let (item, part) = self.node(event, mark, events, depth + 1)?;
+                    size.add(part);
                     items.push(item);
                 }
-                Ok(self.close(anchor, Data::Sequence(items), mark, count))
+                Ok(self.close(anchor, Data::Sequence(items), mark, size))
             }
             Event::MappingStart(anchor) => {
                 self.open(anchor);
                 let mut entries = Vec::new();
-                let mut count = 1;
+                let mut size = Size { nodes: 1, depth: 0 };
                 loop {
                     let (event, mark) = events.next()?;
                     if matches!(event, Event::MappingEnd) {
                         break;
                     }
-                    let (key, nodes) = self.node(event, mark, events, depth + 1)?;
-                    count += nodes;
+                    let (key, part) = self.node(event, mark, events, depth + 1)?;
+                    size.add(part);
                     let (event, mark) = events.next()?;
-                    let (value, nodes) = self.node(event, mark, events, depth + 1)?;
-                    count += nodes;
+                    let (value, part) = self.node(event, mark, events, depth + 1)?;
+                    size.add(part);
                     entries.push((key, value));
                 }
-                Ok(self.close(anchor, Data::Mapping(entries), mark, count))
+                Ok(self.close(anchor, Data::Mapping(entries), mark, size))
             }
             _ => Err(at(mark, "attempted to parse unknown event")),
         }
     }
 
-    fn scalar(&mut self, scalar: Scalar, mark: Mark) -> Result<(Node, usize), Error> {
+    fn scalar(&mut self, scalar: Scalar, mark: Mark) -> Result<(Node, Size), Error> {
         let value = construct::scalar_value(&scalar).map_err(|error| match error {
             Error::Syntax { message, .. } => at(mark, message),
             other => at(mark, other.to_string()),
         })?;
         let data = Data::Scalar { text: scalar.value.into_owned(), style: scalar.style, value };
-        Ok(self.close(scalar.anchor, data, mark, 1))
+        Ok(self.close(scalar.anchor, data, mark, Size { nodes: 1, depth: 0 }))
     }
 
-    fn alias(&mut self, name: &str, mark: Mark) -> Result<(Node, usize), Error> {
+    fn alias(&mut self, name: &str, mark: Mark, depth: usize) -> Result<(Node, Size), Error> {
         match self.anchors.get(name) {
             None => Err(at(mark, format!("unknown anchor '{name}' referenced"))),
             Some(None) => Err(at(mark, format!("anchor '{name}' value contains itself"))),
-            Some(Some((node, count))) => {
-                self.copied += count;
+            Some(Some((_, size))) if depth + size.depth > MAX_DEPTH => Err(too_deep(mark)),
+            Some(Some((node, size))) => {
+                self.copied += size.nodes;
                 if self.copied > MAX_ALIAS_NODES {
                     return Err(at(mark, "document contains excessive aliasing"));
                 }
-                Ok((node.clone(), *count))
+                Ok((node.clone(), *size))
             }
         }
     }
@@ -175,13 +190,17 @@ impl Reader {
         }
     }
 
-    fn close(&mut self, anchor: Option<&str>, data: Data, mark: Mark, count: usize) -> (Node, usize) {
+    fn close(&mut self, anchor: Option<&str>, data: Data, mark: Mark, size: Size) -> (Node, Size) {
         let node = Node { line: mark.line, column: mark.column, data };
         if let Some(name) = anchor {
-            self.anchors.insert(name.to_owned(), Some((node.clone(), count)));
+            self.anchors.insert(name.to_owned(), Some((node.clone(), size)));
         }
-        (node, count)
+        (node, size)
     }
+}
+
+fn too_deep(mark: Mark) -> Error {
+    at(mark, format!("exceeded max depth of {MAX_DEPTH}"))
 }
 
 fn at(mark: Mark, message: impl Into<String>) -> Error {

@@ -101,6 +101,7 @@ const MAX_DEPTH: usize = 10_000;
 /// How many characters a key without `?` may have before its `:`.
 const KEY_REACH: usize = 1024;
 
+#[derive(Clone)]
 pub(crate) struct Scanner<'a> {
     pub(super) text: Text<'a>,
     source: &'a str,
