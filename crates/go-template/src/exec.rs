@@ -152,25 +152,36 @@ impl Render {
         bytes <= self.limits.memory / 16 && self.made.saturating_add(bytes) <= self.limits.memory
     }
 
-    /// Charges for looking at all of a value, shared parts as often as they are met.
-    fn charge_whole(&mut self, value: &Value, depth: usize, bytes: &mut usize) -> Result<(), Budget> {
+    /// Charges for looking at all of a value, shared parts as often as they are met, and returns whether that is everything: nobody goes
+    /// on after what is nested too deep, such as a map in itself.
+    fn charge_whole(&mut self, value: &Value, depth: usize, bytes: &mut usize) -> Result<bool, Budget> {
         *bytes += size_of::<Value>() + if let Value::Str(text) = value { text.len() } else { 0 };
         if !self.has_room(*bytes) {
             return Err(Budget::Memory);
         }
         self.charge(1)?;
         if depth > MAX_VALUE_DEPTH {
-            // Whoever goes on will say so.
-            return Ok(());
+            return Ok(false);
         }
         match value {
-            Value::List(list) => list.items().iter().try_for_each(|item| grow(|| self.charge_whole(item, depth + 1, bytes))),
-            Value::Map(map) => map.entries().iter().flat_map(|entries| entries.iter()).try_for_each(|(key, value)| {
-                *bytes += key.len();
-                grow(|| self.charge_whole(value, depth + 1, bytes))
-            }),
-            _ => Ok(()),
+            Value::List(list) => {
+                for item in list.items() {
+                    if !grow(|| self.charge_whole(item, depth + 1, bytes))? {
+                        return Ok(false);
+                    }
+                }
+            }
+            Value::Map(map) => {
+                for (key, value) in map.entries().iter().flat_map(|entries| entries.iter()) {
+                    *bytes += key.len();
+                    if !grow(|| self.charge_whole(value, depth + 1, bytes))? {
+                        return Ok(false);
+                    }
+                }
+            }
+            _ => {}
         }
+        Ok(true)
     }
 }
 
@@ -218,7 +229,7 @@ impl Call<'_> {
     /// Charges for work on all of a value: what is shared is looked at as often as it is met, and may be far more than it takes up.
     pub fn charge_whole(&mut self, value: &Value) -> Result<(), Fault> {
         match value {
-            Value::List(_) | Value::Map(_) => self.render.charge_whole(value, 0, &mut 0).map_err(unplaced_budget),
+            Value::List(_) | Value::Map(_) => self.render.charge_whole(value, 0, &mut 0).map(|_| ()).map_err(unplaced_budget),
             _ => Ok(()),
         }
     }

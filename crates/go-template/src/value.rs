@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::cell::{OnceCell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
 
 use crate::func::Method;
@@ -603,6 +603,11 @@ pub trait Native: 'static {
 
     /// Returns the elements with their index or key, for slices and maps.
     fn entries(&self) -> Option<Vec<(Value, Value)>> {
+        None
+    }
+
+    /// Returns a part of a slice that keeps its type and methods, where the slice has some.
+    fn slice(&self, _part: Range<usize>) -> Option<Rc<dyn Native>> {
         None
     }
 

@@ -101,13 +101,13 @@ fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> 
     if let Some(folder @ ("draft" | "draft/2019-09" | "draft/2020-12" | "draft/2019-09/meta" | "draft/2020-12/meta")) = folder {
         return Err(format!("read metaschemas/{folder}/: is a directory"));
     }
-    compiler.add_resource(LOCATION, schema).map_err(|error| compile_error(&error, &draft))?;
+    compiler.add_resource(LOCATION, schema.clone()).map_err(|error| compile_error(&error, &draft))?;
     let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error, &draft))?;
     let values = Value::Object(values.clone());
     schemas.validate(&values, index).map_err(|error| {
-        let mut text = String::new();
-        push_causes(&mut text, &error, 0);
-        text
+        let mut complaints = Complaints { text: String::new(), schema: &schema };
+        complaints.push_causes(&error, 0);
+        complaints.text
     })
 }
 
@@ -145,10 +145,10 @@ fn compile_error(error: &CompileError, draft: &str) -> String {
 
 /// Words a whole failure, of a schema against its metaschema.
 fn whole(error: &ValidationError<'_, '_>) -> String {
-    let mut text = format!("jsonschema {}\n", message(&error.kind));
-    push_causes(&mut text, error, 0);
-    text.truncate(text.trim_end().len());
-    text
+    let mut complaints = Complaints { text: format!("jsonschema {}\n", message(&error.kind)), schema: &Value::Null };
+    complaints.push_causes(error, 0);
+    complaints.text.truncate(complaints.text.trim_end().len());
+    complaints.text
 }
 
 /// Where the schema around a complaint is, and whether the line above the complaint already tells of its `allOf`.
@@ -172,48 +172,86 @@ struct LeftOut {
     place: String,
 }
 
-fn push_causes(text: &mut String, error: &ValidationError<'_, '_>, indent: usize) {
-    let location = match &error.kind {
-        ErrorKind::Schema { url } | ErrorKind::Reference { url, .. } => url,
-        _ => error.schema_url,
-    };
-    let is_told = matches!(error.kind, ErrorKind::AllOf | ErrorKind::AnyOf | ErrorKind::OneOf(_));
-    let around = Around { location, is_told };
-    push_all(text, error.causes.iter().map(|cause| Pending { error: cause, groups: left_out(cause, around) }).collect(), indent);
+/// Writes complaints about values.
+struct Complaints<'s> {
+    text: String,
+    /// The whole schema.
+    schema: &'s Value,
 }
 
-fn push_line(text: &mut String, indent: usize, place: &str, message: &str) {
-    text.push_str(&format!("{}- at {}: {message}\n", "  ".repeat(indent), quote(place)));
-}
-
-/// Writes complaints a line each, with what they are inside of above them and their causes below them.
-fn push_all(text: &mut String, mut pending: Vec<Pending<'_, '_, '_>>, indent: usize) {
-    while !pending.is_empty() {
-        let first = pending.remove(0);
-        let Some(group) = first.groups.first().cloned() else {
-            push(text, first.error, indent);
-            continue;
+impl Complaints<'_> {
+    fn push_causes(&mut self, error: &ValidationError<'_, '_>, indent: usize) {
+        let location = match &error.kind {
+            ErrorKind::Schema { url } | ErrorKind::Reference { url, .. } => url,
+            _ => error.schema_url,
         };
-        let is_inside = |other: &Pending<'_, '_, '_>| other.groups.first().is_some_and(|found| found.path == group.path);
-        let (inside, others) = pending.into_iter().partition(is_inside);
-        let inside: Vec<_> = std::iter::once(first).chain::<Vec<_>>(inside).collect();
-        pending = others;
-        push_line(text, indent, &group.place, group.message);
-        let mut inner = indent + 1;
-        if inside.len() > 1 {
-            push_line(text, inner, &group.place, "validation failed");
-            inner += 1;
+        let is_told = matches!(error.kind, ErrorKind::AllOf | ErrorKind::AnyOf | ErrorKind::OneOf(_));
+        let around = Around { location, is_told };
+        self.push_all(error.causes.iter().map(|cause| Pending { error: cause, groups: left_out(cause, around) }).collect(), indent);
+    }
+
+    fn push_line(&mut self, indent: usize, place: &str, message: &str) {
+        self.text.push_str(&format!("{}- at {}: {message}\n", "  ".repeat(indent), quote(place)));
+    }
+
+    /// Writes complaints a line each, with what they are inside of above them and their causes below them.
+    fn push_all(&mut self, mut pending: Vec<Pending<'_, '_, '_>>, indent: usize) {
+        while !pending.is_empty() {
+            let first = pending.remove(0);
+            let Some(group) = first.groups.first().cloned() else {
+                self.push(first.error, indent);
+                continue;
+            };
+            let is_inside = |other: &Pending<'_, '_, '_>| other.groups.first().is_some_and(|found| found.path == group.path);
+            let (inside, others) = pending.into_iter().partition(is_inside);
+            let inside: Vec<_> = std::iter::once(first).chain::<Vec<_>>(inside).collect();
+            pending = others;
+            self.push_line(indent, &group.place, group.message);
+            let mut inner = indent + 1;
+            if inside.len() > 1 {
+                self.push_line(inner, &group.place, "validation failed");
+                inner += 1;
+            }
+            self.push_all(inside.into_iter().map(|found| Pending { groups: found.groups[1..].to_vec(), ..found }).collect(), inner);
         }
-        push_all(text, inside.into_iter().map(|found| Pending { groups: found.groups[1..].to_vec(), ..found }).collect(), inner);
+    }
+
+    fn push(&mut self, error: &ValidationError<'_, '_>, indent: usize) {
+        if error.causes.len() == 1 && matches!(error.kind, ErrorKind::Reference { .. }) {
+            return self.push_causes(error, indent);
+        }
+        self.push_line(indent, &error.instance_location.to_string(), &self.message(error));
+        self.push_causes(error, indent + 1);
+    }
+
+    fn message(&self, error: &ValidationError<'_, '_>) -> String {
+        match (&error.kind, self.pattern(error.schema_url)) {
+            (ErrorKind::Pattern { got, .. }, Some(pattern)) => no_match(got, pattern),
+            (kind, _) => message(kind),
+        }
+    }
+
+    /// Returns the pattern of a schema as it was written: the library tells what it made of it.
+    fn pattern(&self, schema_url: &str) -> Option<&str> {
+        let (_, pointer) = schema_url.split_once('#')?;
+        self.schema.pointer(&percent_decoded(pointer))?.get("pattern")?.as_str()
     }
 }
 
-fn push(text: &mut String, error: &ValidationError<'_, '_>, indent: usize) {
-    if error.causes.len() == 1 && matches!(error.kind, ErrorKind::Reference { .. }) {
-        return push_causes(text, error, indent);
+fn no_match(text: &str, pattern: &str) -> String {
+    format!("{} does not match pattern {}", quote(text), quote(pattern))
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => bytes.extend([&[byte], &part.as_bytes()[2..]].concat()),
+            None => bytes.extend([b"%", part.as_bytes()].concat()),
+        }
     }
-    push_line(text, indent, &error.instance_location.to_string(), &message(&error.kind));
-    push_causes(text, error, indent + 1);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns the groups between a schema and the one around it.
@@ -301,7 +339,7 @@ fn message(kind: &ErrorKind<'_, '_>) -> String {
         ErrorKind::AdditionalItems { got } => format!("last {got} additionalItem(s) not allowed"),
         ErrorKind::MinLength { got, want } => pair("minLength", got, want),
         ErrorKind::MaxLength { got, want } => pair("maxLength", got, want),
-        ErrorKind::Pattern { got, want } => format!("{} does not match pattern {}", quote(got), quote(want)),
+        ErrorKind::Pattern { got, want } => no_match(got, want),
         ErrorKind::ContentEncoding { want, err } => format!("value is not {} encoded: {err}", quote(want)),
         ErrorKind::ContentMediaType { want, err, .. } => format!("value if not of mediatype {}: {err}", quote(want)),
         ErrorKind::Minimum { got, want } => numbers("minimum", got, want),

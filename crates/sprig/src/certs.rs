@@ -4,8 +4,6 @@
 
 use std::any::Any as StdAny;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use go_template::{Call, Fault, Func, Native, Outcome, Type, Value, fixed};
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
 use rsa::pkcs8::DecodePrivateKey;
@@ -17,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::args::{fail, func, int, string, text};
 use crate::dates::civil;
 use crate::der::{BIT_STRING, OCTET_STRING, SEQUENCE, SET, element, integer, pem, read, read_pem};
+use crate::encode::base64_bytes;
 use crate::env::{Entropy, now, with_entropy};
 
 use Type::{Int, List, Named, String as Text};
@@ -397,7 +396,7 @@ fn subject_key_id(rest: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn build_custom(_: &mut Call<'_>, args: &[Value]) -> Outcome {
-    let decode = |i: usize| STANDARD.decode(args[i].as_bytes().unwrap_or_default()).ok();
+    let decode = |i: usize| base64_bytes(args[i].as_bytes().unwrap_or_default()).ok();
     let Some(cert) = decode(0) else { return fail("unable to decode base64 certificate") };
     let Some(key) = decode(1) else { return fail("unable to decode base64 private key") };
     let (cert, key) = (String::from_utf8_lossy(&cert).into_owned(), String::from_utf8_lossy(&key).into_owned());

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::encode::base64_bytes;
+
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
@@ -74,5 +76,5 @@ pub(crate) fn read_pem(text: &str) -> Option<(String, Vec<u8>)> {
     for line in body.lines().map(str::trim).filter(|line| !line.contains(':')) {
         base64.push_str(line);
     }
-    Some((label.to_owned(), STANDARD.decode(base64).ok()?))
+    Some((label.to_owned(), base64_bytes(base64.as_bytes()).ok()?))
 }

@@ -80,7 +80,8 @@ fn to_json(call: &mut Call<'_>, args: &[Value], layout: Layout) -> Result<Encode
 
 fn to_yaml(call: &mut Call<'_>, args: &[Value]) -> Result<Encoded, Fault> {
     call.charge_whole(&args[0])?;
-    let encoded = args[0].to_json().and_then(|json| yaml::marshal(&json).map_err(|error| error.to_string()));
+    let json = args[0].to_json().map_err(|error| format!("error marshaling into JSON: {error}"));
+    let encoded = json.and_then(|json| yaml::marshal(&json).map_err(|error| error.to_string()));
     Ok(encoded.map(|mut text| {
         if text.ends_with('\n') {
             text.pop();

@@ -133,6 +133,11 @@ fn slice(_: &mut Call<'_>, args: &[Value]) -> Outcome {
     let Some(part) = range.and_then(|(start, end)| all.get(start..end)) else {
         return fail("reflect.Value.Slice: slice index out of bounds");
     };
+    if let Value::Native(native) = &args[0]
+        && let Some(part) = native.slice(start as usize..end as usize)
+    {
+        return Ok(Value::Native(part));
+    }
     let kind = args[0].as_list().map_or(ListKind::Any, List::kind);
     Ok(Value::List(List::new(kind, part.to_vec())))
 }

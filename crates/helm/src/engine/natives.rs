@@ -1,6 +1,7 @@
 //! Go types that templates can tell from plain data: `common.Values` with its methods, `.Capabilities` and what hangs on it.
 
 use std::any::Any;
+use std::ops::Range;
 use std::rc::Rc;
 
 use go_template::{Call, Fault, Kind, Map, MapKind, Method, NamedMap, Native, Outcome, Type, Value, fixed};
@@ -265,6 +266,10 @@ impl Native for VersionSet {
 
     fn entries(&self) -> Option<Vec<(Value, Value)>> {
         Some(self.versions.iter().enumerate().map(|(at, version)| (Value::int(at as i64), Value::str(version.as_str()))).collect())
+    }
+
+    fn slice(&self, part: Range<usize>) -> Option<Rc<dyn Native>> {
+        Some(Rc::new(VersionSet { versions: self.versions.get(part)?.to_vec(), is_v3: self.is_v3 }))
     }
 
     fn equals(&self, other: &dyn Native) -> bool {
