@@ -7,6 +7,7 @@ use std::any::{Any, TypeId};
 use std::rc::Rc;
 
 use crate::error::{Budget, Fault, unplaced_budget};
+use crate::live;
 use crate::set::TemplateSet;
 use crate::stack::{MAX_VALUE_DEPTH, grow};
 use crate::value::Value;
@@ -32,7 +33,7 @@ pub struct Limits {
     pub output: u64,
     /// Templates nested in one another, by `template` or from functions.
     pub depth: usize,
-    /// Bytes of everything that functions make, whether it is kept or not. A single value may have a sixteenth of it.
+    /// Bytes of the values that live at the same time. A single value may have a sixteenth of it.
     pub memory: u64,
 }
 
@@ -51,7 +52,7 @@ pub struct Render {
     pub(crate) steps: u64,
     pub(crate) output: u64,
     pub(crate) depth: usize,
-    pub(crate) made: u64,
+    live_before: usize,
     pub(crate) interrupt: Option<Box<dyn FnMut() -> bool>>,
     states: Vec<(TypeId, Box<dyn Any>)>,
 }
@@ -59,7 +60,7 @@ pub struct Render {
 impl Render {
     /// Creates a render with default limits and no state.
     pub fn new() -> Self {
-        Render::default()
+        Render { live_before: live::bytes(), ..Render::default() }
     }
 
     /// Sets what a missing key gives.
@@ -131,25 +132,27 @@ impl Render {
         }
     }
 
-    /// Counts what a call made.
+    /// Charges for what a call made, which may live or not, and looks whether all that lives is too much.
     pub(crate) fn charge_result(&mut self, value: &Value) -> Result<(), Budget> {
-        self.make(match value {
-            Value::Str(text) => text.len(),
-            Value::List(list) => size_of_val(list.items()),
+        self.charge(match value {
+            Value::Str(text) => text.len() as u64 / 64,
+            Value::List(list) => list.items().len() as u64 / 16,
+            // Objects of the embedder are not counted while they live.
+            Value::Native(_) => 64,
             _ => 0,
-        })
+        })?;
+        if self.live() > self.limits.memory { Err(Budget::Memory) } else { Ok(()) }
     }
 
-    /// Counts an allocation; every one has its own cost.
-    pub(crate) fn make(&mut self, bytes: usize) -> Result<(), Budget> {
-        self.made = self.made.saturating_add(bytes as u64 + 64);
-        if self.made > self.limits.memory { Err(Budget::Memory) } else { Ok(()) }
+    /// Returns how many bytes of values live that did not when the render began.
+    fn live(&self) -> u64 {
+        live::bytes().saturating_sub(self.live_before) as u64
     }
 
     /// Tells whether there is room for a value of so many bytes.
     fn has_room(&self, bytes: usize) -> bool {
         let bytes = bytes as u64;
-        bytes <= self.limits.memory / 16 && self.made.saturating_add(bytes) <= self.limits.memory
+        bytes <= self.limits.memory / 16 && self.live().saturating_add(bytes) <= self.limits.memory
     }
 
     /// Charges for looking at all of a value, shared parts as often as they are met, and returns whether that is everything: nobody goes

@@ -16,6 +16,7 @@ pub mod fmt;
 mod func;
 mod json;
 mod lex;
+mod live;
 pub mod number;
 mod parse;
 pub mod quote;

@@ -6,19 +6,25 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::{OnceCell, Ref, RefCell, RefMut};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
 
 use crate::func::Method;
+use crate::live::{self, Counted};
 
 /// Is a Go string: bytes that are usually, but not always, UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Str(Rc<[u8]>);
 
 impl Str {
+    fn of(bytes: Rc<[u8]>) -> Str {
+        live::add(bytes.len());
+        Str(bytes)
+    }
+
     /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -30,9 +36,17 @@ impl Str {
     }
 }
 
+impl Drop for Str {
+    fn drop(&mut self) {
+        if Rc::strong_count(&self.0) == 1 {
+            live::remove(self.0.len());
+        }
+    }
+}
+
 impl Default for Str {
     fn default() -> Self {
-        Str(Rc::from(&[][..]))
+        Str::of(Rc::from(&[][..]))
     }
 }
 
@@ -51,25 +65,25 @@ impl std::borrow::Borrow<[u8]> for Str {
 
 impl From<&str> for Str {
     fn from(text: &str) -> Self {
-        Str(Rc::from(text.as_bytes()))
+        Str::of(Rc::from(text.as_bytes()))
     }
 }
 
 impl From<String> for Str {
     fn from(text: String) -> Self {
-        Str(Rc::from(text.into_bytes()))
+        Str::of(Rc::from(text.into_bytes()))
     }
 }
 
 impl From<Vec<u8>> for Str {
     fn from(bytes: Vec<u8>) -> Self {
-        Str(Rc::from(bytes))
+        Str::of(Rc::from(bytes))
     }
 }
 
 impl From<&[u8]> for Str {
     fn from(bytes: &[u8]) -> Self {
-        Str(Rc::from(bytes))
+        Str::of(Rc::from(bytes))
     }
 }
 
@@ -264,26 +278,39 @@ pub struct List {
 #[derive(Clone)]
 enum Items {
     Nil,
-    Values(Rc<Vec<Value>>),
+    Values(Rc<Elements>),
     Bytes(Rc<Bytes>),
+}
+
+/// Is what other slices hold.
+struct Elements {
+    values: Vec<Value>,
+    _counted: Counted,
+}
+
+impl Elements {
+    fn of(values: Vec<Value>) -> Elements {
+        Elements { _counted: Counted::of(size_of_val(&values[..])), values }
+    }
 }
 
 /// Is what a `[]uint8` holds: its elements become values only where a template looks at them one by one.
 struct Bytes {
     raw: bytes::Bytes,
-    values: OnceCell<Vec<Value>>,
+    values: OnceCell<Elements>,
 }
 
 impl Bytes {
     fn values(&self) -> &[Value] {
-        self.values.get_or_init(|| self.raw.iter().map(|b| Value::Uint(u64::from(*b), UintKind::Uint8)).collect())
+        let value = |byte: &u8| Value::Uint(u64::from(*byte), UintKind::Uint8);
+        &self.values.get_or_init(|| Elements::of(self.raw.iter().map(value).collect())).values
     }
 }
 
 impl List {
     /// Creates a list of the given type.
     pub fn new(kind: ListKind, items: Vec<Value>) -> Self {
-        List { kind, items: Items::Values(Rc::new(items)) }
+        List { kind, items: Items::Values(Rc::new(Elements::of(items))) }
     }
 
     /// Creates a nil slice of the given type.
@@ -305,7 +332,7 @@ impl List {
     pub fn items(&self) -> &[Value] {
         match &self.items {
             Items::Nil => &[],
-            Items::Values(items) => items,
+            Items::Values(items) => &items.values,
             Items::Bytes(bytes) => bytes.values(),
         }
     }
@@ -373,7 +400,40 @@ pub type Entries = BTreeMap<Str, Value>;
 #[derive(Clone)]
 pub struct Map {
     kind: MapKind,
-    entries: Option<Rc<RefCell<Entries>>>,
+    entries: Option<Rc<Shared>>,
+}
+
+/// Is what clones of a map share.
+struct Shared {
+    entries: RefCell<Entries>,
+    /// How many entries are counted as living.
+    counted: Cell<usize>,
+}
+
+/// What an entry takes up in the tree of its map.
+const ENTRY: usize = size_of::<(Str, Value)>();
+
+impl Shared {
+    fn of(entries: Entries) -> Shared {
+        let shared = Shared { counted: Cell::new(entries.len()), entries: RefCell::new(entries) };
+        live::add(shared.counted.get() * ENTRY);
+        shared
+    }
+
+    /// Changes the entries, and counts them again.
+    fn change<T>(&self, change: impl FnOnce(&mut Entries) -> T) -> T {
+        let mut entries = self.entries.borrow_mut();
+        let result = change(&mut entries);
+        live::remove(self.counted.replace(entries.len()) * ENTRY);
+        live::add(entries.len() * ENTRY);
+        result
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        live::remove(self.counted.get() * ENTRY);
+    }
 }
 
 impl Map {
@@ -384,7 +444,7 @@ impl Map {
 
     /// Creates a map of the given type.
     pub fn of(kind: MapKind, entries: Entries) -> Self {
-        Map { kind, entries: Some(Rc::new(RefCell::new(entries))) }
+        Map { kind, entries: Some(Rc::new(Shared::of(entries))) }
     }
 
     /// Creates a nil map of the given type.
@@ -423,31 +483,31 @@ impl Map {
 
     /// Returns the entry.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
-        self.entries.as_ref()?.borrow().get(key).cloned()
+        self.entries.as_ref()?.entries.borrow().get(key).cloned()
     }
 
     /// Tells whether there is such an entry.
     pub fn contains(&self, key: &[u8]) -> bool {
-        self.entries.as_ref().is_some_and(|entries| entries.borrow().contains_key(key))
+        self.entries.as_ref().is_some_and(|entries| entries.entries.borrow().contains_key(key))
     }
 
     /// Sets an entry for everybody who shares this map; returns false for a nil map, where Go panics.
     pub fn set(&self, key: impl Into<Str>, value: Value) -> bool {
         let Some(entries) = &self.entries else { return false };
         // The replaced value is dropped after the borrow ends, since dropping it may reach this map again.
-        let old = entries.borrow_mut().insert(key.into(), value);
+        let old = entries.change(|entries| entries.insert(key.into(), value));
         drop(old);
         true
     }
 
     /// Removes an entry for everybody who shares this map.
     pub fn remove(&self, key: &[u8]) -> Option<Value> {
-        self.entries.as_ref()?.borrow_mut().remove(key)
+        self.entries.as_ref()?.change(|entries| entries.remove(key))
     }
 
     /// Returns the number of entries.
     pub fn len(&self) -> usize {
-        self.entries.as_ref().map_or(0, |entries| entries.borrow().len())
+        self.entries.as_ref().map_or(0, |shared| shared.entries.borrow().len())
     }
 
     /// Tells whether there are no entries.
@@ -457,12 +517,7 @@ impl Map {
 
     /// Borrows the entries for reading; `None` for a nil map. Do not hold it while a template runs.
     pub fn entries(&self) -> Option<Ref<'_, Entries>> {
-        self.entries.as_ref().map(|entries| entries.borrow())
-    }
-
-    /// Borrows the entries for writing; `None` for a nil map. Do not hold it while a template runs.
-    pub fn entries_mut(&self) -> Option<RefMut<'_, Entries>> {
-        self.entries.as_ref().map(|entries| entries.borrow_mut())
+        self.entries.as_ref().map(|shared| shared.entries.borrow())
     }
 
     /// Returns a copy of the entries, in key order.
@@ -499,14 +554,14 @@ impl List {
     /// Takes the elements that nobody else holds, if any of them is itself a container.
     fn take(&mut self) -> Option<Vec<Value>> {
         let Items::Values(items) = std::mem::replace(&mut self.items, Items::Nil) else { return None };
-        let items = Rc::into_inner(items)?;
+        let items = Rc::into_inner(items)?.values;
         items.iter().any(Value::is_container).then_some(items)
     }
 }
 
 impl Map {
     fn take(&mut self) -> Option<Vec<Value>> {
-        let entries = Rc::into_inner(self.entries.take()?)?.into_inner();
+        let entries = Rc::into_inner(self.entries.take()?)?.entries.take();
         entries.values().any(Value::is_container).then(|| entries.into_values().collect())
     }
 }

@@ -34,7 +34,7 @@ pub(crate) const FUNCS: &[Func] = &[
 ];
 
 /// What making a key costs of the budget of a render.
-const KEY_STEPS: usize = 1_000_000;
+const KEY_STEPS: usize = 250_000;
 
 /// Is a certificate and its key, both in PEM.
 #[derive(Clone, PartialEq, Eq)]

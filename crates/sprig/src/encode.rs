@@ -20,15 +20,15 @@ pub(crate) const FUNCS: &[Func] = &[
     func("b32enc", fixed(&[Text]), |_, a| string(base32_encode(bytes(a, 0)))),
     func("b64dec", fixed(&[Text]), |_, a| string(base64_decode(bytes(a, 0)))),
     func("b64enc", fixed(&[Text]), |_, a| string(STANDARD.encode(bytes(a, 0)))),
-    func("fromJson", fixed(&[Text]), |_, a| Ok(from_json(a))),
-    func("fromJsonArray", fixed(&[Text]), |_, a| match json::read(bytes(a, 0)) {
+    func("fromJson", fixed(&[Text]), |call, a| reserve_parsed(call, a).map(|()| from_json(a))),
+    func("fromJsonArray", fixed(&[Text]), |call, a| match reserve_parsed(call, a).map(|()| json::read(bytes(a, 0)))? {
         // Of two mistakes Go tells the first, and the outermost brace comes first.
         Err(ReadError::TooLarge { value, .. }) if !value.is_array() => array(Ok(or_number(value)), ""),
         read => array(read.map_err(|error| error.to_string()), ""),
     }),
     func("fromYaml", fixed(&[Text]), |call, a| from_yaml(call, a).map(|parsed| object(parsed, YAML))),
     func("fromYamlArray", fixed(&[Text]), |call, a| from_yaml(call, a).and_then(|parsed| array(parsed, YAML))),
-    func("mustFromJson", fixed(&[Text]), |_, a| match read_json(a) {
+    func("mustFromJson", fixed(&[Text]), |call, a| match reserve_parsed(call, a).map(|()| read_json(a))? {
         Ok(json) => Ok(Value::from_json(&json)),
         Err(error) => fail(error),
     }),
@@ -60,6 +60,11 @@ fn lenient(encoded: Encoded) -> Outcome {
 const PLAIN: Layout = Layout { escapes_html: true, is_indented: false };
 const PRETTY: Layout = Layout { escapes_html: true, is_indented: true };
 const RAW: Layout = Layout { escapes_html: false, is_indented: false };
+
+/// Asks for room for what a text says: values take up several times its length.
+pub(crate) fn reserve_parsed(call: &mut Call<'_>, args: &[Value]) -> Result<(), Fault> {
+    call.reserve(bytes(args, 0).len().saturating_mul(8))
+}
 
 fn to_json(call: &mut Call<'_>, args: &[Value], layout: Layout) -> Result<Encoded, Fault> {
     let encode = match layout {
@@ -147,6 +152,7 @@ fn mismatch(json: &Json, wanted: &str) -> String {
 fn from_yaml(call: &mut Call<'_>, args: &[Value]) -> Result<Result<Json, String>, Fault> {
     let text = bytes(args, 0);
     call.charge(text.len() / 8)?;
+    reserve_parsed(call, args)?;
     Ok(yaml::parse_bytes(text).map_err(|error| format!("error converting YAML to JSON: {error}")))
 }
 

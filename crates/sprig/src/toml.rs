@@ -4,11 +4,13 @@ use go_template::{Call, Fault, Func, Map, Str, Type, Value, fixed};
 
 use crate::args::{bytes, fail, func, string};
 use crate::dates::Time;
+use crate::encode::reserve_parsed;
 use crate::numbers::to_int64;
 
 pub(crate) const FUNCS: &[Func] = &[
     func("fromToml", fixed(&[Type::String]), |call, a| {
         call.charge(bytes(a, 0).len())?;
+        reserve_parsed(call, a)?;
         // An error is the only entry.
         let read = crate::toml_read::read(bytes(a, 0));
         Ok(Value::Map(read.unwrap_or_else(|error| Map::from_iter([(Str::from("Error"), Value::from(error))]))))

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tarfile
@@ -100,6 +101,8 @@ def say(out):
 
 
 def main():
+    # Go makes texts of any size, of values that contain themselves twice; better it dies than the machine.
+    resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
     say({"ready": True})
     for line in sys.stdin.buffer:
         try:
