@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod public;
+pub mod synced;
 pub mod takeover;
 pub mod transcript;
 

@@ -34,7 +34,7 @@ impl Repository {
         copy_into(&root().join("tests/takeover/repository"), folder.path())?;
         let registry = Registry::start()?;
         fill(folder.path(), &registry, variant)?;
-        push_charts(&registry)?;
+        push_own_charts(&registry)?;
         push_flux(&registry, folder.path())?;
         Ok(Repository { folder, registry })
     }
@@ -58,21 +58,27 @@ fn fill(folder: &Path, registry: &Registry, variant: Variant) -> Result<()> {
     Ok(())
 }
 
-/// Packs and pushes the charts of `tests/takeover/charts`; that of the operator has its real CRDs.
-fn push_charts(registry: &Registry) -> Result<()> {
+/// Pushes the charts of `tests/takeover/charts`; that of the operator has its real CRDs.
+fn push_own_charts(registry: &Registry) -> Result<()> {
     let charts = temporary()?;
     copy_into(&root().join("tests/takeover/charts"), charts.path())?;
     let crds: Vec<String> =
         crate::files(&program("flux-operator-crds")?)?.iter().map(fs::read_to_string).collect::<std::io::Result<_>>()?;
     fs::write(charts.path().join("flux-operator/crds.txt"), crds.join("\n---\n"))?;
-    for chart in fs::read_dir(charts.path())? {
+    push_charts(registry, charts.path())
+}
+
+/// Packs and pushes every chart in a folder.
+pub fn push_charts(registry: &Registry, charts: &Path) -> Result<()> {
+    let packed = temporary()?;
+    for chart in fs::read_dir(charts)? {
         let chart = chart?.path();
-        let output = Command::new(program("helm")?).arg("package").arg(&chart).current_dir(charts.path()).output()?;
+        let output = Command::new(program("helm")?).arg("package").arg(&chart).current_dir(packed.path()).output()?;
         if !output.status.success() {
             bail!("helm package {}: {}", chart.display(), String::from_utf8_lossy(&output.stderr));
         }
     }
-    for archive in crate::files(charts.path())?.iter().filter(|file| file.extension().is_some_and(|end| end == "tgz")) {
+    for archive in crate::files(packed.path())?.iter().filter(|file| file.extension().is_some_and(|end| end == "tgz")) {
         registry.push_chart(archive)?;
     }
     Ok(())

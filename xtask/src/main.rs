@@ -23,7 +23,7 @@ cargo xtask COMMAND
   test     runs everything: format, lints, all tests, the modules, the documentation's commands
            `test --sweep` kills a run after every write and harms every request, where `test` takes some of them
   check    format, lints and unit tests of what changed
-  bench    measures against Helm: `bench` for the whole table, `bench render` for rendering alone
+  bench    measures against Helm and kustomize: `bench` for all tables, `bench render`, `bench check` or `bench kustomize` for some
   differential [--seconds N] [--seed N] [--only TOPIC]
            compares random charts, templates, values and texts with real Helm; `differential charts FOLDER...` compares charts from
            disk, `differential render` rewrites the goldens of crates/helm/tests/conformance
@@ -55,6 +55,8 @@ fn run(args: &[&str]) -> Result<()> {
         ["differential", "kustomize", args @ ..] => differential_kustomize::differential(&Place::find()?, args),
         ["bench"] => bench::bench(&Place::find()?),
         ["bench", "render"] => bench::render(&Place::find()?),
+        ["bench", "check"] => bench::check(&Place::find()?),
+        ["bench", "kustomize"] => bench::kustomize(&Place::find()?),
         ["fuzz"] => fuzz::fuzz(&Place::find()?, fuzz::SECONDS),
         ["fuzz", seconds] => fuzz::fuzz(&Place::find()?, seconds),
         ["modules"] => {

@@ -3,10 +3,33 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Returns the digest of composed values: over their YAML, over nothing where there are none.
+/// Returns the digest of composed values (`fluxcd/pkg/chartutil` `digest.go`): over their YAML, over nothing where there are none.
 pub fn config_digest(values: &Value) -> String {
     let is_empty = values.is_null() || values.as_object().is_some_and(serde_json::Map::is_empty);
-    sha256(if is_empty { String::new() } else { go_encoding::yaml::to_string(values) }.as_bytes())
+    sha256(if is_empty { String::new() } else { go_encoding::yaml::to_string(&with_integers(values)) }.as_bytes())
+}
+
+/// Floats without a fraction are integers there, with all the digits that the float stands for (`sigs.k8s.io/yaml` `JSONObjectToYAMLObject`).
+fn with_integers(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(with_integers).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), with_integers(value))).collect(),
+        Value::Number(number) if number.is_f64() => number.as_f64().and_then(integer).unwrap_or_else(|| value.clone()),
+        value => value.clone(),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only floats in the range of the integer are converted")]
+fn integer(float: f64) -> Option<Value> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if float.fract() != 0.0 {
+        return None;
+    }
+    match float {
+        _ if (-LIMIT..LIMIT).contains(&float) => Some(Value::from(float as i64)),
+        _ if (LIMIT..2.0 * LIMIT).contains(&float) => Some(Value::from(float as u64)),
+        _ => None,
+    }
 }
 
 /// Returns the digest of `spec.postRenderers`; nothing where the field is not set.

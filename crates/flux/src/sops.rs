@@ -4,6 +4,8 @@
 //! As there, the message authentication code over the whole file is not checked: kustomize has changed the object since it was
 //! encrypted. Each value authenticates itself and its place.
 
+mod written;
+
 use aes_gcm::aead::consts::{U12, U32};
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::aes::Aes256;
@@ -125,6 +127,9 @@ impl Files for Decrypted<'_> {
 
 fn decrypt_file(bytes: &[u8], from: Format, to: Format, keys: &dyn DataKeys) -> Result<Vec<u8>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text")?;
+    if from == to && matches!(from, Format::Yaml | Format::Dotenv) {
+        return written::decrypt(text, from, keys).map(String::into_bytes);
+    }
     let tree = match from {
         Format::Yaml => go_encoding::yaml::parse(text).map_err(|error| error.to_string())?,
         Format::Json | Format::Binary => serde_json::from_str(text).map_err(|_| "is no JSON")?,
@@ -139,6 +144,14 @@ fn decrypt_file(bytes: &[u8], from: Format, to: Format, keys: &dyn DataKeys) -> 
         Format::Binary => plain.get("data").and_then(Value::as_str).ok_or("holds no binary file")?.as_bytes().to_vec(),
         Format::Ini => return Err("an INI file cannot be made of it".into()),
     })
+}
+
+/// Reads a YAML or dotenv file into a tree with its `sops`.
+fn tree_of(text: &str, format: Format) -> Result<Value, String> {
+    match format {
+        Format::Dotenv => dotenv_tree(text),
+        _ => go_encoding::yaml::parse(text).map_err(|error| error.to_string()),
+    }
 }
 
 /// Reads `KEY=VALUE` lines, of which those with `sops_` describe the encryption (`stores/flatten.go`).
@@ -173,10 +186,15 @@ fn dotenv_text(plain: &Value) -> Result<String, String> {
 
 /// Decrypts a tree of values by what its `sops` says, which is taken off.
 fn decrypt(mut tree: Value, keys: &dyn DataKeys) -> Result<Value, String> {
-    let sops = tree.as_object_mut().and_then(|tree| tree.remove("sops")).ok_or("has no `sops`")?;
-    let cipher = Cipher { key: data_key(&sops, keys)?, rules: Rules::of(&sops) };
+    let cipher = cipher(&mut tree, keys)?;
     cipher.walk(&mut tree, &mut Vec::new())?;
     Ok(tree)
+}
+
+/// Takes `sops` off a tree, and returns what opens the values of the tree.
+fn cipher(tree: &mut Value, keys: &dyn DataKeys) -> Result<Cipher, String> {
+    let sops = tree.as_object_mut().and_then(|tree| tree.remove("sops")).ok_or("has no `sops`")?;
+    Ok(Cipher { key: data_key(&sops, keys)?, rules: Rules::of(&sops) })
 }
 
 fn data_key(sops: &Value, keys: &dyn DataKeys) -> Result<Vec<u8>, String> {

@@ -187,7 +187,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Builds the root, with what a Kustomization in it says about the root itself.
     fn root(&mut self) -> Result<(), Error> {
-        let plain = kustomize::build(self.files, &self.tree.root)?;
+        let overlay = Overlay { marks_generated: true, ..Overlay::default() };
+        let plain = kustomize::build_with(self.files, &self.tree.root, &overlay)?;
         self.tree.folders.push(self.tree.root.clone());
         let itself =
             plain.objects.iter().find(|object| is_kustomization(&object.value) && path(&object.value).as_ref() == Some(&self.tree.root));
@@ -443,6 +444,8 @@ fn overlay(files: &dyn Files, found: &Object) -> Result<Overlay, Error> {
         patches: items(value, &["spec", "patches"]).iter().enumerate().map(patch).collect(),
         components: items(value, &["spec", "components"]).iter().filter_map(Value::as_str).map(str::to_string).collect(),
         images: items(value, &["spec", "images"]).iter().map(image).collect(),
+        build_metadata: items(value, &["spec", "buildMetadata"]).iter().filter_map(Value::as_str).map(str::to_string).collect(),
+        marks_generated: true,
         ignore_missing_components: flag(value, &["spec", "ignoreMissingComponents"]),
         file: found.file.clone(),
         line: found.line,
@@ -488,6 +491,11 @@ impl Tree {
     /// Returns every object of the tree, as Flux applies it but for its owner labels.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.objects.list.iter().map(|located| &located.object)
+    }
+
+    /// Returns every object of the tree as kustomize-controller applies it, with its owner labels.
+    pub fn applied(&self) -> impl Iterator<Item = Value> {
+        self.located().map(owned)
     }
 
     /// Returns the objects whose content is known: neither encrypted nor with variables that only the cluster knows.

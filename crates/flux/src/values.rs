@@ -13,6 +13,7 @@ use crate::tree::{Located, Tree};
 pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Value, Vec<String>), Error> {
     let value = &release.object.value;
     let mut inline = get(value, &["spec", "values"]).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    round(&mut inline);
     let mut result = Value::Object(Map::new());
     let mut unknown = Vec::new();
     for reference in items(value, &["spec", "valuesFrom"]) {
@@ -24,7 +25,8 @@ pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Value, Vec<Stri
             Data::Text(content) => match target {
                 None => {
                     let read = go_encoding::yaml::parse(&content);
-                    let read = read.map_err(|error| Error::at(&release.object, format!("{title}, key {key}: {error}")))?;
+                    let mut read = read.map_err(|error| Error::at(&release.object, format!("{title}, key {key}: {error}")))?;
+                    round(&mut read);
                     if !read.is_null() && !read.is_object() {
                         return Err(Error::at(&release.object, format!("{title}, key {key}: values must be a mapping")));
                     }
@@ -44,6 +46,19 @@ pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Value, Vec<Stri
     }
     merge(&mut result, inline);
     Ok((result, unknown))
+}
+
+/// Go reads the numbers of values into floats, which cannot hold every large integer.
+fn round(value: &mut Value) {
+    const EXACT: u64 = 1 << 53;
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(round),
+        Value::Object(map) => map.values_mut().for_each(round),
+        Value::Number(number) if number.as_i64().map(i64::unsigned_abs).or(number.as_u64()).is_some_and(|size| size > EXACT) => {
+            *value = number.as_f64().map_or(Value::Null, Value::from);
+        }
+        _ => {}
+    }
 }
 
 enum Data {

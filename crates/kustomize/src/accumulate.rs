@@ -110,7 +110,13 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn root(&mut self, folder: &str, overlay: &Overlay) -> Result<State, Error> {
         let mut kustomization = match self.kustomization(folder)? {
-            Some(kustomization) => kustomization,
+            Some(mut kustomization) => {
+                if overlay.marks_generated && kustomization.resources.is_empty() {
+                    kustomization.build_metadata = vec![origin::METADATA.to_string()];
+                    kustomization.is_empty = false;
+                }
+                kustomization
+            }
             None => self.generated(folder)?,
         };
         kustomization.overlay(overlay);

@@ -28,10 +28,27 @@ impl FieldSpec {
     }
 
     /// Calls `act` with every value of the field, if the resource is of a kind that has it.
-    pub(crate) fn visit(&self, resource: &mut Resource, act: &mut dyn FnMut(&mut Value)) {
-        if self.selects(resource) {
-            visit(&mut resource.value, &split(&self.path), self.create, act);
+    pub(crate) fn visit(&self, resource: &mut Resource, act: &mut dyn FnMut(&mut Value)) -> Result<(), String> {
+        if !self.selects(resource) {
+            return Ok(());
         }
+        visit(&mut resource.value, &split(&self.path), self.create, act).map_err(|message| self.blocked(resource, &message))
+    }
+
+    /// Returns the pointers of all values of the field, made where they are missing if it says so.
+    pub(crate) fn places(&self, resource: &mut Resource) -> Result<Vec<String>, String> {
+        if !self.selects(resource) {
+            return Ok(Vec::new());
+        }
+        let path = split(&self.path);
+        visit(&mut resource.value, &path, self.create, &mut |_| {}).map_err(|message| self.blocked(resource, &message))?;
+        let mut found = Vec::new();
+        collect(&resource.value, &path, String::new(), &mut found);
+        Ok(found)
+    }
+
+    fn blocked(&self, resource: &Resource, message: &str) -> String {
+        format!("{}: {}: {message}", resource.title(), self.path)
     }
 }
 
@@ -54,38 +71,32 @@ pub(crate) fn split(path: &str) -> Vec<String> {
 }
 
 /// Calls `act` with every value at `path`; lists on the way are walked through. With `create`, missing mappings and the last field are
-/// made, the latter as null.
-pub(crate) fn visit(value: &mut Value, path: &[String], create: bool, act: &mut dyn FnMut(&mut Value)) {
+/// made, the latter as null. A scalar on the way is an error (`api/filters/fieldspec/fieldspec.go`).
+pub(crate) fn visit(value: &mut Value, path: &[String], create: bool, act: &mut dyn FnMut(&mut Value)) -> Result<(), String> {
     let Some((first, rest)) = path.split_first() else {
         act(value);
-        return;
+        return Ok(());
     };
     if let Value::Array(items) = value {
-        items.iter_mut().for_each(|item| visit(item, path, create, act));
-        return;
+        return items.iter_mut().try_for_each(|item| visit(item, path, create, act));
+    }
+    if crate::read::is_null(value) {
+        return Ok(());
     }
     let name = first.strip_suffix("[]").unwrap_or(first);
-    if crate::read::is_null(value) && create {
-        *value = Value::Object(Map::new());
-    }
-    let Value::Object(map) = value else { return };
+    let Value::Object(map) = value else { return Err(format!("there is no {name} in what is no mapping or list")) };
     if create && first == name && !map.contains_key(name) {
         map.insert(name.to_string(), Value::Null);
     }
-    let Some(next) = map.get_mut(name) else { return };
-    match next {
-        Value::Array(items) if first != name => items.iter_mut().for_each(|item| visit(item, rest, create, act)),
-        next if !create && crate::read::is_null(next) => {}
-        next => visit(next, rest, create, act),
+    let Some(next) = map.get_mut(name) else { return Ok(()) };
+    // What is nothing becomes what the path says that it is.
+    match (crate::read::is_null(next), first == name) {
+        (true, false) => *next = Value::Array(Vec::new()),
+        (true, true) if create && !rest.is_empty() => *next = Value::Object(Map::new()),
+        (true, true) if !create => return Ok(()),
+        _ => {}
     }
-}
-
-/// Returns the pointers of all values at `path`, made where they are missing if `create` says so.
-pub(crate) fn places(value: &mut Value, path: &[String], create: bool) -> Vec<String> {
-    visit(value, path, create, &mut |_| {});
-    let mut found = Vec::new();
-    collect(value, path, String::new(), &mut found);
-    found
+    visit(next, rest, create, act)
 }
 
 fn collect(value: &Value, path: &[String], at: String, found: &mut Vec<String>) {
@@ -114,9 +125,10 @@ mod tests {
     fn walks_lists_and_creates_mappings() {
         let mut value = json!({"spec": {"c": [{"image": "a"}, {"image": "b"}, {}]}});
         let mut seen = Vec::new();
-        visit(&mut value, &split("spec/c[]/image"), false, &mut |image| seen.push(image.clone()));
+        visit(&mut value, &split("spec/c[]/image"), false, &mut |image| seen.push(image.clone())).unwrap();
         assert_eq!(seen, [json!("a"), json!("b")]);
-        visit(&mut value, &split("metadata/annotations/a.b\\/c"), true, &mut |found| *found = json!("x"));
+        visit(&mut value, &split("metadata/annotations/a.b\\/c"), true, &mut |found| *found = json!("x")).unwrap();
         assert_eq!(value["metadata"], json!({"annotations": {"a.b/c": "x"}}));
+        assert!(visit(&mut json!({"spec": {"c": 1}}), &split("spec/c/d"), true, &mut |_| {}).is_err());
     }
 }

@@ -223,7 +223,9 @@ pub(crate) fn add_hashes(resources: &mut [Resource]) {
 }
 
 fn hash(resource: &Resource) -> String {
-    let field = |key: &str| resource.value.get(key).cloned();
+    let mut settled = resource.value.clone();
+    read::settle(&mut settled);
+    let field = |key: &str| settled.get(key).cloned();
     // kustomize looks for the name under a key of the name "metadata/name", which nothing has.
     let mut content = json!({"kind": resource.kind(), "name": "", "data": field("data").unwrap_or_else(|| json!(""))});
     match resource.kind() {

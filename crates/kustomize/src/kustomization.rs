@@ -51,8 +51,13 @@ pub struct Overlay {
     pub patches: Vec<PatchEntry>,
     /// `spec.components`, appended.
     pub components: Vec<String>,
-    /// `spec.images`, which replace those of the same name.
+    /// `spec.images`, whose fields replace those of the same name.
     pub images: Vec<Image>,
+    /// `spec.buildMetadata`, which replaces the file's.
+    pub build_metadata: Vec<String>,
+    /// Whether objects say where they come from when the file lists no resources. kustomize-controller does so to keep kustomize from
+    /// refusing an empty file (`fluxcd/pkg/kustomize` 1.35 `kustomize_generator.go`).
+    pub marks_generated: bool,
     /// Whether components that are not there are passed over.
     pub ignore_missing_components: bool,
     /// The file in which the Flux Kustomization is written.
@@ -341,8 +346,27 @@ impl Kustomization {
             && overlay.components.is_empty()
             && overlay.images.is_empty();
         for image in &overlay.images {
-            self.images.retain(|present| present.value.name != image.name);
-            self.images.push(Placed { value: image.clone(), place: place.clone() });
+            match self.images.iter_mut().find(|present| present.value.name == image.name) {
+                Some(present) => present.value.override_with(image),
+                None => self.images.push(Placed { value: image.clone(), place: place.clone() }),
+            }
+        }
+        if !overlay.build_metadata.is_empty() {
+            self.build_metadata = overlay.build_metadata.clone();
+        }
+    }
+}
+
+impl Image {
+    /// Takes over what another one sets; tag and digest go together.
+    fn override_with(&mut self, other: &Image) {
+        let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        if is_set(&other.new_name) {
+            self.new_name.clone_from(&other.new_name);
+        }
+        if is_set(&other.new_tag) || is_set(&other.digest) {
+            self.new_tag.clone_from(&other.new_tag);
+            self.digest.clone_from(&other.digest);
         }
     }
 }

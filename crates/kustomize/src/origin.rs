@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::resource::{Resource, object};
 
+/// How `buildMetadata` asks for them.
+pub(crate) const METADATA: &str = "originAnnotations";
 pub(crate) const ORIGIN: &str = "config.kubernetes.io/origin";
 pub(crate) const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformations";
 
@@ -24,7 +26,7 @@ pub(crate) struct Metadata {
 impl Metadata {
     pub(crate) fn of(names: &[String]) -> Metadata {
         let has = |name: &str| names.iter().any(|one| one == name);
-        Metadata { origins: has("originAnnotations"), transformations: has("transformerAnnotations"), managed_by: has("managedByLabel") }
+        Metadata { origins: has(METADATA), transformations: has("transformerAnnotations"), managed_by: has("managedByLabel") }
     }
 
     /// Takes away what was only noted for the build, and adds the label.

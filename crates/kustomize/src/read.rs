@@ -114,10 +114,33 @@ pub(crate) fn is_written_null(value: &Value) -> bool {
     value.is_null()
 }
 
-/// Makes written nulls of all others.
+/// What a scalar starts with whose type is that of its text. A replacement makes such ones; a strategic merge patch that goes over them makes
+/// texts of them (`kyaml/yaml/fns.go`, FieldSetter).
+const UNTYPED: &str = "\0=";
+
+/// Returns a scalar that has the type of its text until a strategic merge patch goes over it.
+pub(crate) fn untyped(text: &str) -> Value {
+    match crate::merge_keys::plain(text) {
+        Value::String(text) => Value::String(text),
+        _ => Value::String(format!("{UNTYPED}{text}")),
+    }
+}
+
+/// Returns a text as it is written.
+pub(crate) fn written(text: &str) -> &str {
+    text.strip_prefix(UNTYPED).unwrap_or(text)
+}
+
+/// Returns whether a scalar has the type of its text.
+pub(crate) fn is_untyped(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(UNTYPED))
+}
+
+/// Makes written nulls of all others, and gives scalars the type of their text.
 pub(crate) fn settle(value: &mut Value) {
     match value {
         Value::String(text) if text == NOTHING => *value = Value::Null,
+        Value::String(text) if text.starts_with(UNTYPED) => *value = crate::merge_keys::plain(written(text)),
         Value::Array(items) => items.iter_mut().for_each(settle),
         Value::Object(map) => map.values_mut().for_each(settle),
         _ => {}

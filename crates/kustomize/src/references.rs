@@ -113,12 +113,12 @@ fn update(resource: &mut Resource, reference: &NameReference, field: &FieldSpec,
     let namespace = (!resource.is_cluster_scoped()).then(|| resource.id().namespace);
     let wanted = Wanted { reference, role, namespace, accounts, prefixes: &prefixes, suffixes: &suffixes };
     let mut failure = None;
-    fields::visit(&mut resource.value, &fields::split(&field.path), false, &mut |value| {
+    let visited = fields::visit(&mut resource.value, &fields::split(&field.path), false, &mut |value| {
         if let Err(message) = set(value, &wanted, candidates) {
             failure.get_or_insert(message);
         }
     });
-    failure.map_or(Ok(()), |message| Err(format!("{}: {}: {message}", resource.title(), field.path)))
+    visited.err().or(failure).map_or(Ok(()), |message| Err(format!("{}: {}: {message}", resource.title(), field.path)))
 }
 
 fn accounts(value: &Value) -> BTreeSet<String> {

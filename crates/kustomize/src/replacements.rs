@@ -225,7 +225,7 @@ fn source_value(source: &Source, resources: &[Resource]) -> Result<Value, String
 }
 
 fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| go_encoding::json::to_string(value), str::to_string)
+    value.as_str().map_or_else(|| go_encoding::json::to_string(value), |text| read::written(text).to_string())
 }
 
 /// A number stays a number, and what is none does not fit.
@@ -262,7 +262,7 @@ fn set(field: &mut Value, value: &Value, options: &Options) -> Result<(), String
     }
     *field = match (is_scalar(field), is_scalar(&value), field.is_string()) {
         (false, ..) => value,
-        (true, _, true) if field.as_str() == Some(NEW) => merge_keys::plain(&scalar_text(&value)),
+        (true, _, true) if field.as_str() == Some(NEW) || read::is_untyped(field) => read::untyped(&scalar_text(&value)),
         (true, _, true) if !read::is_null(field) => Value::from(scalar_text(&value)),
         (true, ..) => same_type(field, merge_keys::plain(&scalar_text(&value)))?,
     };

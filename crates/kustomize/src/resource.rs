@@ -159,7 +159,7 @@ impl Resource {
     }
 
     /// Sets an entry of the mappings at some places; entries that are new become one.
-    pub(crate) fn set_entry(&mut self, places: &[String], key: &str, value: &Value) {
+    pub(crate) fn set_entry(&mut self, places: &[String], key: &str, value: &Value) -> Result<(), String> {
         let mut new = Vec::new();
         for place in places {
             let pointer = format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"));
@@ -169,6 +169,9 @@ impl Resource {
                 continue;
             }
             if let Some(mapping) = self.value.pointer_mut(place) {
+                if !crate::read::is_null(mapping) && !mapping.is_object() {
+                    return Err(format!("{}: {}: is no mapping", self.title(), place.trim_start_matches('/')));
+                }
                 object(mapping).insert(key.to_string(), value.clone());
                 new.push(pointer);
             }
@@ -176,6 +179,7 @@ impl Resource {
         if new.len() > 1 {
             self.shares.push(new);
         }
+        Ok(())
     }
 
     pub(crate) fn set_name(&mut self, name: &str) {
@@ -200,7 +204,7 @@ impl Resource {
 
     pub(crate) fn strings(&self, field: &str) -> impl Iterator<Item = (&str, &str)> {
         let map = self.value.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_object);
-        map.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+        map.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), crate::read::written(value.as_str()?))))
     }
 }
 

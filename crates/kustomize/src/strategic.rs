@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::merge_keys::{self, Schema};
 use crate::openapi::OpenApi;
-use crate::read::{is_null, is_written_null};
+use crate::read::{self, is_null, is_written_null};
 
 /// Merges a patch into an object; nothing remains where the patch deletes the object.
 pub(crate) fn merge(target: Value, patch: &Value, openapi: &OpenApi) -> Result<Option<Value>, String> {
@@ -52,7 +52,7 @@ fn walk(dest: Option<Value>, patch: Option<Value>, schema: Schema<'_>) -> Result
     }
     match kind {
         Kind::Map | Kind::Nothing => map(dest, patch, schema),
-        Kind::Scalar => Ok(patch.or(dest).filter(|value| !is_null(value))),
+        Kind::Scalar => Ok(patch.or(dest).filter(|value| !is_null(value)).map(typed)),
         Kind::List => match schema.merge_keys() {
             Some(keys) => associative(dest, patch, &keys, schema.element()),
             None => Ok(patch.or(dest).filter(|value| !is_null(value))),
@@ -120,7 +120,7 @@ fn list_directive(items: &mut Vec<Value>) -> Result<Directive, String> {
     }
     let name = text(&found["$patch"]);
     let directive = directive(&name)?;
-    set_element(items, None, &["$patch"], std::slice::from_ref(&name));
+    set_element(items, None, &["$patch"], std::slice::from_ref(&name))?;
     Ok(directive)
 }
 
@@ -232,7 +232,7 @@ fn elements(
         let replaces = change.as_ref().and_then(|change| change.get("$patch")).is_some_and(|value| text(value) == "replace");
         let merged = walk(at.map(|at| dest[at].clone()), change, schema)?;
         let Some(mut merged) = merged.filter(|value| !value.as_object().is_some_and(Map::is_empty)) else {
-            set_element(&mut dest, None, &valid_keys, &wanted);
+            set_element(&mut dest, None, &valid_keys, &wanted)?;
             continue;
         };
         if let Value::Object(fields) = &mut merged {
@@ -244,21 +244,21 @@ fn elements(
         if let Some(at) = at.filter(|_| !replaces) {
             dest[at] = merged.clone();
         }
-        set_element(&mut added, Some(merged), &valid_keys, &wanted);
+        set_element(&mut added, Some(merged), &valid_keys, &wanted)?;
     }
     if all.is_empty() {
         return Ok(dest);
     }
-    append(&mut added, dest, &valid_keys);
+    append(&mut added, dest, &valid_keys)?;
     Ok(added)
 }
 
 /// Puts the elements that were there behind those that are new, or in their places.
-fn append(into: &mut Vec<Value>, items: Vec<Value>, keys: &[&str]) {
+fn append(into: &mut Vec<Value>, items: Vec<Value>, keys: &[&str]) -> Result<(), String> {
     for item in items {
         if keys.first().is_none_or(|key| key.is_empty()) {
             let value = text(&item);
-            set_element(into, Some(item), &[""], &[value]);
+            set_element(into, Some(item), &[""], &[value])?;
             continue;
         }
         let mut values = Vec::new();
@@ -269,16 +269,17 @@ fn append(into: &mut Vec<Value>, items: Vec<Value>, keys: &[&str]) {
             }
         }
         if keys.len() > 1 {
-            set_element(into, None, keys, &values);
+            set_element(into, None, keys, &values)?;
         }
-        set_element(into, Some(item), keys, &values);
+        set_element(into, Some(item), keys, &values)?;
     }
+    Ok(())
 }
 
 fn position(items: &[Value], keys: &[&str], values: &[String]) -> Option<usize> {
     if keys.first().is_none_or(|key| key.is_empty()) {
         let wanted = values.first().map_or("", String::as_str);
-        return items.iter().position(|item| !item.is_object() && !item.is_array() && text(item) == wanted);
+        return items.iter().position(|item| text(item) == wanted);
     }
     let is = |item: &Value| {
         item.is_object()
@@ -289,7 +290,7 @@ fn position(items: &[Value], keys: &[&str], values: &[String]) -> Option<usize> 
 }
 
 /// Replaces, removes or appends an element, as kyaml's `ElementSetter` does, which drops empty elements on the way.
-fn set_element(items: &mut Vec<Value>, element: Option<Value>, keys: &[&str], values: &[String]) {
+fn set_element(items: &mut Vec<Value>, element: Option<Value>, keys: &[&str], values: &[String]) -> Result<(), String> {
     let is_mapping_setter = keys.first().is_some_and(|key| !key.is_empty()) && values.first().is_some_and(|value| !value.is_empty());
     let mut has_found = false;
     let mut kept = Vec::with_capacity(items.len() + 1);
@@ -301,7 +302,7 @@ fn set_element(items: &mut Vec<Value>, element: Option<Value>, keys: &[&str], va
             kept.push(item);
             continue;
         }
-        match matches(&item, keys, values) {
+        match matches(&item, keys, values)? {
             false if values.is_empty() => {}
             false => kept.push(item),
             true => {
@@ -314,29 +315,41 @@ fn set_element(items: &mut Vec<Value>, element: Option<Value>, keys: &[&str], va
     if let (Some(element), false) = (element, has_found) {
         items.push(element);
     }
+    Ok(())
 }
 
-fn matches(item: &Value, keys: &[&str], values: &[String]) -> bool {
+fn matches(item: &Value, keys: &[&str], values: &[String]) -> Result<bool, String> {
     let mut is_last_found = false;
     for (at, key) in keys.iter().enumerate() {
         if let Some(value) = values.get(at) {
             is_last_found = match key.is_empty() {
-                true => !item.is_object() && !item.is_array() && text(item) == *value,
+                true if item.is_object() || item.is_array() => {
+                    return Err("an element of a list that merges without a key is a mapping or a list".to_string());
+                }
+                true => text(item) == *value,
                 false => item.get(*key).is_some_and(|found| value.is_empty() || text(found) == *value),
             };
         }
         if !is_last_found {
-            return false;
+            return Ok(false);
         }
     }
-    !keys.is_empty()
+    Ok(!keys.is_empty())
+}
+
+/// A scalar that had the type of its text is a text from here on.
+fn typed(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(read::written(&text)),
+        value => value,
+    }
 }
 
 /// Returns a scalar as it is written.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) if is_null(value) => text.trim_start_matches('\0').to_string(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => read::written(text).to_string(),
         Value::Null => "null".to_string(),
         Value::Object(_) | Value::Array(_) => String::new(),
         value => go_encoding::json::to_string(value),

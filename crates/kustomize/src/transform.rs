@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::fields::{self, FieldSpec};
+use crate::fields::FieldSpec;
 use crate::kustomization::{Image, Replica};
 use crate::resource::{Resource, object};
 
@@ -39,16 +39,16 @@ impl Namespace<'_> {
 pub(crate) fn namespace(namespace: &Namespace<'_>, resources: &mut [Resource]) -> Result<(), String> {
     for resource in resources.iter_mut() {
         resource.remember();
-        put_namespace(namespace, resource);
+        put_namespace(namespace, resource)?;
     }
     conflict(resources)
 }
 
-pub(crate) fn put_namespace(namespace: &Namespace<'_>, resource: &mut Resource) {
+pub(crate) fn put_namespace(namespace: &Namespace<'_>, resource: &mut Resource) -> Result<(), String> {
     let is_core = resource.value.get("apiVersion").and_then(Value::as_str) == Some("v1");
     let is_binding = matches!(resource.kind(), "RoleBinding" | "ClusterRoleBinding");
     if !resource.is_cluster_scoped() {
-        fields::visit(&mut resource.value, &fields::split("metadata/namespace"), true, &mut |value| namespace.put(value));
+        FieldSpec::new("", "", "metadata/namespace", true).visit(resource, &mut |value| namespace.put(value))?;
     }
     if is_binding {
         put_subjects(namespace, resource);
@@ -61,9 +61,10 @@ pub(crate) fn put_namespace(namespace: &Namespace<'_>, resource: &mut Resource) 
             _ => false,
         };
         if !is_handled {
-            field.visit(resource, &mut |value| namespace.put(value));
+            field.visit(resource, &mut |value| namespace.put(value))?;
         }
     }
+    Ok(())
 }
 
 fn put_subjects(namespace: &Namespace<'_>, resource: &mut Resource) {
@@ -94,14 +95,14 @@ fn conflict(resources: &[Resource]) -> Result<(), String> {
     Ok(())
 }
 
-pub(crate) fn prefix(prefix: &str, fields: &[FieldSpec], resources: &mut [Resource]) {
+pub(crate) fn prefix(prefix: &str, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
     let record = |resource: &mut Resource| resource.prefixes.push(prefix.to_string());
-    resources.iter_mut().for_each(|resource| rename(resource, fields, prefix.is_empty(), |name| format!("{prefix}{name}"), record));
+    resources.iter_mut().try_for_each(|resource| rename(resource, fields, prefix.is_empty(), |name| format!("{prefix}{name}"), record))
 }
 
-pub(crate) fn suffix(suffix: &str, fields: &[FieldSpec], resources: &mut [Resource]) {
+pub(crate) fn suffix(suffix: &str, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
     let record = |resource: &mut Resource| resource.suffixes.push(suffix.to_string());
-    resources.iter_mut().for_each(|resource| rename(resource, fields, suffix.is_empty(), |name| format!("{name}{suffix}"), record));
+    resources.iter_mut().try_for_each(|resource| rename(resource, fields, suffix.is_empty(), |name| format!("{name}{suffix}"), record))
 }
 
 /// Some kinds keep their names, whatever the fields say.
@@ -111,12 +112,12 @@ fn rename(
     is_nothing: bool,
     change: impl Fn(&str) -> String,
     record: impl Fn(&mut Resource),
-) {
+) -> Result<(), String> {
     let original = resource.original().kind;
     let is_kept = matches!(original.as_str(), "CustomResourceDefinition" | "Namespace")
         || original == "APIService" && resource.group() == "apiregistration.k8s.io";
     if is_kept || is_nothing {
-        return;
+        return Ok(());
     }
     for field in fields {
         if !field.kind.is_empty() && field.kind != original {
@@ -131,27 +132,22 @@ fn rename(
             if let Some(name) = value.as_str().map(&change) {
                 *value = Value::from(name);
             }
-        });
+        })?;
     }
+    Ok(())
 }
 
-pub(crate) fn set_strings(pairs: &BTreeMap<String, String>, fields: &[FieldSpec], resources: &mut [Resource]) {
-    if pairs.is_empty() {
-        return;
-    }
+pub(crate) fn set_strings(pairs: &BTreeMap<String, String>, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
     for resource in resources {
         for (key, text) in pairs {
-            let of = |field: &FieldSpec, resource: &mut Resource| {
-                if field.selects(resource) {
-                    fields::places(&mut resource.value, &fields::split(&field.path), field.create)
-                } else {
-                    Vec::new()
-                }
-            };
-            let places: Vec<String> = fields.iter().flat_map(|field| of(field, resource)).collect();
-            resource.set_entry(&places, key, &Value::from(text.as_str()));
+            let mut places = Vec::new();
+            for field in fields {
+                places.extend(field.places(resource)?);
+            }
+            resource.set_entry(&places, key, &Value::from(text.as_str()))?;
         }
     }
+    Ok(())
 }
 
 pub(crate) fn replicas(replica: &Replica, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
@@ -163,7 +159,7 @@ pub(crate) fn replicas(replica: &Replica, fields: &[FieldSpec], resources: &mut 
                 && (field.version.is_empty() || field.version == resource.version());
             if is_of_group && resource.ids().iter().any(is_meant) {
                 found = true;
-                field.visit(resource, &mut |value| *value = Value::from(replica.count));
+                field.visit(resource, &mut |value| *value = Value::from(replica.count))?;
             }
         }
     }
@@ -185,7 +181,7 @@ pub(crate) fn images(image: &Image, fields: &[FieldSpec], resources: &mut [Resou
         in_containers(&mut resource.value, &mut act);
         // Most of these were set above already: kustomize does it twice, which a tag's suffix shows.
         for field in &fields {
-            field.visit(resource, &mut act);
+            field.visit(resource, &mut act)?;
         }
         if let Some(message) = failed {
             return Err(format!("{title}: {message}"));

@@ -76,15 +76,15 @@ fn names(context: &Context<'_>, of: &Kustomization, config: &Config, resources: 
     if let Some(name) = &of.namespace {
         let fields = config.all(|config| &config.namespace);
         let namespace = Namespace { name, fields: &fields, ..Namespace::default() };
-        transform::namespace(&namespace, resources).map_err(|message| Error::at(&Place::start(&of.file), message))?;
+        transform::namespace(&namespace, resources).map_err(|message| at_start(of, message))?;
         context.ran("NamespaceTransformer", resources);
     }
     if let Some(prefix) = &of.name_prefix {
-        transform::prefix(prefix, &config.all(|config| &config.name_prefix), resources);
+        transform::prefix(prefix, &config.all(|config| &config.name_prefix), resources).map_err(|message| at_start(of, message))?;
         context.ran("PrefixTransformer", resources);
     }
     if let Some(suffix) = &of.name_suffix {
-        transform::suffix(suffix, &config.all(|config| &config.name_suffix), resources);
+        transform::suffix(suffix, &config.all(|config| &config.name_suffix), resources).map_err(|message| at_start(of, message))?;
         context.ran("SuffixTransformer", resources);
     }
     Ok(())
@@ -95,16 +95,22 @@ fn labels(context: &Context<'_>, of: &Kustomization, config: &Config, resources:
         let labels = &entry.value;
         let fields = config.label_fields(labels.fields.clone(), labels.include_selectors, labels.include_templates);
         let fields = fields.map_err(|message| Error::at(&entry.place, message))?;
-        transform::set_strings(&labels.pairs, &fields, resources);
+        transform::set_strings(&labels.pairs, &fields, resources).map_err(|message| Error::at(&entry.place, message))?;
         context.ran("LabelTransformer", resources);
     }
     if !of.labels.is_empty() || !of.common_labels.is_empty() {
-        transform::set_strings(&of.common_labels, &config.all(|config| &config.common_labels), resources);
+        transform::set_strings(&of.common_labels, &config.all(|config| &config.common_labels), resources)
+            .map_err(|message| at_start(of, message))?;
         context.ran("LabelTransformer", resources);
     }
     if !of.common_annotations.is_empty() {
-        transform::set_strings(&of.common_annotations, &config.all(|config| &config.common_annotations), resources);
+        let fields = config.all(|config| &config.common_annotations);
+        transform::set_strings(&of.common_annotations, &fields, resources).map_err(|message| at_start(of, message))?;
         context.ran("AnnotationsTransformer", resources);
     }
     Ok(())
+}
+
+fn at_start(of: &Kustomization, message: String) -> Error {
+    Error::at(&Place::start(&of.file), message)
 }

@@ -108,11 +108,12 @@ impl Vars {
             let title = resource.title();
             let mut failed = None;
             for field in fields {
-                field.visit(resource, &mut |value| {
+                let visited = field.visit(resource, &mut |value| {
                     if let Err(message) = replace(value, &values) {
                         failed.get_or_insert(format!("{title}: {}: {message}", field.path));
                     }
                 });
+                failed = failed.or(visited.err());
             }
             if let Some(message) = failed {
                 return Err(Error::path(&resource.file, message));
@@ -169,6 +170,7 @@ fn replace(value: &mut Value, values: &Values<'_>) -> Result<(), String> {
 
 /// Replaces the variables of a text. One that is the whole text keeps its type; `$$` is a dollar; what is unknown stays.
 fn expanded(text: &str, values: &Values<'_>) -> Value {
+    let text = crate::read::written(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$').filter(|at| at + 1 < rest.len()) {

@@ -128,6 +128,18 @@ fn replacements_inside_yaml_text_drop_comments() {
 }
 
 #[test]
+fn a_created_text_stays_a_text() {
+    let replacement = |value: &str| {
+        let target = "targets: [{select: {name: a}, fieldPaths: [data.new], options: {create: true}}]";
+        format!("- sourceValue: \"{value}\"\n  {target}\n")
+    };
+    let kustomization = format!("resources: [a.yaml]\nreplacements:\n{}{}", replacement("text"), replacement("1"));
+    let build = build(&files(&[("kustomization.yaml", &kustomization), ("a.yaml", &map("a"))]), "").unwrap();
+    // kustomize 5.8.1 says 1.
+    assert_eq!(build.objects[0].value["data"]["new"], "1");
+}
+
+#[test]
 fn a_generated_object_of_another_kind_has_another_hash() {
     let kustomization = "secretGenerator: [{name: made, literals: [a=b]}]\npatches:\n- target: {kind: Secret}\n  \
                          options: {allowKindChange: true}\n  patch: |-\n    {apiVersion: v1, kind: Widget, metadata: {name: any}}\n";

@@ -98,17 +98,22 @@ impl Cluster {
 
     /// Defines a namespaced kind in version v1 whose objects may hold anything, and waits until it is served.
     pub fn define(&self, group: &str, kind: &str, plural: &str) -> Result<()> {
+        self.define_version(group, "v1", kind, plural, true)
+    }
+
+    /// Defines a kind in one version, in namespaces or not, whose objects may hold anything, and waits until it is served.
+    pub fn define_version(&self, group: &str, version: &str, kind: &str, plural: &str, namespaced: bool) -> Result<()> {
         let schema = json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
         let names = json!({ "kind": kind, "plural": plural, "listKind": format!("{kind}List"), "singular": kind.to_lowercase() });
-        let version = json!({ "name": "v1", "served": true, "storage": true, "schema": schema });
+        let scope = if namespaced { "Namespaced" } else { "Cluster" };
         let crd = json!({
             "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             // Groups of Kubernetes itself want to be told.
             "metadata": { "name": format!("{plural}.{group}"), "annotations": { "api-approved.kubernetes.io": "unapproved, for tests" } },
-            "spec": { "group": group, "scope": "Namespaced", "names": names, "versions": [version] },
+            "spec": { "group": group, "scope": scope, "names": names, "versions": [{ "name": version, "served": true, "storage": true, "schema": schema }] },
         });
         self.api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &crd)?;
-        self.wait("a CRD", || Ok(self.api.get(&format!("/apis/{group}/v1/{plural}"))?.is_some()))
+        self.wait("a CRD", || Ok(self.api.get(&format!("/apis/{group}/{version}/{plural}"))?.is_some()))
     }
 
     /// Returns the requests that were answered so far, from all clients or from those whose user agent starts so.

@@ -37,6 +37,10 @@ impl Cluster {
     pub fn start_controller(&self, controller: Controller, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new(program(controller.name())?);
         command.env("RUNTIME_NAMESPACE", "flux-system").env("KUBECONFIG", self.kubeconfig());
+        // kustomize-controller removes what others left in the folder for temporary files, also what those still use.
+        let temporary = self.processes().data("tmp");
+        std::fs::create_dir_all(&temporary)?;
+        command.env("TMPDIR", temporary);
         command.arg(format!("--metrics-addr=127.0.0.1:{}", free_port()?)).arg(format!("--health-addr=127.0.0.1:{}", free_port()?));
         command.arg("--enable-leader-election=false");
         if controller != Controller::FluxOperator {

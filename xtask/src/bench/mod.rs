@@ -42,7 +42,18 @@ fn modules(place: &Place) -> Result<()> {
     boot.args(["boot", "--sandbox", "--output", "json", "--file", demo::MANIFEST]).current_dir(&place.root);
     table.row(["boot of the demo, cold process".to_owned(), milliseconds(measure::processes(&mut [boot], RUNS)?.median)]);
     table.print();
-    repositories::repositories(place, &binary, shared(place).as_deref())
+    check(place)?;
+    kustomize(place)
+}
+
+/// Prints what checking repositories takes.
+pub fn check(place: &Place) -> Result<()> {
+    repositories::check(place, &demo::binary(place, "release")?, shared(place).as_deref())
+}
+
+/// Prints what building kustomizations takes, against kustomize.
+pub fn kustomize(place: &Place) -> Result<()> {
+    repositories::kustomize(place, shared(place).as_deref())
 }
 
 fn shared(place: &Place) -> Option<PathBuf> {

@@ -11,35 +11,106 @@ use super::measure::{RUNS, Table, milliseconds, text};
 use crate::differential_kustomize;
 use crate::place::Place;
 
-/// Prints the table.
-pub fn repositories(place: &Place, binary: &Path, shared: Option<&Path>) -> Result<()> {
-    let mut table = Table::new(&["repositories", "median"]);
-    for name in ["onedr0p-home-ops", "buroa-k8s-gitops"] {
+const PUBLIC: [&str; 2] = ["onedr0p-home-ops", "buroa-k8s-gitops"];
+
+/// The charts that the stock modules install.
+const STOCK: [&str; 4] = ["cilium-1.20.0", "coredns-1.46.2", "flux-operator-0.49.0", "flux-instance-0.49.0"];
+
+/// Prints what checking a repository takes in a cold process: ours, the public ones where they are, and ones of many files.
+pub fn check(place: &Place, binary: &Path, shared: Option<&Path>) -> Result<()> {
+    let mut table = Table::new(&["check, cold process, median of 20", "without charts", "with charts"]);
+    let home = place.root.join("examples/home");
+    let own = ["--chart-dir".to_owned(), home.join("charts").display().to_string()];
+    table.row(["examples/home".to_owned(), milliseconds(run(binary, &home, &[])?), milliseconds(run(binary, &home, &own)?)]);
+    let features = place.root.join("tests/reads_like_flux/repository");
+    table.row(["tests/reads_like_flux".to_owned(), milliseconds(run(binary, &features, &[])?), "-".to_owned()]);
+    for name in PUBLIC {
         let Some(shared) = shared else { continue };
-        let folder = shared.join("repos").join(name);
-        table.row([format!("check of {name}, cold process"), milliseconds(check(binary, &folder, &[])?)]);
-        let charts = shared.join("charts").display().to_string();
-        table.row(["the same with the charts that are here".to_owned(), milliseconds(check(binary, &folder, &["--chart-dir", &charts])?)]);
+        let charts = stock_charts(place, shared)?;
+        let repository = with_stock_versions(place, &shared.join("repos").join(name))?;
+        let with = ["--chart-dir".to_owned(), charts.display().to_string()];
+        table.row([
+            format!("{name}, four charts"),
+            milliseconds(run(binary, &shared.join("repos").join(name), &[])?),
+            milliseconds(run(binary, &repository, &with)?),
+        ]);
+        fs::remove_dir_all(repository)?;
+        fs::remove_dir_all(charts)?;
     }
-    for count in [1_000, 5_000, 10_000] {
+    table.print();
+    let mut table = Table::new(&["check, cold process: files", "median", "per 1,000"]);
+    for count in [1_000, 2_000, 5_000, 10_000] {
         let folder = grown(place, count)?;
-        table.row([format!("check of {count} files, cold process"), milliseconds(check(binary, &folder, &["--flux-path", "cluster"])?)]);
+        let median = run(binary, &folder, &["--flux-path".to_owned(), "cluster".to_owned()])?;
+        table.row([count.to_string(), milliseconds(median), milliseconds(median * 1_000 / u32::try_from(count)?)]);
         fs::remove_dir_all(folder)?;
     }
     table.print();
-    match (shared, differential_kustomize::program(place)?) {
-        (Some(shared), Some(real)) => {
-            let mut cargo =
-                place.cargo(&["run", "--quiet", "--release", "--package", "kustomize", "--example", "differential", "--", "bench"]);
-            println!("\n{}", text(cargo.arg(real).arg(shared.join("repos")))?.trim());
-        }
-        _ => println!("skipped: kustomize build of real repositories: ../shared or Go is not here"),
-    }
     Ok(())
 }
 
+/// Prints what building every kustomization takes, and one of many files, against kustomize.
+pub fn kustomize(place: &Place, shared: Option<&Path>) -> Result<()> {
+    let Some(real) = differential_kustomize::program(place)? else {
+        println!("skipped: Go is not here, so there is no kustomize to run against");
+        return Ok(());
+    };
+    let mut cargo = place.cargo(&["run", "--quiet", "--release", "--package", "kustomize", "--example", "differential", "--", "bench"]);
+    cargo.arg(real).arg(place.root.join("tests/reads_like_flux/repository"));
+    for name in PUBLIC {
+        cargo.args(shared.map(|shared| shared.join("repos").join(name)));
+    }
+    println!("\n{}", text(&mut cargo)?.trim());
+    Ok(())
+}
+
+/// Makes a folder with the stock charts alone.
+fn stock_charts(place: &Place, shared: &Path) -> Result<PathBuf> {
+    let folder = place.cache.join(format!("bench-charts-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    for chart in STOCK {
+        let name = format!("{chart}.tgz");
+        fs::copy(shared.join("charts").join(&name), folder.join(&name)).with_context(|| name.clone())?;
+    }
+    Ok(folder)
+}
+
+/// Makes a copy of a repository whose stock charts are those that are here.
+fn with_stock_versions(place: &Place, repository: &Path) -> Result<PathBuf> {
+    let copy = place.cache.join(format!("bench-repository-{}", std::process::id()));
+    for file in files(repository)? {
+        let mut text = fs::read(&file)?;
+        if file.ends_with("app/ocirepository.yaml")
+            && let Some((_, version)) = STOCK
+                .iter()
+                .filter_map(|chart| chart.rsplit_once('-'))
+                .find(|(name, _)| file.to_string_lossy().contains(&format!("/{name}/app/")))
+        {
+            let lines = String::from_utf8(text)?;
+            let lines = lines.lines().map(|line| match line.split_once("tag: ") {
+                Some((indent, _)) => format!("{indent}tag: {version}\n"),
+                None => format!("{line}\n"),
+            });
+            text = lines.collect::<String>().into_bytes();
+        }
+        let target = copy.join(file.strip_prefix(repository)?);
+        fs::create_dir_all(target.parent().context("a file lies in a folder")?)?;
+        fs::write(target, text)?;
+    }
+    Ok(copy)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() { found.extend(files(&path)?) } else { found.push(path) }
+    }
+    Ok(found)
+}
+
 /// Returns the median time of a check, which may find something.
-fn check(binary: &Path, folder: &Path, more: &[&str]) -> Result<Duration> {
+fn run(binary: &Path, folder: &Path, more: &[String]) -> Result<Duration> {
     let mut times = Vec::new();
     for _ in 0..RUNS {
         let start = Instant::now();

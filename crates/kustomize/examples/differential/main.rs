@@ -3,9 +3,11 @@
 //! ```text
 //! differential random KUSTOMIZE [--seconds N] [--seed N] [--keep FOLDER]
 //! differential cases KUSTOMIZE FOLDER [--bless]
-//! differential bench KUSTOMIZE FOLDER
+//! differential bench KUSTOMIZE FOLDER...
+//! differential build ROOT FOLDER
 //! ```
 
+mod bench;
 mod random;
 mod run;
 
@@ -13,8 +15,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-
-use kustomize::MemoryFiles;
 
 use run::{Kustomize, Outcome, ours};
 
@@ -28,8 +28,9 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["random", program, ..] => random_trees(program, number("--seconds", 60), number("--seed", 1), option("--keep")),
         ["cases", program, folder, ..] => cases(program, Path::new(folder), words.contains(&"--bless")),
-        ["bench", program, folder, ..] => bench(program, Path::new(folder)),
-        _ => Err("usage: differential random|cases|bench KUSTOMIZE ...".to_string()),
+        ["bench", program, folders @ ..] => bench::bench(program, folders),
+        ["build", root, folder] => bench::build(Path::new(root), folder),
+        _ => Err("usage: differential random|cases|bench KUSTOMIZE ... or build ROOT FOLDER".to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -128,45 +129,4 @@ fn write_case(tree: &Tree, theirs: &Outcome) -> String {
         Outcome::Refused | Outcome::Crashed => section("refused", ""),
     }
     out
-}
-
-/// Builds every kustomization below a folder with both, and prints the times.
-fn bench(program: &str, root: &Path) -> Result<(), String> {
-    let kustomize = Kustomize::new(program)?;
-    let mut files = BTreeMap::new();
-    read_all(root, root, &mut files)?;
-    let folders: Vec<String> = files
-        .keys()
-        .filter_map(|path| path.rsplit_once('/').filter(|(_, name)| kustomize::KUSTOMIZATION_FILES.contains(name)))
-        .map(|(folder, _)| folder.to_string())
-        .collect();
-    let files = MemoryFiles(files);
-    let start = Instant::now();
-    let built = folders.iter().filter(|folder| kustomize::build(&files, folder).is_ok_and(|build| build.absent.is_empty())).count();
-    let in_memory = start.elapsed();
-    let start = Instant::now();
-    let theirs =
-        folders.iter().filter(|folder| kustomize.build_folder(&root.join(folder)).is_ok_and(|found| found != Outcome::Refused)).count();
-    let real = start.elapsed();
-    println!("{} kustomizations, {built} built whole by ours, {theirs} by kustomize", folders.len());
-    println!(
-        "ours: {:.1} ms, kustomize {}: {:.1} ms, {:.0} times",
-        in_memory.as_secs_f64() * 1e3,
-        kustomize.version,
-        real.as_secs_f64() * 1e3,
-        real.as_secs_f64() / in_memory.as_secs_f64()
-    );
-    Ok(())
-}
-
-fn read_all(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), String> {
-    for entry in std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?.filter_map(Result::ok) {
-        let path = entry.path();
-        if path.is_dir() {
-            read_all(root, &path, files)?;
-        } else if let (Ok(name), Ok(bytes)) = (path.strip_prefix(root), std::fs::read(&path)) {
-            files.insert(name.to_string_lossy().into_owned(), bytes);
-        }
-    }
-    Ok(())
 }

@@ -58,11 +58,11 @@ pub(crate) fn transform(context: &Context<'_>, plugin: &Resource, resources: &mu
         "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" => affixes(plugin, &kind, resources)?,
         "LabelTransformer" => {
             let Strings { labels, field_specs, .. } = settings(plugin)?;
-            transform::set_strings(&labels, &field_specs, resources);
+            at(plugin, transform::set_strings(&labels, &field_specs, resources))?;
         }
         "AnnotationsTransformer" => {
             let Strings { annotations, field_specs, .. } = settings(plugin)?;
-            transform::set_strings(&annotations, &field_specs, resources);
+            at(plugin, transform::set_strings(&annotations, &field_specs, resources))?;
         }
         "ImageTagTransformer" => {
             let ImageTag { image_tag, field_specs } = settings(plugin)?;
@@ -112,10 +112,10 @@ fn affixes(plugin: &Resource, kind: &str, resources: &mut [Resource]) -> Result<
     let Affixes { prefix, suffix, field_specs } = settings(plugin)?;
     let fields = at(plugin, field_specs.ok_or_else(|| format!("a {kind} needs fieldSpecs")))?;
     if kind != "SuffixTransformer" {
-        transform::prefix(&prefix, &fields, resources);
+        at(plugin, transform::prefix(&prefix, &fields, resources))?;
     }
     if kind != "PrefixTransformer" {
-        transform::suffix(&suffix, &fields, resources);
+        at(plugin, transform::suffix(&suffix, &fields, resources))?;
     }
     Ok(())
 }

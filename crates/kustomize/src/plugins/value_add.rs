@@ -61,7 +61,7 @@ fn add_value(value: &str, target: &ValueTarget, resources: &mut [Resource]) -> R
     let selector = target.selector.as_ref().map(Selector::new).transpose()?;
     for resource in resources.iter_mut().filter(|resource| selector.as_ref().is_none_or(|selector| selector.selects(resource))) {
         if target.field_path == "metadata/namespace" {
-            transform::put_namespace(&Namespace { name: value, ..Namespace::default() }, resource);
+            transform::put_namespace(&Namespace { name: value, ..Namespace::default() }, resource)?;
             continue;
         }
         let title = resource.title();
