@@ -4,6 +4,7 @@
 //! HelmReleases, over files that the caller provides. It fetches nothing: sources in other repositories are named, not followed.
 
 pub mod check;
+mod definitions;
 mod digest;
 mod error;
 mod explain;
@@ -21,6 +22,7 @@ mod substitute;
 mod tree;
 mod values;
 
+pub use definitions::{VERSION as DEFINITIONS_OF, definitions};
 pub use digest::{common_metadata_digest, config_digest, post_renderers_digest, sha256};
 pub use error::{Error, Place};
 pub use explain::{Explained, explain};
@@ -28,7 +30,7 @@ pub use kustomize::Absent;
 pub use origin::Origin;
 pub use post_render::{PostRender, origin_labels};
 pub use release::{CrdPolicy, ReleaseId, ReleaseSpec};
-pub use root::find as find_root;
+pub use root::{find as find_root, find_each as find_roots};
 pub use sops::{DataKeys, MASK};
 pub use source::ChartRef;
 pub use tree::{Tree, read, read_decrypted};

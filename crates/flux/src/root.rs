@@ -11,11 +11,34 @@ const MAX_FILES: usize = 50_000;
 
 /// Returns the folder that Flux synchronises, from the root of the repository.
 pub fn find(files: &dyn Files) -> Result<String, Error> {
-    let mut found: Vec<(String, Place)> = Vec::new();
+    let found = all(files)?;
+    let Some((first, _)) = found.first() else { return Err(Error::NoRoot) };
+    if found.iter().any(|(folder, _)| folder != first) {
+        return Err(Error::AmbiguousRoot(found.into_iter().map(|(_, place)| place).collect()));
+    }
+    Ok(first.clone())
+}
+
+/// Returns every folder that Flux synchronises somewhere, sorted: a repository may be for several clusters.
+pub fn find_each(files: &dyn Files) -> Result<Vec<String>, Error> {
+    let folders: std::collections::BTreeSet<String> = all(files)?.into_iter().map(|(folder, _)| folder).collect();
+    Ok(folders.into_iter().collect())
+}
+
+/// Returns the folders and what names them; where nothing does, those of each cluster under `clusters`, as `flux bootstrap` has them.
+fn all(files: &dyn Files) -> Result<Vec<(String, Place)>, Error> {
+    let mut found = Vec::new();
+    let mut clusters: Vec<(String, Place)> = Vec::new();
     for path in yaml_files(files)? {
         let text = files.read(&path).map_err(|message| Error::Read { path: path.clone(), message })?.unwrap_or_default();
         // Most files are none of ours, and some are no YAML: only those that may name the folder are parsed.
         let Ok(content) = std::str::from_utf8(&text) else { continue };
+        if let Some(folder) = of_cluster(&path).filter(|_| content.contains("kustomize.toolkit.fluxcd.io/")) {
+            let place = Place { title: format!("{folder} with Kustomizations of Flux"), file: path.clone(), line: 1 };
+            if clusters.last().is_none_or(|(last, _)| last != folder) {
+                clusters.push((folder.to_string(), place));
+            }
+        }
         if !content.contains("FluxInstance") && !content.contains("flux-instance") && !path.ends_with("gotk-sync.yaml") {
             continue;
         }
@@ -27,11 +50,14 @@ pub fn find(files: &dyn Files) -> Result<String, Error> {
             }
         }
     }
-    let Some((first, _)) = found.first() else { return Err(Error::NoRoot) };
-    if found.iter().any(|(folder, _)| folder != first) {
-        return Err(Error::AmbiguousRoot(found.into_iter().map(|(_, place)| place).collect()));
-    }
-    Ok(first.clone())
+    Ok(if found.is_empty() { clusters } else { found })
+}
+
+/// Returns the folder of a cluster that a file is in: `clusters/NAME`, at any depth.
+fn of_cluster(path: &str) -> Option<&str> {
+    let start = if path.starts_with("clusters/") { 0 } else { path.find("/clusters/")? + 1 };
+    let name = start + "clusters/".len();
+    Some(&path[..name + path[name..].find('/')?])
 }
 
 fn named_by<'a>(value: &'a Value, path: &str) -> Option<&'a str> {

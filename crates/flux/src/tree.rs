@@ -15,6 +15,9 @@ use crate::{gates, origin, release, root, values};
 
 const FLUX_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 
+/// A source that a controller makes, such as source-watcher for an ArtifactGenerator.
+pub(crate) const EXTERNAL: &str = "ExternalArtifact";
+
 /// An object and who applies it.
 #[derive(Debug, Clone)]
 pub(crate) struct Located {
@@ -558,6 +561,9 @@ impl Tree {
         let this = Source { kind: of_kind.to_string(), namespace: inside.to_string(), name: wanted.to_string() };
         if self.source.as_ref() == Some(&this) {
             return true;
+        }
+        if of_kind == EXTERNAL {
+            return false;
         }
         let url = |located: &Located| text(&located.object.value, &["spec", "url"]).map(str::to_string);
         let Some(found) = self.find("source.toolkit.fluxcd.io", of_kind, inside, wanted) else { return true };

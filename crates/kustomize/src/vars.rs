@@ -151,17 +151,17 @@ type Values<'a> = BTreeMap<&'a str, Value>;
 
 /// Replaces in a text, in the texts of a mapping, or in a list, which must hold texts only.
 fn replace(value: &mut Value, values: &Values<'_>) -> Result<(), String> {
-    let is_text = |value: &Value| value.is_string() && !crate::read::is_null(value);
+    let is_text = |value: &Value| value.is_string() && !crate::read::is_null(value) && !crate::read::is_untyped(value);
     match value {
         value if is_text(value) => *value = expanded(value.as_str().unwrap_or(""), values),
         Value::Object(map) => map.values_mut().filter(|value| is_text(value)).for_each(|value| {
             *value = expanded(value.as_str().unwrap_or(""), values);
         }),
         Value::Array(items) => {
-            if !items.iter().all(is_text) {
+            if !items.iter().all(|item| is_text(item) || crate::read::is_untyped(item)) {
                 return Err("vars are looked for in a list that holds more than texts".to_string());
             }
-            items.iter_mut().for_each(|item| *item = expanded(item.as_str().unwrap_or(""), values));
+            items.iter_mut().filter(|item| is_text(item)).for_each(|item| *item = expanded(item.as_str().unwrap_or(""), values));
         }
         _ => {}
     }
@@ -170,7 +170,6 @@ fn replace(value: &mut Value, values: &Values<'_>) -> Result<(), String> {
 
 /// Replaces the variables of a text. One that is the whole text keeps its type; `$$` is a dollar; what is unknown stays.
 fn expanded(text: &str, values: &Values<'_>) -> Value {
-    let text = crate::read::written(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$').filter(|at| at + 1 < rest.len()) {

@@ -11,7 +11,7 @@ mod steps;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flux::check::{Checked, Finding, Severity};
+use flux::check::{Checked, Finding, Rule, Severity};
 use helm::HelmCompat;
 
 use crate::Surroundings;
@@ -43,28 +43,57 @@ pub async fn check(options: options::Check, around: &Surroundings) -> Result<(),
     }
     let mut steps = steps::Steps::default();
     let subject = subject(&options, around, &mut steps)?;
-    let checked = match flux::check::check(&*subject.repository, subject.flux_path.as_deref()) {
-        Ok(checked) => checked,
-        // What is wrong with the manifest may be why there is no tree.
-        Err(_) if steps.are_faulty() => {
-            output::print(&options, &subject, None, &steps.faults(), &[]);
-            return Err(Failure::new(Blame::User, ""));
-        }
-        Err(error) => {
-            return Err(Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"));
-        }
-    };
-    let Checked { tree, mut findings, mut not_checked } = checked;
-    let offline = charts::Source::new(charts::Options { offline: true, ..boot::chart_options(&options.charts, around) });
-    let charts = Arc::new(ChartSource::new(offline, subject.root.clone()));
-    let scene = rehearsal::Scene { options: &options, around, subject: &subject, tree: &tree, charts: &charts, compat: &compat };
-    rehearsal::run(&scene, &mut steps, &mut findings, &mut not_checked).await?;
-    findings.extend(steps.check(&scene).await?);
+    let charts = Arc::new(offline_charts(&options, around, &subject));
+    let (mut trees, mut findings, mut not_checked) = (Vec::new(), Vec::new(), Vec::new());
+    for root in roots(&subject) {
+        let checked = match flux::check::check(&*subject.repository, root.as_deref()) {
+            Ok(checked) => checked,
+            // What is wrong with the manifest may be why there is no tree.
+            Err(_) if steps.are_faulty() => {
+                output::print(&options, &subject, &[], &steps.faults(), &[]);
+                return Err(Failure::new(Blame::User, ""));
+            }
+            Err(error) => {
+                return Err(Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"));
+            }
+        };
+        let Checked { tree, findings: mut found, not_checked: mut notes } = checked;
+        let scene = rehearsal::Scene { options: &options, around, subject: &subject, tree: &tree, charts: &charts, compat: &compat };
+        rehearsal::run(&scene, &mut steps, &mut found, &mut notes).await?;
+        found.extend(steps.check(&scene).await?);
+        findings.extend(found);
+        not_checked.extend(notes);
+        trees.push(tree);
+    }
+    keep_unreached(&mut findings, &trees);
     findings.sort();
     findings.dedup();
-    output::print(&options, &subject, Some(&tree), &findings, &not_checked);
+    not_checked.dedup();
+    output::print(&options, &subject, &trees, &findings, &not_checked);
     let fails = |finding: &Finding| options.strict || finding.severity == Severity::Error;
     if findings.iter().any(fails) { Err(Failure::new(Blame::User, "")) } else { Ok(()) }
+}
+
+fn offline_charts(options: &options::Check, around: &Surroundings, subject: &Subject) -> ChartSource {
+    let offline = charts::Source::new(charts::Options { offline: true, ..boot::chart_options(&options.charts, around) });
+    ChartSource::new(offline, subject.root.clone())
+}
+
+/// Returns the folders that Flux synchronises: of every cluster, where nothing says which one is meant.
+fn roots(subject: &Subject) -> Vec<Option<String>> {
+    if subject.flux_path.is_some() || subject.manifest.is_some() {
+        return vec![subject.flux_path.clone()];
+    }
+    let found: Vec<Option<String>> = flux::find_roots(&*subject.repository).unwrap_or_default().into_iter().map(Some).collect();
+    // Without any, reading the tree says so.
+    if found.is_empty() { vec![None] } else { found }
+}
+
+/// What one cluster does not reach another one may.
+fn keep_unreached(findings: &mut Vec<Finding>, trees: &[flux::Tree]) {
+    let reached: std::collections::BTreeSet<&str> =
+        trees.iter().flat_map(|tree| tree.objects()).map(|object| object.file.as_str()).collect();
+    findings.retain(|finding| finding.rule != Rule::Unreachable || !reached.contains(finding.file.as_str()));
 }
 
 /// Finds out what is to be checked.
@@ -108,7 +137,7 @@ fn root_of(folder: &Path, flux_path: Option<&str>) -> Result<PathBuf, Failure> {
     let here = Repository::open(folder)?;
     let is_root = match flux_path {
         Some(path) => folder.join(path).is_dir(),
-        None => flux::find_root(&here).is_ok_and(|root| folder.join(root).is_dir()),
+        None => flux::find_roots(&here).is_ok_and(|roots| !roots.is_empty() && roots.iter().all(|root| folder.join(root).is_dir())),
     };
     Ok(if is_root { folder.to_owned() } else { around })
 }

@@ -8,10 +8,10 @@ use crate::check::Subject;
 use crate::options::{Check, CheckOutput};
 
 /// Prints what was found.
-pub fn print(options: &Check, subject: &Subject, tree: Option<&Tree>, findings: &[Finding], not_checked: &[String]) {
+pub fn print(options: &Check, subject: &Subject, trees: &[Tree], findings: &[Finding], not_checked: &[String]) {
     let text = match options.output {
-        CheckOutput::Text => text(tree, findings, not_checked),
-        CheckOutput::Json => format!("{:#}\n", json_of(subject, tree, findings, not_checked)),
+        CheckOutput::Text => text(trees, findings, not_checked),
+        CheckOutput::Json => format!("{:#}\n", json_of(subject, trees, findings, not_checked)),
         CheckOutput::Sarif => format!("{:#}\n", sarif(options, findings)),
         CheckOutput::Github => github(options, findings, not_checked),
     };
@@ -31,7 +31,7 @@ fn place(finding: &Finding) -> String {
     format!("{file}:{}:{}", finding.line, finding.column)
 }
 
-fn text(tree: Option<&Tree>, findings: &[Finding], not_checked: &[String]) -> String {
+fn text(trees: &[Tree], findings: &[Finding], not_checked: &[String]) -> String {
     let mut out = String::new();
     for finding in findings {
         out += &format!("{}: {}: {} [{}]\n", place(finding), finding.severity, finding.message, finding.rule.id());
@@ -44,12 +44,19 @@ fn text(tree: Option<&Tree>, findings: &[Finding], not_checked: &[String]) -> St
     }
     not_checked.iter().for_each(|note| out += &format!("not checked: {note}\n"));
     let found = format!("{}, {}", plural(count(findings, Severity::Error), "error"), plural(count(findings, Severity::Warning), "warning"));
-    let Some(tree) = tree else { return out + &found + "\n" };
-    let kustomizations = tree.folders().count();
-    out + &format!("{found} in {} and {}\n", plural(kustomizations, "Kustomization"), plural(tree.releases().len(), "HelmRelease"))
+    if trees.is_empty() {
+        return out + &found + "\n";
+    }
+    let kustomizations = plural(trees.iter().map(|tree| tree.folders().count()).sum(), "Kustomization");
+    let releases = plural(trees.iter().map(|tree| tree.releases().len()).sum(), "HelmRelease");
+    let of = match trees {
+        [_] => String::new(),
+        several => format!(" of {}", several.iter().map(Tree::root).collect::<Vec<_>>().join(", ")),
+    };
+    out + &format!("{found} in {kustomizations} and {releases}{of}\n")
 }
 
-fn json_of(subject: &Subject, tree: Option<&Tree>, findings: &[Finding], not_checked: &[String]) -> Value {
+fn json_of(subject: &Subject, trees: &[Tree], findings: &[Finding], not_checked: &[String]) -> Value {
     let finding = |finding: &Finding| {
         json!({
             "rule": finding.rule.id(), "severity": finding.severity.to_string(), "file": finding.file, "line": finding.line,
@@ -59,7 +66,8 @@ fn json_of(subject: &Subject, tree: Option<&Tree>, findings: &[Finding], not_che
     json!({
         "version": 1,
         "manifest": subject.manifest.as_ref().map(|file| file.strip_prefix(&subject.root).unwrap_or(file)),
-        "fluxPath": tree.map(Tree::root),
+        "fluxPath": trees.first().map(Tree::root),
+        "fluxPaths": trees.iter().map(Tree::root).collect::<Vec<_>>(),
         "errors": count(findings, Severity::Error),
         "warnings": count(findings, Severity::Warning),
         "findings": findings.iter().map(finding).collect::<Vec<_>>(),

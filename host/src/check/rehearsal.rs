@@ -55,7 +55,7 @@ struct Stage {
 }
 
 /// Kinds that Flux itself defines, before any chart.
-const FLUX: [&str; 2] = ["toolkit.fluxcd.io", "fluxcd.controlplane.io"];
+const FLUX: [&str; 3] = ["toolkit.fluxcd.io", "fluxcd.controlplane.io", "extensions.fluxcd.io"];
 
 /// Rehearses; the rendered releases are left in `steps`.
 pub async fn run(scene: &Scene<'_>, steps: &mut Steps, findings: &mut Vec<Finding>, not_checked: &mut Vec<String>) -> Result<(), Failure> {
@@ -292,6 +292,10 @@ async fn define(stage: &Stage, tree: &Tree, rendered: &[Rendered], findings: &mu
             findings.push(Finding::error(Rule::InvalidObject, &object.file, object.line, 1, chain(&error)));
         }
     }
+    for definition in of_flux(tree, rendered) {
+        // Another one of the same kind may come from a chart below.
+        let _ = apply(stage, &definition, false).await;
+    }
     for release in rendered {
         for definition in release.definitions.iter().chain(&release.effects) {
             if let Err(error) = apply(stage, definition, false).await {
@@ -301,6 +305,21 @@ async fn define(stage: &Stage, tree: &Tree, rendered: &[Rendered], findings: &mu
         }
     }
     Ok(())
+}
+
+/// Returns the definitions of Flux whose kinds are used and that the tree does not hold itself.
+fn of_flux(tree: &Tree, rendered: &[Rendered]) -> Vec<Value> {
+    let objects = || tree.objects().map(|object| &object.value).chain(rendered.iter().flat_map(|release| &release.objects));
+    let is_used = |definition: &Value| {
+        let is_of = |object: &Value| {
+            let group = object["apiVersion"].as_str().and_then(|api| api.split_once('/')).map_or("", |(group, _)| group);
+            object["kind"] == definition["spec"]["names"]["kind"] && definition["spec"]["group"] == group
+        };
+        objects().any(is_of)
+    };
+    let made = || objects().chain(rendered.iter().flat_map(|release| &release.definitions)).filter(|object| is_definition(object));
+    let is_here = |definition: &Value| made().any(|object| object["metadata"]["name"] == definition["metadata"]["name"]);
+    flux::definitions().into_iter().filter(|definition| is_used(definition) && !is_here(definition)).collect()
 }
 
 async fn apply(stage: &Stage, object: &Value, dry_run: bool) -> Result<(), Error> {
@@ -324,7 +343,13 @@ fn refusal(scene: &Scene<'_>, stage: &Stage, object: &Object, error: &Error) -> 
             let (line, column) = position(&*scene.subject.repository, object, &pointer);
             let text = if field.is_empty() || message.contains(&field) { message } else { format!("{field}: {message}") };
             let found = Finding::error(rule, &object.file, line, column, format!("{title}: {text}"));
-            Some(if rule == Rule::ServiceAddress { found.hint(format!("the range is {}", stage.range)) } else { found })
+            Some(match rule {
+                Rule::ServiceAddress => found.hint(format!("the range is {}", stage.range)),
+                _ if is_of_flux(text_of(&object.value, "apiVersion")) => {
+                    found.hint(format!("Flux {} defines it so; put other definitions into the tree", flux::DEFINITIONS_OF))
+                }
+                _ => found,
+            })
         })
         .collect()
 }
@@ -420,7 +445,7 @@ fn unknown_kinds(
     findings: &mut Vec<Finding>,
     not_checked: &mut Vec<String>,
 ) {
-    let foreign = |api: &str| !FLUX.iter().any(|group| api.split('/').next().is_some_and(|found| found.ends_with(group)));
+    let foreign = |api: &str| !is_of_flux(api);
     let mut open = Vec::new();
     for ((api, kind), objects) in unknown.iter().filter(|((api, _), _)| foreign(api)) {
         // A group without a dot is Kubernetes's own: nobody else will define it.
@@ -437,6 +462,14 @@ fn unknown_kinds(
     if !open.is_empty() {
         not_checked.push(format!("kinds whose definitions may be in what is not at hand: {}", open.join(", ")));
     }
+}
+
+fn is_of_flux(api: &str) -> bool {
+    FLUX.iter().any(|group| api.split('/').next().is_some_and(|found| found.ends_with(group)))
+}
+
+fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
 }
 
 fn is_of_kubernetes(api: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fields::{group, kind, name, namespace, text};
+use crate::fields::{group, items, kind, name, namespace, text};
 use crate::tree::{Located, Tree};
 
 /// Fields in which custom resources name the Secret or ConfigMap that their controller writes.
@@ -27,6 +27,16 @@ pub(crate) fn of<'a>(tree: &'a Tree, of_kind: &str, inside: &str, wanted: &str) 
         let value = &located.object.value;
         let is_custom = group(value).contains('.') && !group(value).ends_with("toolkit.fluxcd.io");
         is_custom && makes(value, of_kind, inside, wanted)
+    })
+}
+
+/// Returns the ArtifactGenerator that makes an ExternalArtifact, if one of the tree does.
+pub(crate) fn of_artifact<'a>(tree: &'a Tree, inside: &str, wanted: &str) -> Option<&'a Located> {
+    tree.located().find(|located| {
+        let value = &located.object.value;
+        let is_generator =
+            group(value) == "source.extensions.fluxcd.io" && kind(value) == "ArtifactGenerator" && namespace(value) == inside;
+        is_generator && items(value, &["spec", "artifacts"]).iter().any(|artifact| text(artifact, &["name"]) == Some(wanted))
     })
 }
 

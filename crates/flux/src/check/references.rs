@@ -9,7 +9,7 @@ use crate::check::finding::{Finding, Rule, Severity};
 use crate::check::locate::{self, At};
 use crate::check::{is_resource_set, producers};
 use crate::fields::{flag, get, group, items, kind, name, namespace, text};
-use crate::tree::{Located, Tree, is_kustomization, is_release};
+use crate::tree::{EXTERNAL, Located, Tree, is_kustomization, is_release};
 use crate::values;
 
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
@@ -113,6 +113,7 @@ impl<'a> Index<'a> {
         let (inside, wanted) = (reference.namespace.as_str(), reference.name.as_str());
         self.0.contains_key(&(reference.group, reference.kind.as_str(), inside, wanted))
             || reference.group == SOURCE && tree.is_made_by_instance(&reference.kind, inside, wanted)
+            || reference.group == SOURCE && reference.kind == EXTERNAL && producers::of_artifact(tree, inside, wanted).is_some()
             || reference.group == KUSTOMIZE && tree.root_kustomization() == Some((inside, wanted))
             || reference.group.is_empty() && producers::of(tree, &reference.kind, inside, wanted).is_some()
     }
