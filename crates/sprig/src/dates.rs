@@ -318,7 +318,7 @@ pub(crate) fn duration_text(nanoseconds: i64) -> String {
 
 /// Reads a duration as `time.ParseDuration`, in nanoseconds.
 pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
-    let quoted = go_template::quote::quote_text(text);
+    let quoted = layout_read::quoted(text.as_bytes());
     let invalid = || format!("time: invalid duration {quoted}");
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -355,7 +355,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
             "" => return Err(format!("time: missing unit in duration {quoted}")),
-            other => return Err(format!("time: unknown unit {} in duration {quoted}", go_template::quote::quote_text(other))),
+            other => return Err(format!("time: unknown unit {} in duration {quoted}", layout_read::quoted(other.as_bytes()))),
         };
         let fraction = &fraction[..fraction.len().min(18)];
         total += whole.parse::<i128>().unwrap_or(0) * scale;

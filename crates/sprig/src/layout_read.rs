@@ -55,7 +55,7 @@ pub(crate) fn parse(layout: &str, value: &str) -> Result<Time, String> {
 }
 
 /// Quotes as the package `time` does: every byte that is no plain ASCII in hexadecimal.
-fn quoted(text: &[u8]) -> String {
+pub(crate) fn quoted(text: &[u8]) -> String {
     let mut out = String::from("\"");
     for byte in text {
         match byte {

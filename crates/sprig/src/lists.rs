@@ -159,10 +159,12 @@ fn chunk(_: &mut Call<'_>, args: &[Value]) -> Outcome {
     let all = elements(&args[1], "Cannot chunk type")?;
     let size = int(args, 0);
     let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
-        // sprig works out how many chunks there are: none of a negative size may be right by chance.
+        // sprig works out how many chunks there are, and how long the last is: that may come out right for a negative size.
         let count = ((all.len() as f64 - 1.0) / size as f64).floor() + 1.0;
-        if size != 0 && count == 0.0 {
-            return Ok(Value::List(List::new(ListKind::Lists, Vec::new())));
+        let is_rest = all.len() == 1 && size < -1;
+        if size != 0 && (count == 0.0 || is_rest) {
+            let chunks = if is_rest { vec![Value::list(all.to_vec())] } else { Vec::new() };
+            return Ok(Value::List(List::new(ListKind::Lists, chunks)));
         }
         return fail("runtime error: makeslice: len out of range");
     };

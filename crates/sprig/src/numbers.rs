@@ -17,9 +17,9 @@ pub(crate) const FUNCS: &[Func] = &[
     func("biggest", variadic(&[Any], Any), |_, a| fold(&a[1..], to_int64(&a[0]), i64::max)),
     func("ceil", fixed(&[Any]), |_, a| Ok(Value::Float(to_float64(&a[0]).ceil()))),
     func("div", fixed(&[Any, Any]), |_, a| divide(a, i64::wrapping_div)),
-    func("divf", variadic(&[Any], Any), |_, a| match a[1..].iter().any(|x| to_float64(x) == 0.0) {
-        true => fail("decimal division by 0"),
-        false => decimal(a, Decimal::div),
+    func("divf", variadic(&[Any], Any), |_, a| match a[1..].iter().map(to_float64).find(|x| *x == 0.0 || !x.is_finite()) {
+        Some(wrong) if wrong == 0.0 && to_float64(&a[0]).is_finite() => fail("decimal division by 0"),
+        _ => decimal(a, Decimal::div),
     }),
     func("float64", fixed(&[Any]), |_, a| Ok(Value::Float(to_float64(&a[0])))),
     func("floor", fixed(&[Any]), |_, a| Ok(Value::Float(to_float64(&a[0]).floor()))),
@@ -133,10 +133,45 @@ fn round(_: &mut Call<'_>, args: &[Value]) -> Outcome {
         Some(Value::Float(f)) => *f,
         _ => 0.5,
     };
-    let power = 10f64.powf(int(args, 1) as f64);
+    let power = power_of_ten(int(args, 1));
     let digit = power * to_float64(&args[0]);
     let rounded = if digit - digit.trunc() >= round_on { digit.ceil() } else { digit.floor() };
     Ok(Value::Float(rounded / power))
+}
+
+/// Returns `math.Pow(10, exponent)` as Go works it out: squares of a fraction, and powers of two apart from it.
+fn power_of_ten(exponent: i64) -> f64 {
+    const OVERFLOW: i32 = 1 << 12;
+    if exponent == 1 {
+        return 10.0;
+    }
+    let (mut result, mut result_power) = (1.0, 0);
+    let (mut square, mut square_power) = (0.625, 4);
+    let mut left = exponent.unsigned_abs();
+    while left != 0 {
+        if square_power > OVERFLOW {
+            result_power += square_power;
+            break;
+        }
+        if left & 1 == 1 {
+            result *= square;
+            result_power += square_power;
+        }
+        square *= square;
+        square_power *= 2;
+        if square < 0.5 {
+            square += square;
+            square_power -= 1;
+        }
+        left >>= 1;
+    }
+    if exponent < 0 {
+        result = 1.0 / result;
+        result_power = -result_power;
+    }
+    // In two steps, each of which is exact or the only one to round.
+    let half = (result_power / 2).clamp(-1000, 1000);
+    result * 2f64.powi(half) * 2f64.powi(result_power - half)
 }
 
 /// Counts how many numbers `untilStep` gives.

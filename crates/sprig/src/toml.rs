@@ -3,7 +3,7 @@
 use go_template::{Call, Fault, Func, Map, Str, Type, Value, fixed};
 
 use crate::args::{bytes, fail, func, string};
-use crate::dates::Time;
+use crate::dates::{Time, Zone};
 use crate::encode::reserve_parsed;
 use crate::numbers::to_int64;
 
@@ -138,11 +138,21 @@ fn inline(out: &mut String, value: &Value, depth: usize) -> Result<(), String> {
             out.push('}');
         }
         Value::Native(native) => match value.downcast::<Time>() {
-            Some(time) => out.push_str(&crate::layout::format(time, "2006-01-02T15:04:05.999999999Z07:00")),
+            Some(time) => out.push_str(&crate::layout::format(time, layout(&time.zone))),
             None => out.push_str(&quoted(&native.printed())),
         },
     }
     Ok(())
+}
+
+/// Returns how a time is written: what came from TOML without a zone goes back without one.
+fn layout(zone: &Zone) -> &'static str {
+    match zone {
+        Zone::Fixed { name, .. } if name == "datetime-local" => "2006-01-02T15:04:05.999999999",
+        Zone::Fixed { name, .. } if name == "date-local" => "2006-01-02",
+        Zone::Fixed { name, .. } if name == "time-local" => "15:04:05.999999999",
+        _ => "2006-01-02T15:04:05.999999999Z07:00",
+    }
 }
 
 fn float(f: f64) -> String {

@@ -1,7 +1,7 @@
 """Answers questions about charts with Helm's own SDK: a JSON object a line in, one out.
 
-Usage: python3 -c PROGRAM HELM_ORACLE. It runs in the environment that helm-oracle installs, and uses helm-oracle's own rendering.
-Its first line says that it is ready.
+Usage: python3 -c PROGRAM HELM_ORACLE FOLDER. It runs in the environment that helm-oracle installs, and uses helm-oracle's own
+rendering. Its first line says that it is ready. FOLDER is its own, for temporary files, and goes with it.
 """
 
 import base64
@@ -11,6 +11,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -117,6 +118,7 @@ def main():
         except Exception as error:  # what cannot be asked, such as a folder with impossible names
             out = {"unknown": repr(error)}
         say(out)
+    shutil.rmtree(sys.argv[2], ignore_errors=True)
 
 
 main()

@@ -72,7 +72,7 @@ impl Process {
     fn start(tool: &Path) -> Result<Process> {
         let folder = TempDir::with_prefix("differential-oracle-").context("a temporary folder")?;
         let mut command = Command::new("python3");
-        command.args(["-c", PROGRAM]).arg(tool);
+        command.args(["-c", PROGRAM]).arg(tool).arg(folder.path());
         command.env("TZ", "UTC").env("PYTHONDONTWRITEBYTECODE", "1").env("TMPDIR", folder.path());
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().context("python3 cannot be run")?;
