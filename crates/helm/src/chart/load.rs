@@ -53,6 +53,7 @@ fn chart(files: Vec<File>) -> Result<Chart, ChartError> {
         modified,
         schema_modified: None,
         values: Vec::new(),
+        values_text: None,
     };
     let mut buckets: BTreeMap<String, Vec<File>> = BTreeMap::new();
     for file in files {
@@ -81,7 +82,10 @@ fn sort_in(chart: &mut Chart, file: File, buckets: &mut BTreeMap<String, Vec<Fil
     match file.name.as_str() {
         "Chart.yaml" => {}
         "Chart.lock" => chart.lock = lock::parse(&file.data).map_err(wrap("Chart.lock"))?,
-        "values.yaml" => chart.values = values(&file.data).map_err(wrap("values.yaml"))?,
+        "values.yaml" => {
+            chart.values = values(&file.data).map_err(wrap("values.yaml"))?;
+            chart.values_text = Some(file.data);
+        }
         "values.schema.json" => {
             chart.schema = Some(file.data);
             chart.schema_modified = file.modified;

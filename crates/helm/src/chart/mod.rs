@@ -11,6 +11,8 @@ mod lock;
 mod metadata;
 mod version;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -64,6 +66,8 @@ pub struct Chart {
     /// See [`Chart::modified`].
     pub schema_modified: Option<(i64, u32)>,
     values: Vec<Map<String, Value>>,
+    /// The text of `values.yaml`.
+    values_text: Option<Bytes>,
 }
 
 impl Chart {
@@ -98,9 +102,15 @@ impl Chart {
         values
     }
 
+    /// Returns the text of `values.yaml`, where the default values are those in it.
+    pub(crate) fn values_text(&self) -> Option<Cow<'_, str>> {
+        self.values_text.as_deref().map(String::from_utf8_lossy)
+    }
+
     /// Replaces the default values.
     pub fn set_values(&mut self, values: Map<String, Value>) {
         self.values = vec![values];
+        self.values_text = None;
     }
 
     /// Returns the files under `crds/` that hold custom resource definitions, own ones first, then those of the subcharts.
