@@ -200,13 +200,14 @@ fn in_text(name: &str, text: &str, path: &[String]) -> Result<Option<Origin>, Un
     for (depth, key) in path.iter().enumerate() {
         let next = match &at.data {
             Data::Mapping(entries) if entries.iter().any(|(key, _)| is_merge(key)) => return Err(Unclear),
-            Data::Mapping(_) => at.get(key),
-            Data::Sequence(items) => key.parse().ok().and_then(|position: usize| items.get(position)),
+            // Where a key stands is found more easily than where what is under it starts. The last of equal keys counts.
+            Data::Mapping(entries) => entries.iter().rev().find(|(name, _)| name.text() == Some(key)).map(|(name, value)| (name, value)),
+            Data::Sequence(items) => key.parse().ok().and_then(|position: usize| items.get(position)).map(|item| (item, item)),
             Data::Scalar { .. } => None,
         };
-        let Some(next) = next else { break };
+        let Some((named, next)) = next else { break };
         let is_map = matches!(next.data, Data::Mapping(_));
-        found = Some(Origin { depth: depth + 1, what: of_node(next), is_map, place: format!("{name}:{}:{}", next.line, next.column) });
+        found = Some(Origin { depth: depth + 1, what: of_node(next), is_map, place: format!("{name}:{}:{}", named.line, named.column) });
         at = next;
     }
     Ok(found)
@@ -272,11 +273,11 @@ mod tests {
     fn tells_where_values_of_templates_come_from() {
         let line = "app/templates/a.yaml:1 is `{{ .Values.image.tag.major }}`";
         let of = |place: &str| format!("`image.tag` is a string, set in {place}; it has no `major`");
-        check("{{ .Values.image.tag.major }}", "", &[], &[line, &of("app/values.yaml:2:8")]);
+        check("{{ .Values.image.tag.major }}", "", &[], &[line, &of("app/values.yaml:2:3")]);
         let text = "a: 1\nimage: {tag: v2}";
-        check("{{ .Values.image.tag.major }}", text, &[file(text)], &[line, &of("my.yaml:2:14")]);
+        check("{{ .Values.image.tag.major }}", text, &[file(text)], &[line, &of("my.yaml:2:9")]);
         let text = "image: nothing";
-        check("{{ .Values.image.tag.major }}", text, &[file(text)], &[line, "`image` is a string, set in my.yaml:1:8; it has no `tag`"]);
+        check("{{ .Values.image.tag.major }}", text, &[file(text)], &[line, "`image` is a string, set in my.yaml:1:1; it has no `tag`"]);
         check(
             "x: 1\ny: {{ required \"give a host\" .Values.host }}",
             "",

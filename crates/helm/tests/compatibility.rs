@@ -89,3 +89,10 @@ fn words_of_broken_text_are_not_those_of_helm() {
 fn fields_of_structs_are_not_printed() {
     check(r#"{{ printf "%d" (semver "1.2.3") }}"#, "%!d(*semver.Version=1.2.3)");
 }
+
+#[test]
+fn slices_end_where_lists_do() {
+    let template = "{{ slice (fromYamlArray \"[1, 2, 3, 4, 5]\") 3 6 }}";
+    let error = render("4.2.4", &[("templates/NOTES.txt", template)]).expect_err("there is nothing");
+    assert!(error.contains("slice index out of bounds"), "{error}");
+}
