@@ -140,6 +140,17 @@ fn a_created_text_stays_a_text() {
 }
 
 #[test]
+fn a_value_is_added_to_annotations_that_are_null() {
+    let target =
+        "{apiVersion: builtin, kind: ValueAddTransformer, metadata: {name: t}, value: v, targets: [{fieldPath: metadata/annotations/k}]}";
+    let kustomization = format!("resources: [a.yaml]\ntransformers:\n- |-\n  {target}\n");
+    let object = format!("{}  annotations: null\n", map("a"));
+    let build = build(&files(&[("kustomization.yaml", &kustomization), ("a.yaml", &object)]), "").unwrap();
+    // kustomize 5.8.1 leaves them out.
+    assert_eq!(build.objects[0].value["metadata"]["annotations"]["k"], "v");
+}
+
+#[test]
 fn a_generated_object_of_another_kind_has_another_hash() {
     let kustomization = "secretGenerator: [{name: made, literals: [a=b]}]\npatches:\n- target: {kind: Secret}\n  \
                          options: {allowKindChange: true}\n  patch: |-\n    {apiVersion: v1, kind: Widget, metadata: {name: any}}\n";

@@ -66,6 +66,7 @@ fn add_value(value: &str, target: &ValueTarget, resources: &mut [Resource]) -> R
         }
         let title = resource.title();
         let field = created(&mut resource.value, &parts).map_err(|message| format!("{title}: {}: {message}", target.field_path))?;
+        let Some(field) = field else { continue };
         let text = match (position, field.as_str().filter(|_| !read::is_null(field))) {
             (0, _) | (_, None) => value.to_string(),
             (position, Some(present)) => with_part(present, position - 1, value),
@@ -76,19 +77,21 @@ fn add_value(value: &str, target: &ValueTarget, resources: &mut [Resource]) -> R
 }
 
 /// Returns the scalar at a path, made where it is missing.
-fn created<'a>(value: &'a mut Value, path: &[String]) -> Result<&'a mut Value, String> {
+fn created<'a>(value: &'a mut Value, path: &[String]) -> Result<Option<&'a mut Value>, String> {
     let Some((first, rest)) = path.split_first() else {
-        return if value.is_object() || value.is_array() { Err("this is no scalar".to_string()) } else { Ok(value) };
+        return if value.is_object() || value.is_array() { Err("this is no scalar".to_string()) } else { Ok(Some(value)) };
     };
     if let Value::Array(items) = value {
         let at = replacements::index_of(items, first).ok_or("there is no such element")?;
         return created(&mut items[at], rest);
     }
+    // kyaml does not make a mapping of what is null already.
     if read::is_null(value) {
-        *value = Value::Object(Map::new());
+        return Ok(None);
     }
     let Value::Object(map) = value else { return Err("the path leads into a scalar".to_string()) };
-    created(map.entry(first.clone()).or_insert(Value::Null), rest)
+    let new = if rest.is_empty() { Value::Null } else { Value::Object(Map::new()) };
+    created(map.entry(first.clone()).or_insert(new), rest)
 }
 
 /// Puts a part into a path of files; a place behind the end is the end (`kyaml/filesys/util.go`, InsertPathPart).
