@@ -7,7 +7,7 @@ use std::path::Path;
 
 use charts::Reference;
 use helm::values;
-use helm::{Capabilities, HelmCompat, KubeVersion, Parsed, RenderRequest, TemplateOutput};
+use helm::{Capabilities, Given, HelmCompat, KubeVersion, Parsed, RenderRequest, TemplateOutput};
 use serde_json::{Map, Value};
 
 use crate::Surroundings;
@@ -26,7 +26,8 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     let fetched = fetched.map_err(|error| Failure::user(chain(&error)))?;
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     let mut request = RenderRequest::new(name.as_str(), options.namespace.as_str());
-    request.values = user_values(&options, around)?;
+    let (values, given) = user_values(&options, around)?;
+    request.values = values;
     request.capabilities = capabilities(&options, &compat)?;
     request.is_upgrade = options.is_upgrade;
     request.skip_schema_validation = options.skip_schema_validation;
@@ -34,7 +35,8 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     request.environment = Some(environment()?);
     // The process ends with this command: to free every node of what it read first would only take time.
     let (fetched, mut parsed) = (ManuallyDrop::new(fetched), ManuallyDrop::new(Parsed::default()));
-    let rendered = helm::render_parsed(&fetched.chart, &request, &mut parsed).map_err(|error| Failure::user(error.to_string()))?;
+    let rendered = helm::render_parsed(&fetched.chart, &request, &mut parsed);
+    let rendered = rendered.map_err(|error| refused(&error, helm::hints(&error, &fetched.chart, &given)))?;
     let rendered = ManuallyDrop::new(rendered);
     let output = TemplateOutput {
         include_crds: options.include_crds,
@@ -59,6 +61,11 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::user(format!("the output cannot be written: {error}"))),
         _ => Ok(()),
     }
+}
+
+/// Says what Helm says, and below it what helps.
+fn refused(error: &helm::RenderError, hints: Vec<String>) -> Failure {
+    hints.into_iter().fold(Failure::user(error.to_string()), Failure::hint)
 }
 
 fn names(options: &options::Template) -> Result<(String, String), Failure> {
@@ -115,13 +122,15 @@ fn reference(options: &options::Template, chart: &str, around: &Surroundings) ->
 }
 
 /// Merges what the user gives, in Helm's order: files, --set-json, --set, --set-string, --set-file, --set-literal
-/// (`pkg/cli/values/options.go`).
-fn user_values(options: &options::Template, around: &Surroundings) -> Result<Map<String, Value>, Failure> {
+/// (`pkg/cli/values/options.go`). Returns what gave them as well, in that order.
+fn user_values(options: &options::Template, around: &Surroundings) -> Result<(Map<String, Value>, Vec<Given>), Failure> {
     let mut merged = Map::new();
+    let mut given = Vec::new();
     for file in &options.values {
         let text = read(file, around)?;
         let found = values::from_yaml(&text).map_err(|error| Failure::user(format!("failed to parse {file}: {error}")))?;
         values::merge_maps(&mut merged, found);
+        given.push(Given::File { name: file.clone(), text });
     }
     for text in &options.set_json {
         if text.trim_start().starts_with('{') {
@@ -152,7 +161,28 @@ fn user_values(options: &options::Template, around: &Surroundings) -> Result<Map
     for text in &options.set_literal {
         values::set_literal(&mut merged, text).map_err(|error| Failure::user(format!("failed parsing --set-literal data: {error}")))?;
     }
-    Ok(merged)
+    given.extend(given_by_options(options));
+    Ok((merged, given))
+}
+
+/// Returns what each option sets on its own. What it is set to may be a secret, and is not told.
+fn given_by_options(options: &options::Template) -> Vec<Given> {
+    let mut given = Vec::new();
+    let mut add = |option: &str, texts: &[String], set: fn(&mut Map<String, Value>, &str) -> Result<(), helm::ValuesError>| {
+        for text in texts {
+            let mut values = Map::new();
+            // It was read already, on top of what came before it.
+            let _ = set(&mut values, text);
+            let key = text.split('=').next().filter(|key| !key.contains('{'));
+            given.push(Given::Option { written: key.map_or_else(|| format!("{option} …"), |key| format!("{option} {key}=…")), values });
+        }
+    };
+    add("--set-json", &options.set_json, values::set_json);
+    add("--set", &options.set, values::set);
+    add("--set-string", &options.set_string, values::set_string);
+    add("--set-file", &options.set_file, values::set_string);
+    add("--set-literal", &options.set_literal, values::set_literal);
+    given
 }
 
 fn read(file: &str, around: &Surroundings) -> Result<String, Failure> {
