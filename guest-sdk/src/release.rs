@@ -8,9 +8,12 @@ use crate::{Apply, Change, Failure, Host, Params, ReleaseName, Result};
 pub fn install(host: &impl Host, params: &Params) -> Result<Value> {
     let release = params.release()?;
     let outcome = host.ensure(release)?;
-    let activity = host.activity(&format!("{release} ready"));
-    activity.note("waiting for its objects");
-    host.wait_ready(release)?;
+    // What was installed or upgraded was waited for.
+    if outcome.action == "unchanged" {
+        let activity = host.activity(&format!("{release} ready"));
+        activity.note("waiting for its objects");
+        host.wait_ready(release)?;
+    }
     Ok(json!({ "action": outcome.action, "revision": outcome.revision }))
 }
 

@@ -21,6 +21,7 @@ use crate::failure::{Failure, chain};
 use crate::handoff::Handoff;
 use crate::holder;
 use crate::module_source::ModuleSource;
+use crate::namespaces::Namespaces;
 use crate::options::{self, Output};
 use crate::plan::{self, PlannedStep, Sources};
 use crate::release_source::ReleaseSource;
@@ -38,8 +39,8 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     let (bootstrap, shown, folder) = read_manifest(options.file.as_deref(), around)?;
     let root = bootstrap.repository.as_ref().map_or_else(|| Repository::around(&folder), |path| folder.join(path));
     let repository = Arc::new(Repository::open(&root)?);
-    let engine =
-        engine::engine(private(around.cache.as_deref(), "modules").as_deref()).map_err(|error| Failure::bug(format!("{error:#}")))?;
+    let engine = engine::engine(private(around.cache.as_deref(), engine::COMPILED).as_deref())
+        .map_err(|error| Failure::bug(format!("{error:#}")))?;
     let linker = engine::linker(&engine).map_err(|error| Failure::bug(format!("{error:#}")))?;
     let mut modules = ModuleSource::new(engine, linker.clone(), &options.modules.replaced);
     let charts = Arc::new(ChartSource::new(registry(&options.charts, around), root.clone()));
@@ -91,6 +92,7 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
     // A sandbox has no Flux that could come, unless somebody says which.
     let seeds = handoff == bootstrap::Handoff::Seed && (sandbox.is_none() || options.flux_manifests.is_some());
     let handoff = Arc::new(Handoff::new(cluster.clone(), charts.clone(), releases.clone(), seeds, options.flux_manifests.clone()));
+    let namespaces = Arc::new(Namespaces::new(cluster.clone(), releases.clone()));
     let run_of = cluster.clone();
     let powers = move |step: &PlannedStep, reporter, deadline, cpu_spent| Powers {
         gate: step.gate.clone(),
@@ -98,6 +100,7 @@ pub async fn boot(options: options::Boot, around: &Surroundings) -> Result<(), F
         repository: repository.clone(),
         charts: charts.clone(),
         releases: releases.clone(),
+        namespaces: namespaces.clone(),
         secrets: secrets.clone(),
         handoff: handoff.clone(),
         reporter,

@@ -13,6 +13,9 @@ use crate::module::StepState;
 /// How often running guests are looked at.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// The folder of the cache for compiled modules. The engine empties it of what it does not know: nothing else may lie in it.
+pub const COMPILED: &str = "compiled";
+
 /// Returns an engine that interrupts guests by epoch and caches compiled code in `cache`, which must be private to the user.
 ///
 /// Names and lines are kept for backtraces. Nothing but deterministic WebAssembly is switched on.

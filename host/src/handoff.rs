@@ -55,7 +55,7 @@ impl Handoff {
 
     /// Makes a deployed release known to Flux, unless Flux knows it.
     pub async fn seed(&self, open: &OpenRelease, record: &Release, reporter: &StepReporter) -> Result<(), Said> {
-        let Some(spec) = &open.spec else { return Ok(()) };
+        let Some(spec) = open.spec.as_ref().filter(|_| !matches!(self.mode.get(), Some(Mode::Match))) else { return Ok(()) };
         let reference = ObjectRef {
             api_version: HELM_RELEASE.into(),
             kind: "HelmRelease".into(),
@@ -67,17 +67,20 @@ impl Handoff {
             return Ok(());
         }
         let Mode::Seed(generation) = *self.mode.get_or_try_init(|| self.prepare(reporter)).await? else { return Ok(()) };
-        for object in &spec.applied {
-            reporter.changed(&self.cluster.apply(object, &KUSTOMIZE).await.map_err(said)?);
+        let mut live = None;
+        for applied in self.cluster.apply_new(&spec.applied, &KUSTOMIZE).await.map_err(said)? {
+            reporter.changed(&applied.change);
+            live = live.or_else(|| (applied.change.object == reference).then_some(applied.object));
         }
-        let live = self.cluster.get(&reference).await.map_err(said)?.ok_or_else(|| format!("{reference} is gone again"))?;
+        let live = live.ok_or_else(|| format!("{reference} is not among what Flux applies"))?;
         if known(&live) {
             return Ok(());
         }
         let installed = self.installed(open, record, generation).await?;
         let status = seed::seeded_status(&live, &installed, generation, &jiff::Timestamp::now().to_string());
         let patch = json!({ "status": status });
-        self.cluster.patch(&reference, PatchType::Merge, &patch, Some("status"), release::MANAGER).await.map_err(said)?;
+        let patched = self.cluster.patch_known(&reference, Some(&live), PatchType::Merge, &patch, Some("status"), release::MANAGER);
+        patched.await.map_err(said)?;
         Ok(())
     }
 
@@ -125,12 +128,9 @@ impl Handoff {
 
     async fn define(&self, crds: &[Value], reporter: &StepReporter) -> Result<(), Said> {
         let established: Condition = "condition=Established".parse()?;
-        let mut wanted = Vec::new();
-        for crd in crds {
-            let change = self.cluster.apply(crd, &OPERATOR).await.map_err(said)?;
-            reporter.changed(&change);
-            wanted.push((change.object, established.clone()));
-        }
+        let applied = self.cluster.apply_new(crds, &OPERATOR).await.map_err(said)?;
+        applied.iter().for_each(|applied| reporter.changed(&applied.change));
+        let wanted: Vec<_> = applied.into_iter().map(|applied| (applied.change.object, established.clone())).collect();
         let waited = wait::until(&self.cluster, &wanted, ESTABLISHED, &|pending| reporter.waiting(pending)).await;
         waited.map(drop).map_err(|error| chain(&error))
     }

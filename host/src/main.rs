@@ -17,6 +17,7 @@ mod init;
 mod inspect;
 mod module;
 mod module_source;
+mod namespaces;
 mod options;
 mod plan;
 mod release_source;

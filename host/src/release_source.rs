@@ -1,13 +1,14 @@
 //! Releases by name: what the repository says of them, with the chart at hand.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bootstrap::ReleaseRef;
 use charts::Fetched;
 use flux::{ReleaseSpec, Tree};
 use helm::HelmCompat;
+use helm::release::Release;
 use kube_engine::release::{CrdPolicy, Wanted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -41,6 +42,8 @@ pub struct OpenRelease {
     is_tracked: bool,
     /// Where all randomness of its templates comes from.
     pub seed: [u8; 32],
+    /// The revision that this run found or made.
+    record: std::sync::Mutex<Option<Arc<Release>>>,
 }
 
 impl ReleaseSource {
@@ -185,7 +188,7 @@ impl ReleaseSource {
         // Two releases of one chart must not get the same passwords.
         let seed =
             Sha256::new().chain_update(self.seed).chain_update(&wanted.namespace).chain_update([0]).chain_update(&wanted.name).finalize();
-        OpenRelease { wanted, spec, chart_reference, chart_digest, is_tracked, seed: seed.into() }
+        OpenRelease { wanted, spec, chart_reference, chart_digest, is_tracked, seed: seed.into(), record: std::sync::Mutex::default() }
     }
 }
 
@@ -193,6 +196,16 @@ impl OpenRelease {
     /// Returns `name version` of the chart.
     pub fn chart_title(&self) -> String {
         format!("{} {}", self.wanted.chart.metadata.name, self.wanted.chart.metadata.version)
+    }
+
+    /// Keeps the revision that was found or made.
+    pub fn keep(&self, record: Release) {
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(record));
+    }
+
+    /// Returns the revision that was kept.
+    pub fn kept(&self) -> Option<Arc<Release>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the digest that Flux keeps with the release, where there is one.

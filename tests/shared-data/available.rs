@@ -13,9 +13,11 @@ fn main() {
     let shared = variable("LAUNCHWAY_SHARED").or(beside).is_some_and(|folder| folder.is_dir());
     let real = variable("LAUNCHWAY_REAL").is_some_and(|folder| folder.is_dir());
     let binary = variable("LAUNCHWAY_BINARY").is_some_and(|file| file.is_file());
+    let helmfile = variable("LAUNCHWAY_HELMFILE").is_some_and(|file| file.is_file());
     say("has_shared", shared, in_ci);
     say("has_real", real, in_ci && is_test_run());
     say("has_binary", binary, in_ci && is_test_run());
+    say("has_helmfile", helmfile, false);
 }
 
 fn say(cfg: &str, is_here: bool, required: bool) {

@@ -2,6 +2,7 @@
 //! about the program.
 
 pub mod cluster;
+pub mod helmfile;
 pub mod public;
 pub mod synced;
 pub mod takeover;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use real_cluster::Registry;
+use real_cluster::{Cluster, Registry};
 use serde_json::{Value, json};
 
 use crate::takeover::{Repository, push_flux};
@@ -18,6 +18,19 @@ pub const BOOTSTRAPPED: [(&str, &str); 5] = [
     ("flux-system", "flux-operator"),
     ("flux-system", "flux-instance"),
 ];
+
+/// Defines the kinds that charts of public repositories use and that no release of theirs here brings.
+pub fn define_kinds(cluster: &Cluster) -> Result<()> {
+    for (group, kind, plural) in [
+        ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
+        ("monitoring.coreos.com", "PodMonitor", "podmonitors"),
+        ("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
+        ("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
+    ] {
+        cluster.define(group, kind, plural)?;
+    }
+    Ok(())
+}
 
 const APP_KUSTOMIZATION: &str =
     "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [helmrelease.yaml, ocirepository.yaml]\n";

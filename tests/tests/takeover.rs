@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use launchway_tests::cluster::{records, title};
-use launchway_tests::public::BOOTSTRAPPED;
+use launchway_tests::helmfile::{Release, helmfile, plain_values, sync};
+use launchway_tests::public::{BOOTSTRAPPED, define_kinds};
 use launchway_tests::takeover::{Repository, Variant};
 use launchway_tests::{Run, command, run};
 use real_cluster::{Cluster, Controller, Options, Request};
@@ -17,8 +19,9 @@ use serde_json::Value;
 const RELEASES: [(&str, &str); 4] =
     [("kube-system", "dns"), ("web", "shop"), ("flux-system", "flux-operator"), ("flux-system", "flux-instance")];
 
-/// In place of `handoff`: not we bootstrap, but Helm.
+/// In place of `handoff`: not we bootstrap, but Helm, or helmfile.
 const HELM: &str = "helm";
+const HELMFILE: &str = "helmfile";
 
 /// A cluster after Flux has taken over.
 struct TakenOver {
@@ -36,33 +39,67 @@ fn boot(cluster: &Cluster, repository: &Repository) -> Run {
     run(command.arg(cluster.kubeconfig()))
 }
 
-/// Installs the releases as scripts do: plain Helm, with `.spec.values` of each HelmRelease.
-fn install(cluster: &Cluster, repository: &Repository) -> Run {
-    let mut last = None;
-    for (namespace, name) in RELEASES {
-        let file = repository.folder.path().join(format!("kubernetes/apps/{namespace}/{name}/app/helmrelease.yaml"));
-        let release = go_encoding::yaml::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
-        let values = cluster.folder().join(format!("data/{name}.json"));
-        std::fs::write(&values, release["spec"].get("values").unwrap_or(&Value::Object(Default::default())).to_string()).unwrap();
-        let mut helm = cluster.helm("helm").unwrap();
-        helm.args(["install", name, &format!("oci://{}/charts/{name}", repository.registry.address()), "--plain-http"]);
-        helm.args(["--version", "1.0.0", "--namespace", namespace, "--create-namespace", "--values"]).arg(values);
+/// Returns the releases as scripts install them: with `.spec.values` of each HelmRelease.
+fn plain(repository: &Repository, charts: &Path) -> Vec<Release> {
+    let release = |(namespace, name): (&str, &str)| Release {
+        namespace: namespace.into(),
+        name: name.into(),
+        chart: charts.join(format!("{name}-1.0.0.tgz")),
+        values: plain_values(&repository.folder.path().join(format!("kubernetes/apps/{namespace}/{name}/app/helmrelease.yaml"))).unwrap(),
         // A FluxInstance is ready once Flux is.
-        if name != "flux-instance" {
+        waits: name != "flux-instance",
+    };
+    RELEASES.map(release).to_vec()
+}
+
+/// Fetches the charts of the repository.
+fn pull(cluster: &Cluster, repository: &Repository) -> PathBuf {
+    let charts = cluster.folder().join("data/charts");
+    for (_, name) in RELEASES {
+        let mut helm = cluster.helm("helm").unwrap();
+        helm.args(["pull", &format!("oci://{}/charts/{name}", repository.registry.address()), "--plain-http", "--version", "1.0.0"]);
+        let pulled = run(helm.arg("--destination").arg(&charts));
+        assert_eq!(pulled.code, 0, "{name}: {}", pulled.stderr);
+    }
+    charts
+}
+
+fn install_with_helm(cluster: &Cluster, repository: &Repository) -> Run {
+    let mut last = None;
+    for release in plain(repository, &pull(cluster, repository)) {
+        let values = cluster.folder().join("data/values.json");
+        std::fs::write(&values, release.values.to_string()).unwrap();
+        let mut helm = cluster.helm("helm").unwrap();
+        helm.args(["install", &release.name]).arg(&release.chart).args([
+            "--namespace",
+            &release.namespace,
+            "--create-namespace",
+            "--values",
+        ]);
+        helm.arg(values);
+        if release.waits {
             helm.args(["--wait", "--timeout", "120s"]);
         }
         let installed = run(&mut helm);
-        assert_eq!(installed.code, 0, "{name}: {}", installed.stderr);
+        assert_eq!(installed.code, 0, "{}: {}", release.name, installed.stderr);
         last = Some(installed);
     }
     last.unwrap()
+}
+
+fn install_with_helmfile(cluster: &Cluster, repository: &Repository) -> Run {
+    run(&mut sync(&helmfile().unwrap(), cluster, &plain(repository, &pull(cluster, repository))).unwrap())
 }
 
 /// Boots our own repository, and lets Flux take it over.
 fn take_over(variant: Variant) -> TakenOver {
     let repository = Repository::make(variant).unwrap();
     let cluster = Cluster::start(&Options::default()).unwrap();
-    let bootstrap = if variant.handoff == HELM { install } else { boot };
+    let bootstrap = match variant.handoff {
+        HELM => install_with_helm,
+        HELMFILE => install_with_helmfile,
+        _ => boot,
+    };
     take_over_with(cluster, repository, &RELEASES, bootstrap)
 }
 
@@ -326,14 +363,7 @@ fn check_matched(taken: &TakenOver) {
 fn take_over_public(name: &str, service_cidr: &str, handoff: &str) -> TakenOver {
     let repository = Repository::public(name, handoff).unwrap();
     let cluster = Cluster::start(&Options { service_cidr: service_cidr.into(), ..Options::default() }).unwrap();
-    for (group, kind, plural) in [
-        ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors"),
-        ("monitoring.coreos.com", "PodMonitor", "podmonitors"),
-        ("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
-        ("gateway.networking.k8s.io", "HTTPRoute", "httproutes"),
-    ] {
-        cluster.define(group, kind, plural).unwrap();
-    }
+    define_kinds(&cluster).unwrap();
     take_over_with(cluster, repository, &BOOTSTRAPPED, boot)
 }
 
@@ -364,14 +394,26 @@ fn matched_releases_of_onedr0p_are_upgraded_without_a_change() {
     check_matched(&take_over_public("onedr0p-home-ops", "10.43.0.0/16", "match"));
 }
 
-/// The control: what Helm installed, Flux writes anew.
-#[test]
-#[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
-fn what_helm_installed_is_rewritten() {
-    let taken = take_over(Variant { handoff: HELM, tracks_digests: false });
+/// The control: what others installed, Flux writes anew.
+fn check_rewritten(taken: &TakenOver) {
     let (code, rows) = verify(&taken.cluster);
     assert_eq!((code, rows.len()), (3, RELEASES.len()), "{rows:#?}");
     for row in rows {
         assert!(row.rewritten > 0 && row.revisions == 1, "{row:?}");
     }
+}
+
+#[test]
+#[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
+fn what_helm_installed_is_rewritten() {
+    check_rewritten(&take_over(Variant { handoff: HELM, tracks_digests: false }));
+}
+
+#[test]
+#[cfg_attr(
+    not(all(has_binary, has_real, has_helmfile)),
+    ignore = "skipped: needs helmfile, which takes ten minutes to build: `cargo xtask test --sweep` does"
+)]
+fn what_helmfile_installed_is_rewritten() {
+    check_rewritten(&take_over(Variant { handoff: HELMFILE, tracks_digests: false }));
 }

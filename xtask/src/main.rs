@@ -21,9 +21,11 @@ cargo xtask COMMAND
 
   demo     boots the example repository into a cluster in this process, twice
   test     runs everything: format, lints, all tests, the modules, the documentation's commands
-           `test --sweep` kills a run after every write and harms every request, where `test` takes some of them
+           `test --sweep` kills a run after every write and harms every request, where `test` takes some of them, and compares
+           with helmfile too, which takes ten minutes to build
   check    format, lints and unit tests of what changed
-  bench    measures against Helm and kustomize: `bench` for all tables, `bench render`, `bench check` or `bench kustomize` for some
+  bench    measures against Helm, kustomize and helmfile: `bench` for all tables, `bench render`, `check`, `kustomize` or `boot` for some;
+           for `boot` helmfile is built first, which takes ten minutes once
   differential [--seconds N] [--seed N] [--only TOPIC]
            compares random charts, templates, values and texts with real Helm; `differential charts FOLDER...` compares charts from
            disk, `differential render` rewrites the goldens of crates/helm/tests/conformance
@@ -57,6 +59,7 @@ fn run(args: &[&str]) -> Result<()> {
         ["bench", "render"] => bench::render(&Place::find()?),
         ["bench", "check"] => bench::check(&Place::find()?),
         ["bench", "kustomize"] => bench::kustomize(&Place::find()?),
+        ["bench", "boot"] => bench::boot(&Place::find()?),
         ["fuzz"] => fuzz::fuzz(&Place::find()?, fuzz::SECONDS),
         ["fuzz", seconds] => fuzz::fuzz(&Place::find()?, seconds),
         ["modules"] => {

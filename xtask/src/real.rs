@@ -50,6 +50,9 @@ const TESTED: &[Program] = &[
     },
 ];
 
+/// The programs that only benches run.
+const BENCHED: &[Program] = &[program("helmfile")];
+
 /// Builds every program that tests run and returns the folder they are all in, or nothing where they cannot be built.
 pub fn all(place: &Place) -> Result<Option<PathBuf>> {
     let bin = place.cache.join("real/bin");
@@ -71,7 +74,8 @@ pub fn all(place: &Place) -> Result<Option<PathBuf>> {
 
 /// Builds one program and returns it, or nothing where it cannot be built.
 pub fn one(place: &Place, name: &str) -> Result<Option<PathBuf>> {
-    let program = TESTED.iter().find(|program| program.name == name).with_context(|| format!("there is no program {name}"))?;
+    let program =
+        TESTED.iter().chain(BENCHED).find(|program| program.name == name).with_context(|| format!("there is no program {name}"))?;
     Ok(build(program, &place.cache, "1 of 1")?.map(|folder| folder.join(name)))
 }
 

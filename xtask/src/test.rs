@@ -47,6 +47,9 @@ pub fn test(place: &Place, sweep: bool) -> Result<()> {
         .env("LAUNCHWAY_MISBEHAVE", misbehave);
     if sweep {
         tests.env("LAUNCHWAY_SWEEP", "1");
+        if let Some(helmfile) = real::one(place, "helmfile")? {
+            tests.env("LAUNCHWAY_HELMFILE", helmfile);
+        }
     }
     if let Some(real) = real {
         tests.env("LAUNCHWAY_REAL", real);

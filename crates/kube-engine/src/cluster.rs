@@ -1,7 +1,7 @@
 //! One cluster, whatever serves it.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -9,7 +9,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
 
-use crate::discovery::{Discovery, Resource};
+use crate::discovery::{Known, Resource};
 use crate::error::Error;
 use crate::lease::Lease;
 use crate::object::{Action, Change, ObjectRef, Selection};
@@ -19,7 +19,7 @@ use crate::request::{Call, JSON, encode};
 #[derive(Clone)]
 pub struct Cluster {
     pub(crate) client: Client,
-    pub(crate) discovery: Arc<Mutex<Option<Arc<Discovery>>>>,
+    pub(crate) known: Arc<Known>,
     pub(crate) lease: Option<Arc<Lease>>,
 }
 
@@ -52,6 +52,14 @@ pub struct Apply<'a> {
     pub dry_run: bool,
 }
 
+/// An object that was applied.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    pub change: Change,
+    /// As the server has it now.
+    pub object: Value,
+}
+
 /// The ways to patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PatchType {
@@ -68,11 +76,10 @@ pub enum Propagation {
     Orphan,
 }
 
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 /// By this the audit log of a cluster tells our requests from others.
 const USER_AGENT: &str = concat!("launchway/", env!("CARGO_PKG_VERSION"));
 /// Objects in one page of a list, as client-go asks for.
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 
 impl Cluster {
     /// Returns the cluster behind a service that speaks the Kubernetes API.
@@ -84,7 +91,7 @@ impl Cluster {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<tower::BoxError>,
     {
-        Cluster { client: Client::new(service, "default"), discovery: Arc::default(), lease: None }
+        Cluster { client: Client::new(service, "default"), known: Arc::default(), lease: None }
     }
 
     /// Connects as kubectl would: the given file, `KUBECONFIG`, the default file, or the pod's own account.
@@ -113,33 +120,7 @@ impl Cluster {
         found.default_retry = false;
         found.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let client = Client::try_from(found).map_err(|error| config(format!("kubeconfig: {error}")))?;
-        Ok(Cluster { client, discovery: Arc::default(), lease: None })
-    }
-
-    /// Returns what the server says it is.
-    pub async fn version(&self) -> Result<ServerVersion, Error> {
-        let value = self.get_json("version", "/version", Vec::new(), JSON).await?;
-        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(ServerVersion { git_version: text("gitVersion"), major: text("major"), minor: text("minor") })
-    }
-
-    /// Returns `group/version` and `group/version/Kind` of everything served, sorted.
-    pub async fn api_versions(&self) -> Result<Vec<String>, Error> {
-        Ok(self.discovery(true).await?.api_versions())
-    }
-
-    /// Returns a kind; none if the cluster does not have it, which is looked up anew before it is said.
-    pub async fn resource(&self, api_version: &str, kind: &str) -> Result<Option<Resource>, Error> {
-        if let Some(found) = self.discovery(false).await?.get(api_version, kind) {
-            return Ok(Some(found.clone()));
-        }
-        Ok(self.discovery(true).await?.get(api_version, kind).cloned())
-    }
-
-    /// Returns the kinds of one group and version.
-    pub async fn kinds(&self, api_version: &str) -> Result<Vec<Resource>, Error> {
-        let known = self.discovery(false).await?.kinds(api_version);
-        if known.is_empty() { Ok(self.discovery(true).await?.kinds(api_version)) } else { Ok(known) }
+        Ok(Cluster { client, known: Arc::default(), lease: None })
     }
 
     /// Returns an object; none if it, or its kind, is not there.
@@ -254,8 +235,21 @@ impl Cluster {
         subresource: Option<&str>,
         manager: &str,
     ) -> Result<Change, Error> {
-        let resource = self.must_have(object).await?;
         let before = self.get(object).await?;
+        self.patch_known(object, before.as_ref(), patch_type, body, subresource, manager).await
+    }
+
+    /// Patches an object that was looked up before.
+    pub async fn patch_known(
+        &self,
+        object: &ObjectRef,
+        before: Option<&Value>,
+        patch_type: PatchType,
+        body: &Value,
+        subresource: Option<&str>,
+        manager: &str,
+    ) -> Result<Change, Error> {
+        let resource = self.must_have(object).await?;
         let tail = subresource.map(|name| format!("/{name}")).unwrap_or_default();
         let call = Call {
             what: object.to_string(),
@@ -272,7 +266,7 @@ impl Cluster {
         };
         let (_, after) = self.send(call).await?;
         self.note_write(object);
-        Ok(Change { object: object.clone(), action: action(before.as_ref(), &after) })
+        Ok(Change { object: object.clone(), action: action(before, &after) })
     }
 
     /// Deletes an object.
@@ -304,11 +298,11 @@ impl Cluster {
     pub async fn apply(&self, object: &Value, options: &Apply<'_>) -> Result<Change, Error> {
         let (reference, _) = self.target(object, options.default_namespace).await?;
         let before = self.get(&reference).await?;
-        self.apply_known(object, options, before.as_ref()).await
+        Ok(self.apply_known(object, options, before.as_ref()).await?.change)
     }
 
     /// Applies an object that was looked up before.
-    pub(crate) async fn apply_known(&self, object: &Value, options: &Apply<'_>, before: Option<&Value>) -> Result<Change, Error> {
+    pub(crate) async fn apply_known(&self, object: &Value, options: &Apply<'_>, before: Option<&Value>) -> Result<Applied, Error> {
         let (reference, resource) = self.target(object, options.default_namespace).await?;
         let mut body = object.clone();
         if let (true, Some(namespace)) = (resource.namespaced, &reference.namespace) {
@@ -319,13 +313,13 @@ impl Cluster {
             let (_, after) = self.send(apply_call(&reference, &resource, options, body.clone(), true)).await?;
             if options.dry_run || essence(before) == essence(&after) {
                 let action = if essence(before) == essence(&after) { Action::Unchanged } else { Action::Configured };
-                return Ok(Change { object: reference, action });
+                return Ok(Applied { change: Change { object: reference, action }, object: after });
             }
         }
         let (code, after) = self.send(apply_call(&reference, &resource, options, body, options.dry_run)).await?;
         self.note_write(&reference);
         let action = if code == StatusCode::CREATED { Action::Created } else { action(before, &after) };
-        Ok(Change { object: reference, action })
+        Ok(Applied { change: Change { object: reference, action }, object: after })
     }
 
     /// Returns the name and kind of an object to be written; its namespace is defaulted for namespaced kinds and dropped for others.
@@ -352,20 +346,8 @@ impl Cluster {
     /// A changed CRD changes what is served.
     fn note_write(&self, object: &ObjectRef) {
         if object.kind == "CustomResourceDefinition" || object.kind == "APIService" {
-            *self.discovery.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.known.forget_kinds();
         }
-    }
-
-    async fn discovery(&self, anew: bool) -> Result<Arc<Discovery>, Error> {
-        let known = self.discovery.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known.filter(|_| !anew) {
-            return Ok(known);
-        }
-        let core = self.get_json("discovery", "/api", Vec::new(), AGGREGATED).await?;
-        let groups = self.get_json("discovery", "/apis", Vec::new(), AGGREGATED).await?;
-        let found = Arc::new(Discovery::of(&[core, groups]));
-        *self.discovery.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
-        Ok(found)
     }
 }
 

@@ -1,8 +1,109 @@
-//! Which kinds a cluster serves, read from aggregated discovery (`apidiscovery.k8s.io/v2`).
+//! Which kinds a cluster serves, read from aggregated discovery (`apidiscovery.k8s.io/v2`), and what is kept of it.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::cluster::{Cluster, ServerVersion};
+use crate::error::Error;
+use crate::request::JSON;
+
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// What was learned about a server. The version and the core group stay as they are for as long as anybody here asks.
+#[derive(Default)]
+pub(crate) struct Known {
+    version: OnceCell<ServerVersion>,
+    core: OnceCell<Value>,
+    kinds: Mutex<Kinds>,
+    /// Held by who asks, so that the others wait for the answer instead of asking too.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Kinds {
+    found: Option<(Arc<Discovery>, Instant)>,
+    /// How often what is served was changed by us.
+    changes: u64,
+}
+
+impl Known {
+    /// What is served has changed.
+    pub(crate) fn forget_kinds(&self) {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.found = None;
+        kinds.changes += 1;
+    }
+
+    fn changes(&self) -> u64 {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner).changes
+    }
+
+    /// Returns what is known, if it was asked for after a point in time.
+    fn since(&self, time: Option<Instant>) -> Option<Arc<Discovery>> {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.found.as_ref().filter(|(_, asked)| time.is_none_or(|time| *asked >= time)).map(|(found, _)| found.clone())
+    }
+
+    /// Keeps an answer, unless what is served changed while it was on its way.
+    fn keep(&self, found: &Arc<Discovery>, asked: Instant, changes: u64) {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if kinds.changes == changes {
+            kinds.found = Some((found.clone(), asked));
+        }
+    }
+}
+
+impl Cluster {
+    /// Returns what the server says it is. Once it has answered it is not asked again.
+    pub async fn version(&self) -> Result<ServerVersion, Error> {
+        let ask = async || {
+            let value = self.get_json("version", "/version", Vec::new(), JSON).await?;
+            let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            Ok(ServerVersion { git_version: text("gitVersion"), major: text("major"), minor: text("minor") })
+        };
+        self.known.version.get_or_try_init(ask).await.cloned()
+    }
+
+    /// Returns `group/version` and `group/version/Kind` of everything served now, sorted.
+    pub async fn api_versions(&self) -> Result<Vec<String>, Error> {
+        Ok(self.discovery(true).await?.api_versions())
+    }
+
+    /// Returns a kind; none if the cluster does not have it, which is looked up anew before it is said.
+    pub async fn resource(&self, api_version: &str, kind: &str) -> Result<Option<Resource>, Error> {
+        if let Some(found) = self.discovery(false).await?.get(api_version, kind) {
+            return Ok(Some(found.clone()));
+        }
+        Ok(self.discovery(true).await?.get(api_version, kind).cloned())
+    }
+
+    /// Returns the kinds of one group and version.
+    pub async fn kinds(&self, api_version: &str) -> Result<Vec<Resource>, Error> {
+        let known = self.discovery(false).await?.kinds(api_version);
+        if known.is_empty() { Ok(self.discovery(true).await?.kinds(api_version)) } else { Ok(known) }
+    }
+
+    async fn discovery(&self, anew: bool) -> Result<Arc<Discovery>, Error> {
+        let enough = anew.then(Instant::now);
+        if let Some(found) = self.known.since(enough) {
+            return Ok(found);
+        }
+        let _asking = self.known.asking.lock().await;
+        if let Some(found) = self.known.since(enough) {
+            return Ok(found);
+        }
+        let (asked, changes) = (Instant::now(), self.known.changes());
+        let core = self.known.core.get_or_try_init(|| self.get_json("discovery", "/api", Vec::new(), AGGREGATED)).await?;
+        let groups = self.get_json("discovery", "/apis", Vec::new(), AGGREGATED).await?;
+        let found = Arc::new(Discovery::of(&[core, &groups]));
+        self.known.keep(&found, asked, changes);
+        Ok(found)
+    }
+}
 
 /// A kind and where it is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +135,13 @@ impl Resource {
 
 /// Everything a cluster serves, subresources left out.
 #[derive(Debug, Default)]
-pub(crate) struct Discovery {
+struct Discovery {
     kinds: BTreeMap<(String, String), Resource>,
 }
 
 impl Discovery {
     /// Reads the answers of `/api` and `/apis`.
-    pub(crate) fn of(answers: &[Value]) -> Self {
+    fn of(answers: &[&Value]) -> Self {
         let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
         let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut kinds = BTreeMap::new();
@@ -67,17 +168,17 @@ impl Discovery {
         Discovery { kinds }
     }
 
-    pub(crate) fn get(&self, api_version: &str, kind: &str) -> Option<&Resource> {
+    fn get(&self, api_version: &str, kind: &str) -> Option<&Resource> {
         self.kinds.get(&(api_version.to_owned(), kind.to_owned()))
     }
 
     /// Returns the kinds of one group and version.
-    pub(crate) fn kinds(&self, api_version: &str) -> Vec<Resource> {
+    fn kinds(&self, api_version: &str) -> Vec<Resource> {
         self.kinds.values().filter(|resource| resource.api_version() == api_version).cloned().collect()
     }
 
     /// Returns `group/version` and `group/version/Kind` of everything (Helm `pkg/action/action.go`, GetVersionSet).
-    pub(crate) fn api_versions(&self) -> Vec<String> {
+    fn api_versions(&self) -> Vec<String> {
         let mut versions: Vec<String> =
             self.kinds.keys().flat_map(|(version, kind)| [version.clone(), format!("{version}/{kind}")]).collect();
         versions.sort();

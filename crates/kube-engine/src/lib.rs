@@ -9,6 +9,7 @@ mod discovery;
 mod error;
 mod explain;
 mod lease;
+mod lookup;
 pub mod nodes;
 mod object;
 pub mod release;
@@ -16,7 +17,7 @@ mod request;
 pub mod status;
 pub mod wait;
 
-pub use cluster::{Apply, Cluster, PatchType, Propagation, ServerVersion, Way};
+pub use cluster::{Applied, Apply, Cluster, PatchType, Propagation, ServerVersion, Way};
 pub use discovery::Resource;
 pub use error::Error;
 pub use lease::Holder;

@@ -54,6 +54,20 @@ pub fn of(object: &Value) -> Status {
     }
 }
 
+/// Tells whether an object, as it is applied, is ready as soon as it is there, so that nobody need look at it again.
+pub fn is_ready_once_there(object: &Value) -> bool {
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let group = object.get("apiVersion").and_then(Value::as_str).and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
+    match (group, kind) {
+        ("", "ConfigMap" | "Secret" | "ServiceAccount" | "LimitRange" | "ResourceQuota" | "Namespace") => true,
+        ("", "Service") => text(object, "/spec/type") != "LoadBalancer",
+        ("batch", "CronJob") | ("policy", "PodDisruptionBudget") | ("networking.k8s.io", "NetworkPolicy" | "IngressClass") => true,
+        ("rbac.authorization.k8s.io" | "scheduling.k8s.io" | "storage.k8s.io", _) => true,
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => true,
+        _ => false,
+    }
+}
+
 /// A condition of an object's status.
 pub(crate) struct Condition<'a> {
     pub(crate) status: &'a str,

@@ -20,6 +20,7 @@ use crate::chart_source::ChartSource;
 use crate::grant::{Denied, Gate};
 use crate::handoff::Handoff;
 use crate::module::{Exceeded, StepState, Usage};
+use crate::namespaces::Namespaces;
 use crate::release_source::ReleaseSource;
 use crate::report::StepReporter;
 use crate::repository::Repository;
@@ -33,6 +34,7 @@ pub struct Powers {
     pub repository: Arc<Repository>,
     pub charts: Arc<ChartSource>,
     pub releases: Arc<ReleaseSource>,
+    pub namespaces: Arc<Namespaces>,
     pub secrets: Arc<SecretSource>,
     pub handoff: Arc<Handoff>,
     pub reporter: StepReporter,

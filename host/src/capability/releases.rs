@@ -8,8 +8,8 @@ use bootstrap::ReleaseRef;
 use flux::handoff;
 use futures::future::BoxFuture;
 use helm::release::Release;
+use kube_engine::ObjectRef;
 use kube_engine::release::{self, BeforeFlux, Context, Progress, ReleaseError, ReleaseState};
-use kube_engine::{Apply, ObjectRef};
 use serde_json::{Value, json};
 use wasmtime::component::Resource as Handle;
 
@@ -24,9 +24,6 @@ use crate::release_source::OpenRelease;
 pub struct StepRelease {
     open: Arc<OpenRelease>,
 }
-
-/// Who owns namespaces that are made for a release: the controller that will take them over.
-const NAMESPACE_MANAGER: &str = "kustomize-controller";
 
 impl releases::Host for StepState {}
 
@@ -107,7 +104,7 @@ impl releases::HostRelease for StepState {
     async fn wait_ready(&mut self, this: Handle<StepRelease>, timeout_ms: Option<u64>) -> wasmtime::Result<Answer<()>> {
         let (powers, open) = self.release("releases.wait-ready", &this)?;
         let timeout = timeout_ms.map_or(Duration::MAX, Duration::from_millis).min(powers.time_left());
-        Ok(powers.with(&open, async |context| release::wait_ready(context, &open.wanted, timeout).await).await)
+        Ok(wait_ready(&powers, &open, timeout).await)
     }
 
     async fn handoff(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
@@ -158,7 +155,7 @@ impl BeforeFlux for Seeding<'_> {
             let applied = self.open.spec.iter().flat_map(|spec| &spec.applied);
             let names: BTreeSet<&str> = applied.filter_map(|object| object.pointer("/metadata/namespace")?.as_str()).collect();
             for name in names {
-                namespace(self.powers, name).await.map_err(|failure| ReleaseError::Handoff(failure.message))?;
+                self.powers.namespaces.ensure(name, &self.powers.reporter).await?;
             }
             self.powers.handoff.seed(self.open, record, &self.powers.reporter).await.map_err(ReleaseError::Handoff)
         })
@@ -179,9 +176,8 @@ async fn from_flux(powers: &Call, release: ReleaseRef) -> Answer<Arc<OpenRelease
 }
 
 async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
-    namespace(powers, &open.wanted.namespace).await?;
-    if open.wanted.storage_namespace != open.wanted.namespace {
-        namespace(powers, &open.wanted.storage_namespace).await?;
+    for name in [&open.wanted.namespace, &open.wanted.storage_namespace] {
+        powers.namespaces.ensure(name, &powers.reporter).await?;
     }
     // A release may wait as long as its step: the HelmRelease's own time-out is for the controller's every-day retries.
     let mut wanted = open.wanted.clone();
@@ -191,19 +187,20 @@ async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
     powers.reporter.ensured(&outcome, &open.chart_title());
     let changes: Vec<Value> =
         outcome.changes.iter().map(|change| json!({ "object": change.object.to_string(), "action": change.action.as_str() })).collect();
-    Ok(json!({ "action": outcome.action.as_str(), "revision": outcome.revision, "changes": changes }).to_string())
+    let said = json!({ "action": outcome.action.as_str(), "revision": outcome.revision, "changes": changes }).to_string();
+    open.keep(outcome.record);
+    Ok(said)
 }
 
-/// Makes a release's namespace where it is missing: as the repository has it, so that Flux finds it as it would have made it.
-async fn namespace(powers: &Powers, name: &str) -> Answer<()> {
-    let reference = ObjectRef { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: name.into() };
-    if powers.cluster.get(&reference).await?.is_some() {
-        return Ok(());
-    }
-    let options = Apply { manager: NAMESPACE_MANAGER, force: false, default_namespace: None, dry_run: false };
-    let change = powers.cluster.apply(&powers.releases.namespace(name), &options).await?;
-    powers.reporter.changed(&change);
-    Ok(())
+/// Waits for the revision that this run found or made, else for the stored one.
+async fn wait_ready(powers: &Call, open: &OpenRelease, timeout: Duration) -> Answer<()> {
+    let record = match open.kept() {
+        Some(record) => Some(record),
+        None => powers.with(open, async |context| release::stored(context, &open.wanted).await).await?.map(Arc::new),
+    };
+    let title = || format!("release {}/{} is not installed", open.wanted.namespace, open.wanted.name);
+    let record = record.ok_or_else(|| failure("not-found", title()))?;
+    powers.with(open, async |context| release::wait_ready(context, &record, timeout).await).await
 }
 
 fn status(state: &ReleaseState) -> Value {

@@ -243,7 +243,7 @@ async fn declare_effects(scene: &Scene<'_>, rendered: &mut [Rendered]) -> Result
         return Ok(());
     }
     let bug = |error: anyhow::Error| Failure::bug(format!("{error:#}"));
-    let engine = engine::engine(boot::private(scene.around.cache.as_deref(), "modules").as_deref()).map_err(bug)?;
+    let engine = engine::engine(boot::private(scene.around.cache.as_deref(), engine::COMPILED).as_deref()).map_err(bug)?;
     let linker = engine::linker(&engine).map_err(bug)?;
     let mut modules = ModuleSource::new(engine, linker, &scene.options.modules.replaced);
     for release in rendered.iter_mut() {

@@ -230,7 +230,7 @@ fn of_problems(file: &str, problems: &Problems) -> Vec<Finding> {
 /// Everything `boot` would find in the steps before it asks for a chart.
 async fn planned(scene: &Scene<'_>, file: &str, folder: &Path, bootstrap: &Bootstrap) -> Result<Vec<Finding>, Failure> {
     let bug = |error: anyhow::Error| Failure::bug(format!("{error:#}"));
-    let engine = engine::engine(boot::private(scene.around.cache.as_deref(), "modules").as_deref()).map_err(bug)?;
+    let engine = engine::engine(boot::private(scene.around.cache.as_deref(), engine::COMPILED).as_deref()).map_err(bug)?;
     let linker = engine::linker(&engine).map_err(bug)?;
     let mut modules = ModuleSource::new(engine, linker, &scene.options.modules.replaced);
     let charts = Arc::new(crate::chart_source::ChartSource::new(

@@ -11,12 +11,14 @@ use anyhow::Result;
 
 use crate::demo;
 use crate::place::Place;
+use crate::real;
 use measure::{RUNS, Table, milliseconds};
 
 /// Prints all tables.
 pub fn bench(place: &Place) -> Result<()> {
     render(place)?;
-    modules(place)
+    modules(place)?;
+    boot(place)
 }
 
 /// Prints what rendering takes, against Helm.
@@ -28,6 +30,20 @@ pub fn render(place: &Place) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Prints what a boot of a real cluster takes, against helmfile.
+pub fn boot(place: &Place) -> Result<()> {
+    let Some(programs) = real::all(place)? else {
+        println!("skipped: Go is not here, so there is no cluster to boot");
+        return Ok(());
+    };
+    let mut bench = place.cargo(&["test", "--quiet", "--workspace", "--bench", "boot"]);
+    bench.env("LAUNCHWAY_BINARY", demo::binary(place, "release")?).env("LAUNCHWAY_REAL", programs);
+    if let Some(helmfile) = real::one(place, "helmfile")? {
+        bench.env("LAUNCHWAY_HELMFILE", helmfile);
+    }
+    place.run(bench, "boot real clusters")
 }
 
 fn modules(place: &Place) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use helm::release::{Info, Release, rfc3339};
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::cluster::{Apply, Cluster, Propagation};
 use crate::object::{Action, Change, ObjectRef};
+use crate::status;
 use crate::wait::{self, Pending};
 
 /// Requests for objects of one kind that are under way at once.
@@ -90,7 +91,7 @@ impl Run<'_> {
         self.crds(if is_upgrade { wanted.crds_upgrade } else { wanted.crds }).await?;
         (context.progress)(Progress::Doing("rendering"));
         let (request, rendered) = render_revision(context, wanted, revision, is_upgrade).await?;
-        let targets = self.targets(documents::of_documents(&rendered.documents)?).await?;
+        let targets = self.targets(documents::of_documents(&rendered.documents)?, is_upgrade).await?;
         let verb = if is_upgrade { "upgrade" } else { "install" };
         let now = stamp_time(context);
         let first = current.and_then(|release| release.info.as_ref()?.first_deployed.clone()).unwrap_or_else(|| now.clone());
@@ -120,21 +121,24 @@ impl Run<'_> {
         }
     }
 
-    /// Returns the objects stamped, with the names they will have, after a look at who owns what is there already.
-    async fn targets(&self, objects: Vec<Value>) -> Result<Vec<Target>, ReleaseError> {
-        let looks: Vec<_> = objects.into_iter().map(|object| self.target(object)).collect();
-        futures::stream::iter(looks).buffered(OVERLAP).try_collect().await
-    }
-
-    /// Refuses an object that is there already and belongs to another release.
-    async fn target(&self, mut object: Value) -> Result<Target, ReleaseError> {
-        documents::stamp(&mut object, self.wanted);
-        let (reference, _) = self.context.cluster.target(&object, Some(&self.wanted.namespace)).await?;
-        let live = self.context.cluster.get(&reference).await?;
-        match live.as_ref().and_then(|live| documents::foreign_owner(live, self.wanted)) {
+    /// Returns the objects stamped, with the names they will have, after a look at who owns what is there already. An object that is there and
+    /// belongs to another release is refused.
+    async fn targets(&self, mut objects: Vec<Value>, is_upgrade: bool) -> Result<Vec<Target>, ReleaseError> {
+        let cluster = self.context.cluster;
+        let mut references = Vec::with_capacity(objects.len());
+        for object in &mut objects {
+            documents::stamp(object, self.wanted);
+            references.push(cluster.target(object, Some(&self.wanted.namespace)).await?.0);
+        }
+        let live = if is_upgrade { cluster.get_each(&references).await? } else { cluster.get_new(&references).await? };
+        let target = |((reference, object), live): ((ObjectRef, Value), Option<Value>)| match live
+            .as_ref()
+            .and_then(|live| documents::foreign_owner(live, self.wanted))
+        {
             Some(owner) => Err(ReleaseError::Ownership { object: Box::new(reference), owner }),
             None => Ok(Target { reference, object, live }),
-        }
+        };
+        references.into_iter().zip(objects).zip(live).map(target).collect()
     }
 
     async fn carry_out(
@@ -161,7 +165,8 @@ impl Run<'_> {
             // Flux must not find it unfinished, and its objects are ready only once Flux is.
             self.settle(release, current, verb).await?;
         }
-        let references: Vec<ObjectRef> = targets.iter().map(|target| target.reference.clone()).collect();
+        let awaited = targets.iter().filter(|target| !status::is_ready_once_there(&target.object));
+        let references: Vec<ObjectRef> = awaited.map(|target| target.reference.clone()).collect();
         (context.progress)(Progress::Doing("waiting until its objects are ready"));
         ready(context, references, wanted.timeout).await?;
         let event = format!("post-{verb}");
@@ -186,12 +191,9 @@ impl Run<'_> {
         let requests: Vec<_> = batch.iter().map(|target| cluster.apply_known(&target.object, &options, target.live.as_ref())).collect();
         let mut applied = futures::stream::iter(requests).buffered(OVERLAP);
         let mut failed = None;
-        while let Some(change) = applied.next().await {
-            match change {
-                Ok(change) => {
-                    (self.context.progress)(Progress::Changed(&change));
-                    self.changes.push(change);
-                }
+        while let Some(applied) = applied.next().await {
+            match applied {
+                Ok(applied) => self.changed(applied.change),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
@@ -211,8 +213,7 @@ impl Run<'_> {
                 continue;
             }
             let change = self.context.cluster.delete(&reference, Propagation::Background).await?;
-            (self.context.progress)(Progress::Changed(&change));
-            self.changes.push(change);
+            self.changed(change);
         }
         Ok(())
     }
@@ -227,14 +228,15 @@ impl Run<'_> {
             return Ok(());
         }
         (self.context.progress)(Progress::Doing("applying CRDs"));
-        let mut wait_for = Vec::new();
-        for definition in &definitions {
-            let change = self.context.cluster.apply(definition, &APPLY).await?;
-            (self.context.progress)(Progress::Changed(&change));
-            wait_for.push(change.object.clone());
-            self.changes.push(change);
-        }
+        let applied = self.context.cluster.apply_new(&definitions, &APPLY).await?;
+        let wait_for = applied.iter().map(|applied| applied.change.object.clone()).collect();
+        applied.into_iter().for_each(|applied| self.changed(applied.change));
         ready(self.context, wait_for, ESTABLISHED).await
+    }
+
+    fn changed(&mut self, change: Change) {
+        (self.context.progress)(Progress::Changed(&change));
+        self.changes.push(change);
     }
 
     async fn supersede(&self, current: Option<&Release>) -> Result<(), ReleaseError> {
@@ -298,9 +300,13 @@ pub async fn objects(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<Objec
         Some(deployed) => documents::of_manifest(&deployed.manifest)?,
         None => documents::of_documents(&super::render(context, wanted).await?.documents)?,
     };
+    references(context.cluster, &objects, &wanted.namespace).await
+}
+
+async fn references(cluster: &Cluster, objects: &[Value], namespace: &str) -> Result<Vec<ObjectRef>, ReleaseError> {
     let mut references = Vec::with_capacity(objects.len());
-    for object in &objects {
-        references.push(documents::reference(context.cluster, object, &wanted.namespace).await?);
+    for object in objects {
+        references.push(documents::reference(cluster, object, namespace).await?);
     }
     Ok(references)
 }
@@ -308,25 +314,20 @@ pub async fn objects(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<Objec
 /// Returns what a stored release consists of: the objects of its manifest, then the CRDs under `crds/` of its chart.
 pub async fn inventory(cluster: &Cluster, release: &Release, wanted: &Wanted) -> Result<Vec<ObjectRef>, ReleaseError> {
     let mut references = manifest_objects(cluster, release).await?;
-    for definition in chart_crds(wanted)? {
-        references.push(documents::reference(cluster, &definition, &wanted.namespace).await?);
-    }
+    references.extend(self::references(cluster, &chart_crds(wanted)?, &wanted.namespace).await?);
     Ok(references)
 }
 
 /// Returns the objects of a stored release's manifest.
 pub async fn manifest_objects(cluster: &Cluster, release: &Release) -> Result<Vec<ObjectRef>, ReleaseError> {
-    let mut references = Vec::new();
-    for object in documents::of_manifest(&release.manifest)? {
-        references.push(documents::reference(cluster, &object, &release.namespace).await?);
-    }
-    Ok(references)
+    references(cluster, &documents::of_manifest(&release.manifest)?, &release.namespace).await
 }
 
-/// Waits until every object of the release is ready.
-pub async fn wait_ready(context: &Context<'_>, wanted: &Wanted, timeout: Duration) -> Result<(), ReleaseError> {
-    let references = objects(context, wanted).await?;
-    ready(context, references, timeout).await
+/// Waits until every object of a stored release is ready. What is ready once it is there is not looked at.
+pub async fn wait_ready(context: &Context<'_>, release: &Release, timeout: Duration) -> Result<(), ReleaseError> {
+    let mut objects = documents::of_manifest(&release.manifest)?;
+    objects.retain(|object| !status::is_ready_once_there(object));
+    ready(context, references(context.cluster, &objects, &release.namespace).await?, timeout).await
 }
 
 async fn ready(context: &Context<'_>, references: Vec<ObjectRef>, timeout: Duration) -> Result<(), ReleaseError> {

@@ -1,0 +1,38 @@
+//! Namespaces of releases.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube_engine::{Apply, Cluster, Error, ObjectRef};
+
+use crate::release_source::ReleaseSource;
+use crate::report::StepReporter;
+
+/// Who owns namespaces that are made for a release: the controller that will take them over.
+const MANAGER: Apply<'static> = Apply { manager: "kustomize-controller", force: false, default_namespace: None, dry_run: false };
+
+/// The namespaces that a run has seen to.
+pub struct Namespaces {
+    cluster: Cluster,
+    releases: Arc<ReleaseSource>,
+    there: Mutex<BTreeSet<String>>,
+}
+
+impl Namespaces {
+    pub fn new(cluster: Cluster, releases: Arc<ReleaseSource>) -> Self {
+        Namespaces { cluster, releases, there: Mutex::default() }
+    }
+
+    /// Makes a namespace where it is missing: as the repository has it, so that Flux finds it as it would have made it.
+    pub async fn ensure(&self, name: &str, reporter: &StepReporter) -> Result<(), Error> {
+        if self.there.lock().unwrap_or_else(PoisonError::into_inner).contains(name) {
+            return Ok(());
+        }
+        let reference = ObjectRef { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: name.into() };
+        if self.cluster.get(&reference).await?.is_none() {
+            reporter.changed(&self.cluster.apply(&self.releases.namespace(name), &MANAGER).await?);
+        }
+        self.there.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        Ok(())
+    }
+}
