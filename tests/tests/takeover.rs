@@ -55,6 +55,7 @@ fn plain(repository: &Repository, charts: &Path) -> Vec<Release> {
 /// Fetches the charts of the repository.
 fn pull(cluster: &Cluster, repository: &Repository) -> PathBuf {
     let charts = cluster.folder().join("data/charts");
+    std::fs::create_dir_all(&charts).unwrap();
     for (_, name) in RELEASES {
         let mut helm = cluster.helm("helm").unwrap();
         helm.args(["pull", &format!("oci://{}/charts/{name}", repository.registry.address()), "--plain-http", "--version", "1.0.0"]);
@@ -103,6 +104,15 @@ fn take_over(variant: Variant) -> TakenOver {
     take_over_with(cluster, repository, &RELEASES, bootstrap)
 }
 
+/// Says that the bootstrap is over, also where it panics.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Bootstraps, lets Flux come up as it is told, and waits until it is done.
 fn take_over_with(
     cluster: Cluster,
@@ -114,9 +124,9 @@ fn take_over_with(
     let mut before = BTreeMap::new();
     let boot = std::thread::scope(|scope| {
         let booting = scope.spawn(|| {
+            let _done = Done(&done);
             let run = bootstrap(&cluster, &repository);
             let settled = if run.code == 0 { settle(&cluster, releases.len()) } else { Ok(()) };
-            done.store(true, Ordering::Relaxed);
             settled.map(|()| run)
         });
         let note = |controller| {

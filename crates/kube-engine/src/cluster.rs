@@ -336,7 +336,7 @@ impl Cluster {
     }
 
     async fn must_have(&self, object: &ObjectRef) -> Result<Resource, Error> {
-        self.resource(&object.api_version, &object.kind).await?.ok_or_else(|| Error::NoKind {
+        self.expected(&object.api_version, &object.kind).await?.ok_or_else(|| Error::NoKind {
             what: object.to_string(),
             kind: object.kind.clone(),
             api_version: object.api_version.clone(),

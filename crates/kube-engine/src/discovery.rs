@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -26,9 +26,13 @@ pub(crate) struct Known {
 #[derive(Default)]
 struct Kinds {
     found: Option<(Arc<Discovery>, Instant)>,
-    /// How often what is served was changed by us.
+    /// How often what is served has changed, as far as it was seen here.
     changes: u64,
+    changed: Option<Instant>,
 }
+
+/// How long a server may take to say that it serves a kind whose CRD is established.
+const DELAY: Duration = Duration::from_secs(5);
 
 impl Known {
     /// What is served has changed.
@@ -36,6 +40,13 @@ impl Known {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         kinds.found = None;
         kinds.changes += 1;
+        kinds.changed = Some(Instant::now());
+    }
+
+    /// Tells whether what is served has just changed.
+    fn is_changing(&self) -> bool {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.changed.is_some_and(|changed| changed.elapsed() < DELAY)
     }
 
     fn changes(&self) -> u64 {
@@ -79,6 +90,17 @@ impl Cluster {
             return Ok(Some(found.clone()));
         }
         Ok(self.discovery(true).await?.get(api_version, kind).cloned())
+    }
+
+    /// Returns a kind that should be there: discovery is a little behind the conditions of CRDs.
+    pub(crate) async fn expected(&self, api_version: &str, kind: &str) -> Result<Option<Resource>, Error> {
+        loop {
+            let found = self.resource(api_version, kind).await?;
+            if found.is_some() || !self.known.is_changing() {
+                return Ok(found);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Returns the kinds of one group and version.

@@ -91,7 +91,13 @@ pub async fn until(
     loop {
         if heard.iter().all(|heard| *heard) {
             match judge(wanted, &of, &known) {
-                Ok(seen) => return Ok(seen),
+                Ok(seen) => {
+                    // What is waited for may have come into being just now, by whomever.
+                    if wanted.iter().any(|(object, _)| object.kind == "CustomResourceDefinition") {
+                        cluster.known.forget_kinds();
+                    }
+                    return Ok(seen);
+                }
                 Err((pending, true)) => {
                     let why = explain(cluster, &pending).await;
                     return Err(WaitError::Failed { pending, why });
