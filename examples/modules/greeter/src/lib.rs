@@ -124,7 +124,6 @@ mod tests {
         let expected = [
             "ensure hello/greeter",
             "apply ConfigMap hello/greeter",
-            "wait-ready hello/greeter",
             "get ConfigMap hello/greeter",
             "apply ConfigMap hello/greeter-report",
             "log Info the cluster says: Good day",
