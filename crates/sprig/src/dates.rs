@@ -91,10 +91,15 @@ pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// Splits seconds since 1970 into a date and a time of day.
+/// The day that Go counts from, in days before 1970: the first of March of the year -292277022400.
+const FIRST_DAY: i64 = 106_751_991_073_400;
+
+/// Splits seconds since 1970 into a date and a time of day. What is before its first day Go takes for the far end of time
+/// (`time/time.go`, absSeconds).
 pub(crate) fn civil(seconds: i64) -> Civil {
-    let days = seconds.div_euclid(86_400);
-    let rest = seconds.rem_euclid(86_400);
+    let since_first = seconds.wrapping_add(FIRST_DAY * 86_400).cast_unsigned();
+    let days = (since_first / 86_400).cast_signed() - FIRST_DAY;
+    let rest = (since_first % 86_400).cast_signed();
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted - era * 146_097;
@@ -127,7 +132,7 @@ impl Time {
     }
 
     pub(crate) fn civil(&self) -> Civil {
-        civil(self.seconds.saturating_add(self.offset()))
+        civil(self.seconds.wrapping_add(self.offset()))
     }
 
     fn plus(&self, nanoseconds: i64) -> Time {

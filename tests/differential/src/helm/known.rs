@@ -13,7 +13,7 @@ pub fn explanation(case: &Case, ours: &str, theirs: &str) -> Option<&'static str
     if is_broken && has(&["egex", "snakecase", "kebabcase", "camelcase", "toYamlPretty", "swapcase", "initials"]) {
         return Some("item 2");
     }
-    if both_have("failing loading") {
+    if both_have("failing loading") || ours.contains("fetched; loading") && theirs.contains("in loading") {
         return Some("item 4");
     }
     // `printf` with verbs that print the fields of a struct, which no chart can want.
