@@ -83,6 +83,9 @@ fn words_of_broken_text_are_not_those_of_helm() {
     // xstrings joins a byte that is no text with the character after it.
     check(r#"{{ snakecase "\xffe" | len }}"#, "5");
     check(r#"{{ regexMatch "(?s)^.$" "\xff" }}"#, "false");
+    let template = r#"{{ semverCompare "\xff" "1.2.3" }}"#;
+    let error = render("4.2.4", &[("templates/NOTES.txt", template)]).expect_err("it is no constraint");
+    assert!(error.ends_with("improper constraint: \"\u{fffd}\""), "{error}");
 }
 
 #[test]

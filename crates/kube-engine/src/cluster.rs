@@ -120,7 +120,7 @@ impl Cluster {
         found.default_retry = false;
         found.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let client = Client::try_from(found).map_err(|error| config(format!("kubeconfig: {error}")))?;
-        Ok(Cluster { client, known: Arc::default(), lease: None })
+        Ok(Cluster { client, known: Arc::new(Known::of_live()), lease: None })
     }
 
     /// Returns an object; none if it, or its kind, is not there.

@@ -19,6 +19,8 @@ pub(crate) struct Known {
     version: OnceCell<ServerVersion>,
     core: OnceCell<Value>,
     kinds: Mutex<Kinds>,
+    /// Whether a CRD may be established a moment before its kind is served. Not so in this process.
+    lags: bool,
     /// Held by who asks, so that the others wait for the answer instead of asking too.
     asking: tokio::sync::Mutex<()>,
 }
@@ -35,6 +37,11 @@ struct Kinds {
 const DELAY: Duration = Duration::from_secs(5);
 
 impl Known {
+    /// Returns nothing known of a server elsewhere.
+    pub(crate) fn of_live() -> Self {
+        Known { lags: true, ..Known::default() }
+    }
+
     /// What is served has changed.
     pub(crate) fn forget_kinds(&self) {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,8 +50,11 @@ impl Known {
         kinds.changed = Some(Instant::now());
     }
 
-    /// Tells whether what is served has just changed.
+    /// Tells whether what is served has just changed, and the server may not say so yet.
     fn is_changing(&self) -> bool {
+        if !self.lags {
+            return false;
+        }
         let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         kinds.changed.is_some_and(|changed| changed.elapsed() < DELAY)
     }

@@ -10,10 +10,10 @@ pub fn explanation(case: &Case, ours: &str, theirs: &str) -> Option<&'static str
     let natives =
         ["Capabilities", "semver", "oDate", "date_modify", "dateModify", "DateModify", "now", "genC", "genS", "Files", "Template"];
     let is_broken = has(&["\\x", "\\u"]) || case.files.iter().any(|(_, data)| std::str::from_utf8(data).is_err());
-    if is_broken && has(&["egex", "snakecase", "kebabcase", "camelcase", "toYamlPretty", "swapcase", "initials"]) {
+    if is_broken && has(&["egex", "snakecase", "kebabcase", "camelcase", "toYamlPretty", "swapcase", "initials", "semver"]) {
         return Some("item 2");
     }
-    if both_have("failing loading") || ours.contains("fetched; loading") && theirs.contains("in loading") {
+    if both_have("failing loading") || ours.contains("fetched; loading") && theirs.contains("Error") {
         return Some("item 4");
     }
     // `printf` with verbs that print the fields of a struct, which no chart can want.
