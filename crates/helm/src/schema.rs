@@ -120,6 +120,9 @@ fn read(schema: &[u8]) -> Result<Value, String> {
 
 fn compile_error(error: &CompileError, draft: &str) -> String {
     match error {
+        CompileError::InvalidMetaSchemaUrl { .. } if draft.starts_with(':') => {
+            format!("invalid $schema in \"{LOCATION}#\": parse {draft:?}: missing protocol scheme")
+        }
         CompileError::InvalidMetaSchemaUrl { .. } => format!("failing loading {draft:?}: no URLLoader registered for {draft:?}"),
         CompileError::ValidationError { url, src } => format!("{url:?} is not valid against metaschema: {}", whole(src)),
         CompileError::LoadUrlError { url, src } => format!("failing loading {url:?}: {src}"),
