@@ -9,8 +9,8 @@ use crate::cluster::{Applied, Apply, Cluster, PAGE};
 use crate::error::Error;
 use crate::object::ObjectRef;
 
-/// Requests that are under way at once.
-const OVERLAP: usize = 8;
+/// Requests for many objects that are under way at once.
+pub(crate) const OVERLAP: usize = 8;
 /// Names and no content, from servers that know how.
 const NAMES: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
@@ -18,7 +18,7 @@ impl Cluster {
     /// Returns objects, in the order given; none for those that are not there.
     pub(crate) async fn get_each(&self, objects: &[ObjectRef]) -> Result<Vec<Option<Value>>, Error> {
         let requests: Vec<_> = objects.iter().map(|object| self.get(object)).collect();
-        futures::stream::iter(requests).buffered(OVERLAP).try_collect().await
+        all(requests).await
     }
 
     /// Returns the same with fewer requests where most are not there: several of a kind are looked for in one list of names.
@@ -29,7 +29,7 @@ impl Cluster {
         }
         kinds.retain(|_, count| *count > 1);
         let lists: Vec<_> = kinds.keys().map(|(version, kind, namespace)| self.names(version, kind, *namespace)).collect();
-        let lists: Vec<Option<BTreeSet<String>>> = futures::stream::iter(lists).buffered(OVERLAP).try_collect().await?;
+        let lists: Vec<Option<BTreeSet<String>>> = all(lists).await?;
         let names: BTreeMap<_, _> = kinds.into_keys().zip(lists).collect();
         let may_be_there = |object: &ObjectRef| match names.get(&place(object)) {
             Some(Some(names)) => names.contains(&object.name),
@@ -37,7 +37,7 @@ impl Cluster {
         };
         let requests: Vec<_> =
             objects.iter().map(|object| async move { if may_be_there(object) { self.get(object).await } else { Ok(None) } }).collect();
-        futures::stream::iter(requests).buffered(OVERLAP).try_collect().await
+        all(requests).await
     }
 
     /// Returns the names of what there is of a kind; nothing where they are many or may not be listed.
@@ -64,8 +64,13 @@ impl Cluster {
         }
         let live = self.get_new(&references).await?;
         let requests: Vec<_> = objects.iter().zip(&live).map(|(object, live)| self.apply_known(object, options, live.as_ref())).collect();
-        futures::stream::iter(requests).buffered(OVERLAP).try_collect().await
+        all(requests).await
     }
+}
+
+/// Sends requests, some at a time, and returns the answers in their order.
+async fn all<T>(requests: Vec<impl Future<Output = Result<T, Error>>>) -> Result<Vec<T>, Error> {
+    futures::stream::iter(requests).buffered(OVERLAP).try_collect().await
 }
 
 fn place(object: &ObjectRef) -> (&str, &str, Option<&str>) {

@@ -30,9 +30,7 @@ pub fn of(object: &Value) -> Status {
     if let Some(condition) = condition(object, "Stalled").filter(|found| found.status == "True") {
         return Status::Failed(condition.text("Stalled"));
     }
-    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let group = object.get("apiVersion").and_then(Value::as_str).and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
-    match (group, kind) {
+    match group_and_kind(object) {
         ("apps", "Deployment") => deployment(object),
         ("apps", "DaemonSet") => daemon_set(object),
         ("apps", "StatefulSet") => stateful_set(object),
@@ -56,9 +54,7 @@ pub fn of(object: &Value) -> Status {
 
 /// Tells whether an object, as it is applied, is ready as soon as it is there, so that nobody need look at it again.
 pub fn is_ready_once_there(object: &Value) -> bool {
-    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let group = object.get("apiVersion").and_then(Value::as_str).and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
-    match (group, kind) {
+    match group_and_kind(object) {
         ("", "ConfigMap" | "Secret" | "ServiceAccount" | "LimitRange" | "ResourceQuota" | "Namespace") => true,
         ("", "Service") => text(object, "/spec/type") != "LoadBalancer",
         ("batch", "CronJob") | ("policy", "PodDisruptionBudget") | ("networking.k8s.io", "NetworkPolicy" | "IngressClass") => true,
@@ -66,6 +62,11 @@ pub fn is_ready_once_there(object: &Value) -> bool {
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => true,
         _ => false,
     }
+}
+
+fn group_and_kind(object: &Value) -> (&str, &str) {
+    let group = text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
+    (group, text(object, "/kind"))
 }
 
 /// A condition of an object's status.

@@ -12,12 +12,11 @@ use super::{
     APPLY, Context, CrdPolicy, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wanted, decide, documents, hooks, storage,
 };
 use crate::cluster::{Apply, Cluster, Propagation};
+use crate::lookup::OVERLAP;
 use crate::object::{Action, Change, ObjectRef};
 use crate::status;
 use crate::wait::{self, Pending};
 
-/// Requests for objects of one kind that are under way at once.
-const OVERLAP: usize = 8;
 /// How long CRDs of a chart may take to be established (`pkg/action/install.go`).
 const ESTABLISHED: Duration = Duration::from_secs(60);
 
