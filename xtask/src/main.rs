@@ -28,7 +28,7 @@ cargo xtask COMMAND
            for `boot` helmfile is built first, which takes ten minutes once
   differential [--seconds N] [--seed N] [--only TOPIC]
            compares random charts, templates, values and texts with real Helm; `differential charts FOLDER...` compares charts from
-           disk, `differential render` rewrites the goldens of crates/helm/tests/conformance
+           disk, `differential render` rewrites the goldens of crates/helm/tests/conformance, with --only FILE one file of them
   differential kustomize [--seconds N] [--seed N] | --bless
            compares with the real kustomize, on random trees or on our cases
   fuzz     runs the fuzzers, ten minutes each or `fuzz SECONDS`; needs cargo-fuzz and a nightly compiler

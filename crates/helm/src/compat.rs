@@ -117,6 +117,12 @@ impl HelmCompat {
         self.at_least(4, 2, 0)
     }
 
+    /// Tells whether the local part of an e-mail address is a quoted one only where a quote ends it too: schemas are checked with
+    /// `jsonschema` 6.0.3 then.
+    pub fn closes_quotes_of_emails(&self) -> bool {
+        if self.is_v3() { self.at_least(3, 22, 0) } else { self.at_least(4, 3, 0) }
+    }
+
     /// Tells whether the duration functions exist; no release has them yet.
     pub fn has_duration_functions(&self) -> bool {
         self.at_least(4, 4, 0)

@@ -17,6 +17,8 @@ mod render;
 #[cfg_attr(target_arch = "wasm32", path = "schema_unchecked.rs")]
 mod schema;
 #[cfg(not(target_arch = "wasm32"))]
+mod schema_formats;
+#[cfg(not(target_arch = "wasm32"))]
 mod schema_plain;
 pub mod values;
 

@@ -178,7 +178,7 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
         .map_err(|error| RenderError::Values(format!("chart dependencies processing failed: {error}")))?;
     let values = values::coalesce_values(&chart, &request.values, compat).map_err(|error| RenderError::Values(error.0))?;
     if !request.skip_schema_validation {
-        schema::validate(&chart, &values, &mut parsed.schemas).map_err(RenderError::Schema)?;
+        schema::validate(&chart, &values, &mut parsed.schemas, compat).map_err(RenderError::Schema)?;
     }
     check_kube_version(&chart, &request.capabilities)?;
     let job = Job {

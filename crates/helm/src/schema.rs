@@ -7,6 +7,8 @@ use go_encoding::json;
 use serde_json::{Map, Number, Value};
 
 use crate::chart::Chart;
+use crate::compat::HelmCompat;
+use crate::schema_formats;
 use crate::schema_plain::PlainSchema;
 
 const LOCATION: &str = "file:///values.schema.json";
@@ -27,11 +29,11 @@ impl Schemas {
 }
 
 /// Checks the values of a chart and of its subcharts; the error lists every chart that has complaints.
-pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>, known: &mut Schemas) -> Result<(), String> {
+pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>, known: &mut Schemas, compat: &HelmCompat) -> Result<(), String> {
     let mut text = String::new();
     if let Some(schema) = &chart.schema
         && !known.plain(schema).is_some_and(|plain| plain.accepts(values))
-        && let Err(error) = by_library(without_mark(schema), values)
+        && let Err(error) = by_library(without_mark(schema), values, compat)
     {
         text.push_str(&format!("{}:\n{error}", chart.name()));
     }
@@ -39,7 +41,7 @@ pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>, known: &mut S
         match values.get(dependency.name()) {
             None | Some(Value::Null) => {}
             Some(Value::Object(inner)) => {
-                if let Err(error) = validate(dependency, inner, known) {
+                if let Err(error) = validate(dependency, inner, known, compat) {
                     text.push_str(&error);
                 }
             }
@@ -85,7 +87,7 @@ fn without_mark(schema: &[u8]) -> &[u8] {
 }
 
 /// Checks with the library, whose word is final.
-fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> {
+fn by_library(schema: &[u8], values: &Map<String, Value>, compat: &HelmCompat) -> Result<(), String> {
     let schema = read(schema)?;
     let mut loader = SchemeUrlLoader::new();
     loader.register("urn", Box::new(Urn));
@@ -94,6 +96,7 @@ fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> 
     }
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(loader));
+    schema_formats::register(&mut compiler, compat.closes_quotes_of_emails());
     let mut schemas = boon::Schemas::new();
     let draft = schema.get("$schema").and_then(Value::as_str).unwrap_or_default().trim_end_matches('#').to_owned();
     // The library that Helm uses has these as folders.
@@ -101,8 +104,10 @@ fn by_library(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> 
     if let Some(folder @ ("draft" | "draft/2019-09" | "draft/2020-12" | "draft/2019-09/meta" | "draft/2020-12/meta")) = folder {
         return Err(format!("read metaschemas/{folder}/: is a directory"));
     }
-    compiler.add_resource(LOCATION, schema.clone()).map_err(|error| compile_error(&error, &draft))?;
-    let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error, &draft))?;
+    let mut translated = schema.clone();
+    translate_expressions(&mut translated);
+    compiler.add_resource(LOCATION, translated).map_err(|error| compile_error(&error, &draft, &schema))?;
+    let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error, &draft, &schema))?;
     let values = Value::Object(values.clone());
     schemas.validate(&values, index).map_err(|error| {
         let mut complaints = Complaints { text: String::new(), schema: &schema };
@@ -118,13 +123,30 @@ fn read(schema: &[u8]) -> Result<Value, String> {
     if rest.is_some() { Err("invalid character after top-level value".to_owned()) } else { Ok(value) }
 }
 
-fn compile_error(error: &CompileError, draft: &str) -> String {
+/// Rewrites the regular expressions of a schema, which are Go's, into those of `boon`. What is none stays none.
+fn translate_expressions(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(translate_expressions),
+        Value::Object(keywords) => keywords.iter_mut().for_each(|(keyword, value)| match (keyword.as_str(), value) {
+            ("pattern", Value::String(pattern)) => *pattern = sprig::rust_regex(pattern).unwrap_or_else(|_| "(".to_owned()),
+            ("format", Value::String(format)) if format == "regex" => *format = schema_formats::GO_REGEX.to_owned(),
+            ("enum" | "const" | "default" | "examples", _) => {}
+            ("properties" | "patternProperties" | "definitions" | "$defs" | "dependentSchemas" | "dependencies", Value::Object(named)) => {
+                named.values_mut().for_each(translate_expressions);
+            }
+            (_, inner) => translate_expressions(inner),
+        }),
+        _ => {}
+    }
+}
+
+fn compile_error(error: &CompileError, draft: &str, schema: &Value) -> String {
     match error {
         CompileError::InvalidMetaSchemaUrl { .. } if draft.starts_with(':') => {
             format!("invalid $schema in \"{LOCATION}#\": parse {draft:?}: missing protocol scheme")
         }
         CompileError::InvalidMetaSchemaUrl { .. } => format!("failing loading {draft:?}: no URLLoader registered for {draft:?}"),
-        CompileError::ValidationError { url, src } => format!("{url:?} is not valid against metaschema: {}", whole(src)),
+        CompileError::ValidationError { url, src } => format!("{url:?} is not valid against metaschema: {}", whole(src, schema)),
         CompileError::LoadUrlError { url, src } => format!("failing loading {url:?}: {src}"),
         CompileError::UnsupportedUrlScheme { url } => format!("failing loading {url:?}: no URLLoader registered for {url:?}"),
         CompileError::UnsupportedDraft { url } => format!("draft {url:?} is not supported"),
@@ -140,6 +162,7 @@ fn compile_error(error: &CompileError, draft: &str) -> String {
         CompileError::AnchorNotFound { url, reference } => format!("anchor in {reference:?} not found in schema {url:?}"),
         CompileError::UnsupportedVocabulary { url, vocabulary } => format!("unsupported vocabulary {vocabulary:?} in {url:?}"),
         CompileError::InvalidRegex { url, regex, src } => {
+            let regex = located(schema, url).and_then(Value::as_str).unwrap_or(regex);
             format!("invalid regex {regex:?} at {url:?}: {}", sprig::check_regex(regex).err().unwrap_or_else(|| src.to_string()))
         }
         other => format!("{other:#}"),
@@ -147,8 +170,8 @@ fn compile_error(error: &CompileError, draft: &str) -> String {
 }
 
 /// Words a whole failure, of a schema against its metaschema.
-fn whole(error: &ValidationError<'_, '_>) -> String {
-    let mut complaints = Complaints { text: format!("jsonschema {}\n", message(&error.kind)), schema: &Value::Null };
+fn whole(error: &ValidationError<'_, '_>, schema: &Value) -> String {
+    let mut complaints = Complaints { text: format!("jsonschema {}\n", message(&error.kind)), schema };
     complaints.push_causes(error, 0);
     complaints.text.truncate(complaints.text.trim_end().len());
     complaints.text
@@ -168,7 +191,7 @@ struct Pending<'e, 's, 'v> {
 }
 
 /// A group of schemas: what is said of it, its path from the schema around it, and where its value is.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct LeftOut {
     message: &'static str,
     path: String,
@@ -205,7 +228,7 @@ impl Complaints<'_> {
                 self.push(first.error, indent);
                 continue;
             };
-            let is_inside = |other: &Pending<'_, '_, '_>| other.groups.first().is_some_and(|found| found.path == group.path);
+            let is_inside = |other: &Pending<'_, '_, '_>| other.groups.first().is_some_and(|found| *found == group);
             let (inside, others) = pending.into_iter().partition(is_inside);
             let inside: Vec<_> = std::iter::once(first).chain::<Vec<_>>(inside).collect();
             pending = others;
@@ -228,17 +251,29 @@ impl Complaints<'_> {
     }
 
     fn message(&self, error: &ValidationError<'_, '_>) -> String {
-        match (&error.kind, self.pattern(error.schema_url)) {
-            (ErrorKind::Pattern { got, .. }, Some(pattern)) => no_match(got, pattern),
-            (kind, _) => message(kind),
+        // Expressions are shown as they were written.
+        match &error.kind {
+            ErrorKind::Pattern { got, want } => {
+                let pattern = located(self.schema, error.schema_url).and_then(|schema| schema.get("pattern")?.as_str());
+                no_match(got, pattern.unwrap_or(want))
+            }
+            ErrorKind::Format { got, want: "regex", err } => {
+                let pattern = self.schema.pointer(&error.instance_location.to_string()).and_then(Value::as_str);
+                no_regex(pattern.or(got.as_str()).unwrap_or_default(), err.as_ref())
+            }
+            kind => message(kind),
         }
     }
+}
 
-    /// Returns the pattern of a schema as it was written: the library tells what it made of it.
-    fn pattern(&self, schema_url: &str) -> Option<&str> {
-        let (_, pointer) = schema_url.split_once('#')?;
-        self.schema.pointer(&percent_decoded(pointer))?.get("pattern")?.as_str()
-    }
+/// Returns the part of a schema that a URL names.
+fn located<'s>(schema: &'s Value, url: &str) -> Option<&'s Value> {
+    let (_, pointer) = url.split_once('#')?;
+    schema.pointer(&percent_decoded(pointer))
+}
+
+fn no_regex(text: &str, error: &dyn std::error::Error) -> String {
+    format!("{} is not valid regex: {}", quote(text), sprig::check_regex(text).err().unwrap_or_else(|| error.to_string()))
 }
 
 fn no_match(text: &str, pattern: &str) -> String {
@@ -312,11 +347,7 @@ fn message(kind: &ErrorKind<'_, '_>) -> String {
             None => "'enum' failed".to_owned(),
         },
         ErrorKind::Const { want } => primitive(want).map_or_else(|| "'const' failed".to_owned(), |word| format!("value must be {word}")),
-        // The syntax is Go's in Helm.
-        ErrorKind::Format { got, want: "regex", err } => {
-            let problem = got.as_str().and_then(|text| sprig::check_regex(text).err()).unwrap_or_else(|| err.to_string());
-            format!("{} is not valid regex: {problem}", primitive(got).unwrap_or_default())
-        }
+        ErrorKind::Format { got, want: schema_formats::GO_REGEX, err } => no_regex(got.as_str().unwrap_or_default(), err.as_ref()),
         ErrorKind::Format { got, want, err } => format!("{} is not valid {want}: {err}", primitive(got).unwrap_or_default()),
         ErrorKind::MinProperties { got, want } => pair("minProperties", got, want),
         ErrorKind::MaxProperties { got, want } => pair("maxProperties", got, want),
@@ -366,11 +397,10 @@ fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(quote).collect::<Vec<_>>().join(", ")
 }
 
-/// Single quotes around what Go's `%q` would write, with the quotes' escapes swapped.
+/// Single quotes around what Go's `%q` would write, with the quotes' escapes swapped; a backslash at the end loses its twin to that.
 fn quote(text: &str) -> String {
-    let quoted = go_template::quote::quote_text(text);
-    let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
-    format!("'{}'", inner.replace("\\\"", "\"").replace('\'', "\\'"))
+    let quoted = go_template::quote::quote_text(text).replace("\\\"", "\"").replace('\'', "\\'");
+    format!("'{}'", quoted.get(1..quoted.len() - 1).unwrap_or_default())
 }
 
 fn primitive(value: &Value) -> Option<String> {
@@ -426,7 +456,8 @@ mod tests {
         let schema =
             json!({"required": ["req"], "properties": {"a": {"type": "string"}, "b": {"minimum": 70000}, "c": {"enum": ["x", "y"]}}});
         let values = json!({"a": 1.0, "b": 2.0, "c": "z"});
-        let found = by_library(schema.to_string().as_bytes(), values.as_object().expect("a map")).expect_err("does not fit");
+        let found =
+            by_library(schema.to_string().as_bytes(), values.as_object().expect("a map"), &HelmCompat::newest()).expect_err("does not fit");
         let mut lines: Vec<&str> = found.lines().collect();
         lines.sort_unstable();
         assert_eq!(
@@ -438,7 +469,7 @@ mod tests {
                 "- at '/c': value must be one of 'x', 'y'",
             ]
         );
-        assert_eq!(by_library(b"{", &Map::new()), Err("unexpected EOF".to_owned()));
+        assert_eq!(by_library(b"{", &Map::new(), &HelmCompat::newest()), Err("unexpected EOF".to_owned()));
     }
 
     /// Draws numbers below a bound, always the same ones.
@@ -513,7 +544,7 @@ mod tests {
                 let Value::Object(values) = dice.value(0) else { continue };
                 if plain.accepts(&values) {
                     accepted += 1;
-                    assert_eq!(by_library(text.as_bytes(), &values), Ok(()), "{text}\n{values:?}");
+                    assert_eq!(by_library(text.as_bytes(), &values, &HelmCompat::newest()), Ok(()), "{text}\n{values:?}");
                     // The library takes long to compile a schema: one question each.
                     break;
                 }

@@ -4,16 +4,17 @@
 use serde_json::{Map, Value};
 
 use crate::chart::Chart;
+use crate::compat::HelmCompat;
 
 /// No schema is read here.
 #[derive(Default)]
 pub(crate) struct Schemas;
 
 /// Refuses every chart that has a schema.
-pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>, known: &mut Schemas) -> Result<(), String> {
+pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>, known: &mut Schemas, compat: &HelmCompat) -> Result<(), String> {
     if chart.schema.is_some() {
         return Err(format!("{}:\nschemas cannot be checked in a WebAssembly build; skip schema validation\n", chart.name()));
     }
     let inner = |dependency: &Chart| values.get(dependency.name()).and_then(Value::as_object).cloned().unwrap_or_default();
-    chart.dependencies.iter().try_for_each(|dependency| validate(dependency, &inner(dependency), known))
+    chart.dependencies.iter().try_for_each(|dependency| validate(dependency, &inner(dependency), known, compat))
 }

@@ -1,7 +1,7 @@
 //! Renders every template under `tests/conformance` and compares with what real Helm made of it: text or error, byte for byte.
 //!
 //! A file is about one function, one action or one kind of trap; a line has a `template`, perhaps the text `in` of a file that it
-//! reads, and what Helm 4.2.3 `expect`s. Helm fills that in: `cargo xtask differential render`.
+//! reads, perhaps a `schema` and `values`, and what Helm 4.2.3 `expect`s. Helm fills that in: `cargo xtask differential render`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,9 @@ fn cases() -> Vec<(String, Vec<Value>)> {
 fn render(case: &Value, values: &str, helpers: &str) -> String {
     let compat = HelmCompat::of("4.2.3");
     let text = |key: &str| case[key].as_str().unwrap_or_default();
-    let files = [
+    let schema = case.get("schema").map(Value::to_string);
+    let given = case.get("values").map_or_else(|| values.to_owned(), Value::to_string);
+    let mut files = vec![
         ("Chart.yaml", include_str!("conformance/Chart.yaml")),
         ("templates/NOTES.txt", text("template")),
         ("templates/_helpers.tpl", helpers),
@@ -39,12 +41,14 @@ fn render(case: &Value, values: &str, helpers: &str) -> String {
         ("d/g.txt", "g"),
         ("in", text("in")),
     ];
-    let chart = Chart::from_files(files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))).expect("a chart");
+    files.extend(schema.as_deref().map(|schema| ("values.schema.json", schema)));
+    let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+    let chart = Chart::from_files(files).expect("a chart");
     let mut request = RenderRequest::new("rel", "ns");
     request.capabilities = Capabilities::offline(&compat).with_kube_version(KubeVersion::parse("v1.33.1", &compat).expect("a version"));
     request.compat = compat;
     request.environment = Some(sprig::Environment { seconds: 1_800_000_000, nanoseconds: 5, entropy: sprig::Entropy::from_seed([9; 32]) });
-    if let Value::Object(given) = values::as_floats(serde_json::from_str(values).expect("JSON")) {
+    if let Value::Object(given) = values::as_floats(serde_json::from_str(&given).expect("JSON")) {
         request.values = given;
     }
     match helm::render(&chart, &request) {

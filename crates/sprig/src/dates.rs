@@ -8,7 +8,7 @@ use go_template::{Call, Func, Method, Native, Outcome, Type, Value, fixed};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::args::{fail, func, string, text};
+use crate::args::{bytes, fail, func, string, text};
 use crate::env::now;
 use crate::{layout, layout_read};
 
@@ -28,7 +28,7 @@ pub(crate) const FUNCS: &[Func] = &[
     func("htmlDate", fixed(&[Any]), |call, a| date_in(call, "2006-01-02", &a[0], "Local")),
     func("htmlDateInZone", fixed(&[Any, Text]), |call, a| date_in(call, "2006-01-02", &a[0], &text(a, 1))),
     func("mustDateModify", fixed(&[Text, TIME]), |_, a| modify(a, true)),
-    func("mustToDate", fixed(&[Text, Text]), |_, a| match layout_read::parse(&text(a, 0), &text(a, 1)) {
+    func("mustToDate", fixed(&[Text, Text]), |_, a| match layout_read::parse(&text(a, 0), bytes(a, 1)) {
         Ok(time) => Ok(Value::native(time)),
         Err(error) => fail(error),
     }),
@@ -37,12 +37,12 @@ pub(crate) const FUNCS: &[Func] = &[
         let (seconds, nanoseconds) = now(call);
         Ok(Value::native(Time { seconds, nanoseconds, zone: Zone::Local }))
     }),
-    func("toDate", fixed(&[Text, Text]), |_, a| Ok(Value::native(layout_read::parse(&text(a, 0), &text(a, 1)).unwrap_or(Time::ZERO)))),
+    func("toDate", fixed(&[Text, Text]), |_, a| Ok(Value::native(layout_read::parse(&text(a, 0), bytes(a, 1)).unwrap_or(Time::ZERO)))),
     func("unixEpoch", fixed(&[TIME]), |_, a| string(a[0].downcast::<Time>().map_or(0, |time| time.seconds).to_string())),
 ];
 
 /// Checks that a text is a time in a layout; the error is Go's text.
-pub fn check_time(layout: &str, value: &str) -> Result<(), String> {
+pub fn check_time(layout: &str, value: &[u8]) -> Result<(), String> {
     layout_read::parse(layout, value).map(|_| ())
 }
 

@@ -30,12 +30,12 @@ enum Bad {
 type Read<'t, T> = Result<(T, &'t [u8]), Bad>;
 
 /// Reads a time in a layout; the error is Go's text.
-pub(crate) fn parse(layout: &str, value: &str) -> Result<Time, String> {
+pub(crate) fn parse(layout: &str, value: &[u8]) -> Result<Time, String> {
     let mut fields = Fields::default();
-    let (mut rest, mut text) = (layout, value.as_bytes());
-    let wrong = |what: &str| format!("parsing time {}: {what}", quoted(value.as_bytes()));
+    let (mut rest, mut text) = (layout, value);
+    let wrong = |what: &str| format!("parsing time {}: {what}", quoted(value));
     let cannot = |text: &[u8], element: &str| {
-        let (value, layout) = (quoted(value.as_bytes()), quoted(layout.as_bytes()));
+        let (value, layout) = (quoted(value), quoted(layout.as_bytes()));
         format!("parsing time {value} as {layout}: cannot parse {} as {}", quoted(text), quoted(element.as_bytes()))
     };
     loop {
@@ -363,7 +363,7 @@ mod tests {
     #[test]
     fn words_errors_as_go_does() {
         let check = |layout: &str, value: &str, expect: &str| {
-            assert_eq!(parse(layout, value).map(|time| time.seconds), Err(format!("parsing time {expect}")), "{layout} {value}");
+            assert_eq!(parse(layout, value.as_bytes()).map(|time| time.seconds), Err(format!("parsing time {expect}")), "{layout} {value}");
         };
         check(" T", "21", r#""21" as " T": cannot parse "21" as " T""#);
         check("2006-01-02", "2020-13-01", r#""2020-13-01": month out of range"#);

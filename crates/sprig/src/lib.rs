@@ -13,6 +13,7 @@ mod dicts;
 mod encode;
 mod env;
 mod go_regex;
+pub mod ip;
 mod json_text;
 mod layout;
 mod layout_read;
@@ -27,6 +28,7 @@ mod strings;
 mod toml;
 mod toml_lex;
 mod toml_read;
+pub mod url;
 mod versions;
 mod words;
 
@@ -36,7 +38,7 @@ use go_template::Func;
 
 pub use dates::check_time;
 pub use env::{Entropy, Environment};
-pub use regexes::check_regex;
+pub use regexes::{check_regex, rust_regex};
 
 /// All functions, sorted by name.
 pub static FUNCS: LazyLock<Vec<Func>> = LazyLock::new(|| {

@@ -1,9 +1,10 @@
-//! Paths with slashes, and URLs, as Go's `path` and `net/url` see them.
+//! Paths with slashes as Go's `path` sees them, and URLs.
 
 use go_template::{Func, Map, Outcome, Str, Type, Value, fixed};
 
-use crate::args::{bytes, fail, func, map, string, text};
+use crate::args::{bytes, fail, func, map, string};
 use crate::lists::kind_name;
+use crate::url::{Part, Url, escape};
 
 use Type::{Map as Dict, String as Text};
 
@@ -19,7 +20,7 @@ pub(crate) const FUNCS: &[Func] = &[
     func("osExt", fixed(&[Text]), |_, a| string(ext(bytes(a, 0)))),
     func("osIsAbs", fixed(&[Text]), |_, a| Ok(Value::Bool(bytes(a, 0).starts_with(b"/")))),
     func("urlJoin", fixed(&[Dict]), |_, a| url_join(&map(a, 0))),
-    func("urlParse", fixed(&[Text]), |_, a| url_parse(&text(a, 0))),
+    func("urlParse", fixed(&[Text]), |_, a| url_parse(bytes(a, 0))),
 ];
 
 fn base(path: &[u8]) -> Vec<u8> {
@@ -75,182 +76,17 @@ pub(crate) fn clean(path: &[u8]) -> Vec<u8> {
     }
 }
 
-// URLs.
-
-#[derive(Default)]
-struct Url {
-    scheme: String,
-    opaque: String,
-    userinfo: Option<String>,
-    host: String,
-    path: Vec<u8>,
-    query: Option<String>,
-    fragment: Vec<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Path,
-    Host,
-    User,
-    Fragment,
-}
-
-fn unescape(text: &str, part: Part) -> Result<Vec<u8>, String> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut i = 0;
-    while i < bytes.len() {
-        if bytes[i] != b'%' {
-            if part == Part::Host && bytes[i].is_ascii() && should_escape(bytes[i], part) {
-                return Err(format!("invalid character {} in host name", go_template::quote::quote(&bytes[i..=i])));
-            }
-            out.push(bytes[i]);
-            i += 1;
-            continue;
-        }
-        let digits = bytes.get(i + 1..i + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        match digits.filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit())).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => out.push(byte),
-            None => {
-                let end = (i + 3).min(bytes.len());
-                return Err(format!("invalid URL escape {}", go_template::quote::quote(&bytes[i..end])));
-            }
-        }
-        i += 3;
-    }
-    Ok(out)
-}
-
-fn should_escape(byte: u8, part: Part) -> bool {
-    match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => false,
-        b'!' | b'\'' | b'(' | b')' | b'*' if part == Part::Host || part == Part::Fragment => byte == b'\'' && part == Part::Fragment,
-        b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@' => match part {
-            Part::Path => byte == b'?',
-            Part::User => matches!(byte, b'@' | b'/' | b'?' | b':'),
-            Part::Host => !matches!(byte, b'$' | b'&' | b'+' | b',' | b';' | b'=' | b':'),
-            Part::Fragment => false,
-        },
-        b'[' | b']' | b'<' | b'>' | b'"' => part != Part::Host,
-        _ => true,
-    }
-}
-
-fn escape(text: &[u8], part: Part) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text {
-        if should_escape(*byte, part) { out.push_str(&format!("%{byte:02X}")) } else { out.push(char::from(*byte)) }
-    }
-    out
-}
-
-fn scheme(text: &str) -> Result<(&str, &str), &'static str> {
-    for (i, c) in text.char_indices() {
-        match c {
-            'a'..='z' | 'A'..='Z' => {}
-            '0'..='9' | '+' | '-' | '.' if i > 0 => {}
-            ':' if i == 0 => return Err("missing protocol scheme"),
-            ':' => return Ok((&text[..i], &text[i + 1..])),
-            _ => break,
-        }
-    }
-    Ok(("", text))
-}
-
-fn parse_url(text: &str) -> Result<Url, String> {
-    if text.bytes().any(|b| b < b' ' || b == 0x7f) {
-        return Err("net/url: invalid control character in URL".to_owned());
-    }
-    let mut url = Url::default();
-    let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
-    if text == "*" {
-        url.path = b"*".to_vec();
-        return Ok(url);
-    }
-    let (scheme, mut rest) = scheme(text)?;
-    url.scheme = scheme.to_ascii_lowercase();
-    if let Some((before, query)) = rest.split_once('?') {
-        rest = before;
-        url.query = Some(query.to_owned());
-    }
-    if !rest.starts_with('/') {
-        if !url.scheme.is_empty() {
-            url.opaque = rest.to_owned();
-            url.fragment = unescape(fragment, Part::Fragment)?;
-            return Ok(url);
-        }
-        if rest.split('/').next().is_some_and(|first| first.contains(':')) {
-            return Err("first path segment in URL cannot contain colon".to_owned());
-        }
-    }
-    if let Some(authority) = rest.strip_prefix("//").filter(|_| !url.scheme.is_empty() || !rest.starts_with("///")) {
-        let end = authority.find('/').unwrap_or(authority.len());
-        let (authority, path) = authority.split_at(end);
-        rest = path;
-        let host = match authority.rsplit_once('@') {
-            Some((userinfo, host)) => {
-                url.userinfo = Some(user(userinfo)?);
-                host
-            }
-            None => authority,
-        };
-        url.host = self::host(host)?;
-    }
-    url.path = unescape(rest, Part::Path)?;
-    url.fragment = unescape(fragment, Part::Fragment)?;
-    Ok(url)
-}
-
-fn user(userinfo: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c);
-    if !userinfo.chars().all(allowed) {
-        return Err("net/url: invalid userinfo".to_owned());
-    }
-    let again = |text: &str| unescape(text, Part::User).map(|text| escape(&text, Part::User));
-    match userinfo.split_once(':') {
-        Some((name, password)) => Ok(format!("{}:{}", again(name)?, again(password)?)),
-        None => again(userinfo),
-    }
-}
-
-fn host(host: &str) -> Result<String, String> {
-    let port = if host.starts_with('[') {
-        let Some(end) = host.rfind(']') else { return Err("missing ']' in host".to_owned()) };
-        &host[end + 1..]
-    } else {
-        host.find(':').map_or("", |at| &host[host.rfind(':').unwrap_or(at)..])
-    };
-    let digits = port.strip_prefix(':').unwrap_or(port);
-    if !port.is_empty() && (!port.starts_with(':') || !digits.bytes().all(|b| b.is_ascii_digit())) {
-        return Err(format!("invalid port {} after host", go_template::quote::quote_text(port)));
-    }
-    Ok(String::from_utf8_lossy(&unescape(host, Part::Host)?).into_owned())
-}
-
-fn hostname(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[')
-        && let Some(end) = rest.find(']')
-    {
-        return &rest[..end];
-    }
-    match host.rfind(':') {
-        Some(at) if host[at + 1..].bytes().all(|b| b.is_ascii_digit()) => &host[..at],
-        _ => host,
-    }
-}
-
-fn url_parse(text: &str) -> Outcome {
-    let url = match parse_url(text) {
+fn url_parse(text: &[u8]) -> Outcome {
+    let url = match Url::parse(text) {
         Ok(url) => url,
-        Err(error) => return fail(format!("unable to parse url: parse {}: {error}", go_template::quote::quote_text(text))),
+        Err(error) => return fail(format!("unable to parse url: {error}")),
     };
     let entries = [
+        ("hostname", Value::from(url.hostname().to_vec())),
         ("scheme", Value::from(url.scheme)),
-        ("hostname", Value::from(hostname(&url.host))),
-        ("host", Value::from(url.host.clone())),
+        ("host", Value::from(url.host)),
         ("path", Value::from(url.path)),
-        ("query", Value::from(url.query.unwrap_or_default())),
+        ("query", Value::from(url.query)),
         ("opaque", Value::from(url.opaque)),
         ("fragment", Value::from(url.fragment)),
         ("userinfo", Value::from(url.userinfo.unwrap_or_default())),
@@ -280,8 +116,7 @@ fn join(text: impl Fn(&str) -> Result<String, String>, bytes: impl Fn(&str) -> R
         None
     } else {
         let url = format!("proto://{userinfo}@host");
-        let parsed = parse_url(&url)
-            .map_err(|error| format!("unable to parse userinfo in dict: parse {}: {error}", go_template::quote::quote_text(&url)))?;
+        let parsed = Url::parse(url.as_bytes()).map_err(|error| format!("unable to parse userinfo in dict: {error}"))?;
         parsed.userinfo
     };
     let mut out = String::new();
@@ -302,7 +137,7 @@ fn join(text: impl Fn(&str) -> Result<String, String>, bytes: impl Fn(&str) -> R
             }
             out.push_str(&escape(host.as_bytes(), Part::Host));
         }
-        let escaped = escape(&path, Part::Path);
+        let escaped = if path == b"*" { "*".to_owned() } else { escape(&path, Part::Path) };
         if !escaped.is_empty() && !escaped.starts_with('/') && !host.is_empty() {
             out.push('/');
         }

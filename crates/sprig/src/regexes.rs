@@ -69,9 +69,14 @@ pub fn check_regex(expression: &str) -> Result<(), String> {
     go_regex::check(expression).map_err(|(what, part)| format!("error parsing regexp: {what}: `{part}`"))
 }
 
-fn new_regex(expression: &str) -> Result<Regex, String> {
+/// Rewrites an expression of Go into one of the `regex` crate that means the same; the error is Go's.
+pub fn rust_regex(expression: &str) -> Result<String, String> {
     check_regex(expression)?;
-    let translated = translate(expression);
+    Ok(translate(expression))
+}
+
+fn new_regex(expression: &str) -> Result<Regex, String> {
+    let translated = rust_regex(expression)?;
     let built = RegexBuilder::new(&translated).nest_limit(2_000).size_limit(LARGEST_PROGRAM).build();
     built.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => format!("error parsing regexp: expression too large: `{expression}`"),
@@ -81,7 +86,6 @@ fn new_regex(expression: &str) -> Result<Regex, String> {
 
 const SPACE: &str = r"\t\n\x0C\r ";
 
-/// Rewrites an expression of Go into one that means the same here.
 fn translate(expression: &str) -> String {
     let mut out = String::with_capacity(expression.len() + 8);
     let mut rest = expression;
@@ -166,7 +170,9 @@ fn escape(out: &mut String, rest: &str, in_class: bool) -> usize {
             out.push_str(&rest[..end]);
             return end;
         }
-        'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'A' | 'z' => out.push_str(&rest[..width]),
+        // The library for schemas knows no other name for it.
+        'a' => out.push_str("\\x07"),
+        'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'A' | 'z' => out.push_str(&rest[..width]),
         '0'..='7' => return octal(out, rest),
         c => out.push_str(&regex_syntax::escape(c.encode_utf8(&mut [0; 4]))),
     }

@@ -230,7 +230,7 @@ impl Parser<'_> {
             ("15:04", "time-local"),
         ];
         let text = item.text.replace('z', "Z").replace(['t', ' '], "T");
-        let parsed = LAYOUTS.iter().find_map(|(layout, zone)| Some((layout_read::parse(layout, &text).ok()?, *layout, *zone)));
+        let parsed = LAYOUTS.iter().find_map(|(layout, zone)| Some((layout_read::parse(layout, text.as_bytes()).ok()?, *layout, *zone)));
         match parsed {
             Some((time, layout, zone)) if !lacks_zero(&text, layout) => {
                 let zone = if zone.is_empty() { time.zone } else { Zone::Fixed { offset: 0, name: zone.to_owned() } };

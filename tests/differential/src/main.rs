@@ -32,7 +32,7 @@ fn differential() -> Result<usize> {
     let options = Options::parse(std::env::args().skip(1))?;
     match options.mode.as_str() {
         "helm" => run::run(&mut helm::Helm::start(&options)?, &options),
-        "render" => helm::goldens::write(&mut helm::Helm::start(&options)?).map(|()| 0),
+        "render" => helm::goldens::write(&mut helm::Helm::start(&options)?, options.only.as_deref()).map(|()| 0),
         "charts" => helm::published::compare(&mut helm::Helm::start(&options)?, &options.folders),
         other => {
             bail!("no mode {other}; there are: helm, charts FOLDER..., and render (rewrites the goldens of crates/helm/tests/conformance)")

@@ -25,7 +25,7 @@ pub(super) fn parse(data: &[u8]) -> Result<Option<Value>, ChartError> {
 fn check_time(value: &Value) -> Result<(), ChartError> {
     let problem = match value {
         Value::Null => return Ok(()),
-        Value::String(text) => match sprig::check_time("2006-01-02T15:04:05Z07:00", text) {
+        Value::String(text) => match sprig::check_time("2006-01-02T15:04:05Z07:00", text.as_bytes()) {
             Ok(()) => return Ok(()),
             Err(problem) => problem,
         },

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::{Case, Helm};
 
-/// Rewrites what is expected of every template there; a line may have a template alone.
-pub fn write(helm: &mut Helm) -> Result<()> {
+/// Rewrites what is expected of every template there, or in one file; a line may have a template alone.
+pub fn write(helm: &mut Helm, only: Option<&str>) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/helm/tests/conformance");
     let read = |path: PathBuf| std::fs::read_to_string(&path).with_context(|| path.display().to_string());
     let (values, helpers) = (read(folder.join("values.json"))?, read(folder.join("_helpers.tpl"))?);
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    files.retain(|path| only.is_none_or(|only| path.file_stem().is_some_and(|stem| stem == only)));
     files.sort();
     for file in files {
         let text = read(file.clone())?;
@@ -32,10 +33,15 @@ pub fn write(helm: &mut Helm) -> Result<()> {
     Ok(())
 }
 
-/// Makes the chart of a template: what `in` holds is the file `in`.
+/// Makes the chart of a template: what `in` holds is the file `in`, and `schema` is checked against the `values` beside it.
 fn case(line: &Value, values: &str, helpers: &str) -> Case {
     let text = |key: &str| line[key].as_str().unwrap_or_default();
-    let case = Case::render("conformance", text("template")).with_values(values.to_owned());
+    let values = line.get("values").map_or_else(|| values.to_owned(), Value::to_string);
+    let case = Case::render("conformance", text("template")).with_values(values);
     let case = case.with("templates/_helpers.tpl", helpers).with("f.txt", "line one\nzwei é\n\nend\n").with("d/g.txt", "g");
-    case.with("in", text("in"))
+    let case = case.with("in", text("in"));
+    match line.get("schema") {
+        Some(schema) => case.with("values.schema.json", schema.to_string()),
+        None => case,
+    }
 }
