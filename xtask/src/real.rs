@@ -8,6 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -72,6 +73,20 @@ pub fn all(place: &Place) -> Result<Option<PathBuf>> {
     Ok(Some(bin))
 }
 
+/// Downloads what the programs of tests are built from while others compile. What fails here is told of by the build itself.
+pub fn download_ahead(place: &Place) -> JoinHandle<()> {
+    let cache = place.cache.clone();
+    std::thread::spawn(move || {
+        for program in TESTED {
+            let sources = sources(program);
+            let is_built = digest(program, &sources).is_ok_and(|digest| built(program, &cache, &digest).is_dir());
+            if !is_built && go_says(&sources, &["list", "-e", "-deps", package(&sources)]).is_err() {
+                return;
+            }
+        }
+    })
+}
+
 /// Builds one program and returns it, or nothing where it cannot be built.
 pub fn one(place: &Place, name: &str) -> Result<Option<PathBuf>> {
     let program =
@@ -107,9 +122,9 @@ fn link(target: &Path, bin: &Path) -> Result<()> {
 /// Builds a program into the cache and returns the folder it is in, or nothing where Go is missing.
 fn build(program: &Program, cache: &Path, which: &str) -> Result<Option<PathBuf>> {
     let name = program.name;
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real").join(name);
+    let sources = sources(program);
     let cache = std::path::absolute(cache).with_context(|| format!("cannot resolve {}", cache.display()))?;
-    let folder = cache.join("real").join(format!("{name}-{}", digest(program, &sources)?));
+    let folder = built(program, &cache, &digest(program, &sources)?);
     if folder.is_dir() {
         return Ok(Some(folder));
     }
@@ -128,6 +143,20 @@ fn build(program: &Program, cache: &Path, which: &str) -> Result<Option<PathBuf>
     Ok(Some(folder))
 }
 
+fn sources(program: &Program) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real").join(program.name)
+}
+
+/// Returns where a program is kept.
+fn built(program: &Program, cache: &Path, digest: &str) -> PathBuf {
+    cache.join("real").join(format!("{}-{digest}", program.name))
+}
+
+/// Returns what is compiled: what lies beside `go.mod`, or the tool that it names.
+fn package(sources: &Path) -> &'static str {
+    if sources.join("main.go").is_file() { "." } else { "tool" }
+}
+
 fn has_go() -> Result<bool> {
     match Command::new("go").arg("version").output() {
         Ok(output) if output.status.success() => Ok(true),
@@ -139,9 +168,8 @@ fn has_go() -> Result<bool> {
 
 fn compile(program: &Program, sources: &Path, out: &Path) -> Result<()> {
     let module = if program.absent.is_some() || !program.data.is_empty() { Some(completed(program, sources, out)?) } else { None };
-    let package = if sources.join("main.go").is_file() { "." } else { "tool" };
     let mut build = vec!["build".into(), "-trimpath".into(), format!("-ldflags={}", program.linker), "-o".into()];
-    build.extend([out.join(program.name).display().to_string(), package.into()]);
+    build.extend([out.join(program.name).display().to_string(), package(sources).into()]);
     go(module.as_deref().unwrap_or(sources), &build).with_context(|| format!("tests/real/{} does not build", program.name))?;
     if let Some(module) = module {
         fs::remove_dir_all(module)?;
@@ -157,6 +185,7 @@ fn completed(program: &Program, sources: &Path, out: &Path) -> Result<PathBuf> {
         fs::copy(&file, module.join(file.file_name().unwrap_or_default()))?;
     }
     let path = required(&module)?;
+    go(&module, &["mod".into(), "download".into(), path.clone()])?;
     let published = PathBuf::from(go_says(&module, &["list", "-m", "-f", "{{.Dir}}", &path])?);
     for (from, name) in program.data {
         copy(&published.join(from), &out.join(name))?;

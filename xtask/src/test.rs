@@ -12,6 +12,7 @@ const PURE: &[&str] = &["go-encoding", "go-template", "sprig", "helm", "kustomiz
 
 /// Runs everything; with `sweep` also what is else only tried at some places.
 pub fn test(place: &Place, sweep: bool) -> Result<()> {
+    let downloads = real::download_ahead(place);
     step("format");
     place.run(place.cargo(&["fmt", "--all", "--check"]), "format: run `cargo fmt --all`")?;
     step("modules");
@@ -33,6 +34,8 @@ pub fn test(place: &Place, sweep: bool) -> Result<()> {
     clippy.env("LAUNCHWAY_MODULES", &stock).args(["--", "-D", "warnings"]);
     place.run(clippy, "lint")?;
     step("real components");
+    // Whatever is missing is downloaded by the builds, one after another.
+    drop(downloads.join());
     let real = real::all(place)?;
     step("tests");
     let mut build = place.cargo(&["build", "--quiet", "--workspace", "--bin", "launchway"]);
