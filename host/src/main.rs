@@ -12,6 +12,7 @@ mod failure;
 mod grant;
 mod graph;
 mod handoff;
+mod hints;
 mod holder;
 mod init;
 mod inspect;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bootstrap::ReleaseRef;
 use charts::Fetched;
 use flux::{ReleaseSpec, Tree};
-use helm::HelmCompat;
+use go_encoding::json::as_integers;
 use helm::release::Release;
+use helm::{HelmCompat, RenderError};
 use kube_engine::release::{CrdPolicy, Wanted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -17,6 +18,7 @@ use tokio::sync::Mutex;
 use crate::age_keys::AgeKeys;
 use crate::chart_source::ChartSource;
 use crate::failure::{Failure, chain};
+use crate::hints;
 use crate::repository::Repository;
 
 /// The releases of the repository.
@@ -84,6 +86,12 @@ impl ReleaseSource {
         warnings
     }
 
+    /// Returns what helps with an error of rendering a release.
+    pub fn hints(&self, open: &OpenRelease, error: &RenderError) -> Vec<String> {
+        let Some((spec, tree)) = open.spec.as_ref().zip(self.tree().ok()) else { return Vec::new() };
+        hints::of_release(error, &open.wanted.chart, &*self.repository, tree, spec)
+    }
+
     /// Returns a release of the repository with its chart.
     pub async fn open(&self, release: &ReleaseRef) -> Result<Arc<OpenRelease>, Failure> {
         let mut opened = self.opened.lock().await;
@@ -146,7 +154,7 @@ impl ReleaseSource {
     }
 
     /// Returns a release that is in no repository.
-    pub fn of_parts(&self, fetched: &Fetched, reference: &str, release: &ReleaseRef, values: Value) -> OpenRelease {
+    pub fn of_parts(&self, fetched: &Fetched, reference: &str, release: &ReleaseRef, values: Map<String, Value>) -> OpenRelease {
         let wanted = Wanted {
             name: release.name.clone(),
             namespace: release.namespace.clone(),
@@ -215,13 +223,10 @@ impl OpenRelease {
 
     /// Returns the values as templates see them, the chart's defaults included.
     pub fn computed_values(&self) -> Result<Value, String> {
-        let values = match helm::values::as_floats(self.wanted.values.clone()) {
-            Value::Object(map) => map,
-            _ => serde_json::Map::new(),
-        };
-        let mut chart = (*self.wanted.chart).clone();
-        helm::values::process_dependencies(&mut chart, &values, &self.wanted.compat).map_err(|error| error.to_string())?;
-        helm::values::coalesce_values(&chart, &values, &self.wanted.compat).map(Value::Object).map_err(|error| error.to_string())
+        let (mut chart, values) = ((*self.wanted.chart).clone(), &self.wanted.values);
+        helm::values::process_dependencies(&mut chart, values, &self.wanted.compat).map_err(|error| error.to_string())?;
+        let computed = helm::values::coalesce_values(&chart, values, &self.wanted.compat).map_err(|error| error.to_string())?;
+        Ok(as_integers(&Value::Object(computed)))
     }
 
     /// Returns what a module may know of it.

@@ -12,6 +12,7 @@ use crate::age_keys::AgeKeys;
 use crate::boot::registry;
 use crate::chart_source::ChartSource;
 use crate::failure::{Failure, chain};
+use crate::hints;
 use crate::options;
 use crate::repository::Repository;
 
@@ -36,7 +37,7 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
         return print(&table(&all));
     }
     if options.values {
-        return print(&go_encoding::yaml::to_string(&spec.values));
+        return print(&go_encoding::yaml::to_string(&go_encoding::json::as_integers(&Value::Object(spec.values))));
     }
     if let Some(unknown) = spec.unknown.first() {
         return Err(Failure::user(format!("{}:{}: HelmRelease {name}: {unknown}", spec.file, spec.line))
@@ -47,13 +48,14 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
     let fetched =
         charts.fetch(&charts.of_release(&spec.chart)).await.map_err(|message| Failure::user(format!("HelmRelease {name}: {message}")))?;
     let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);
-    if let Value::Object(values) = helm::values::as_floats(spec.values.clone()) {
-        request.values = values;
-    }
+    request.values = spec.values.clone();
     request.skip_schema_validation = spec.skip_schema_validation;
     request.capabilities = capabilities(options.kube_version.as_deref(), &compat)?;
     request.compat = compat;
-    let rendered = helm::render(&fetched.chart, &request).map_err(|error| Failure::user(error.to_string()))?;
+    let rendered = helm::render(&fetched.chart, &request).map_err(|error| {
+        let hints = hints::of_release(&error, &fetched.chart, &repository, &tree, &spec);
+        hints.into_iter().fold(Failure::user(error.to_string()), Failure::hint)
+    })?;
     let output = TemplateOutput { no_hooks: spec.disable_hooks, ..TemplateOutput::default() };
     print(&rendered.template_output(&output).map_err(|error| Failure::user(error.to_string()))?)
 }
@@ -67,7 +69,7 @@ fn capabilities(version: Option<&str>, compat: &HelmCompat) -> Result<Capabiliti
 }
 
 fn table(all: &[Explained]) -> String {
-    let shown: Vec<(String, String)> = all.iter().map(|one| (format!("{}: {}", one.path, short(&one.value)), place(one))).collect();
+    let shown: Vec<(String, String)> = all.iter().map(|one| (format!("{}: {}", one.path, short(&one.value)), one.place())).collect();
     let width = shown.iter().map(|(what, _)| what.chars().count()).filter(|width| *width <= 60).max().unwrap_or(0);
     shown.iter().map(|(what, place)| format!("{what:width$}  {place}\n")).collect()
 }
@@ -77,15 +79,6 @@ fn short(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), |text| text.lines().next().unwrap_or_default().to_owned());
     let is_cut = text.chars().count() > MOST || value.as_str().is_some_and(|all| all.lines().count() > 1);
     if is_cut { format!("{}…", text.chars().take(MOST).collect::<String>()) } else { text }
-}
-
-fn place(one: &Explained) -> String {
-    let at = one.origin.as_ref().map(|origin| format!("{}:{}", origin.file, origin.line));
-    match (at, &one.via) {
-        (Some(at), Some(via)) => format!("{at}  ({via})"),
-        (Some(at), None) => at,
-        (None, via) => format!("({})", via.as_deref().unwrap_or_default()),
-    }
 }
 
 fn print(text: &str) -> Result<(), Failure> {

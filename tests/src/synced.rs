@@ -7,8 +7,10 @@ use std::path::Path;
 
 use age::IdentityFile;
 use age::armor::ArmoredReader;
-use anyhow::{Context, Result, bail};
-use flux::{DataKeys, Tree};
+use anyhow::{Context, Result, anyhow, bail};
+use flux::{DataKeys, ReleaseSpec, Tree};
+use go_encoding::json::as_integers;
+use helm::{Chart, RenderRequest};
 use kustomize::MemoryFiles;
 use real_cluster::{Cluster, Controller, Options, Registry, program};
 use serde_json::{Value, json};
@@ -331,7 +333,7 @@ impl Synced {
     }
 
     /// Runs helm-controller until it has installed every release whose values are known. Returns how many these are, and how the values of
-    /// those differ whose digest in the status is not ours.
+    /// those differ whose digest in the status is not ours, or whose chart does not see ours.
     pub fn differing_values(&self) -> Result<(usize, Vec<String>)> {
         let mut ours = BTreeMap::new();
         for release in self.expected().iter().filter(|object| object["kind"] == "HelmRelease" && object["spec"]["suspend"] != true) {
@@ -355,14 +357,21 @@ impl Synced {
         waited.with_context(|| format!("{missing:?} are not installed:\n{}", errors(&self.cluster.log(Controller::Helm))))?;
         let records = crate::cluster::records(&self.cluster.api().list("/api/v1/secrets")?);
         let print = |values: &Value| go_encoding::yaml::to_string(values);
-        let differing =
-            ours.iter().filter(|(name, spec)| theirs.get(*name) != Some(&flux::config_digest(&spec.values))).map(|(name, spec)| {
-                let record = records.iter().find(|record| record.name == spec.release_name && record.namespace == spec.release_namespace);
-                let stored = record.map(|record| print(&json!(record.config))).unwrap_or_default();
-                let ours = print(&spec.values);
-                format!("{name}:\n{}", similar::TextDiff::from_lines(&stored, &ours).unified_diff().header("theirs", "ours"))
-            });
-        Ok((ours.len(), differing.collect()))
+        let mut differing = Vec::new();
+        for (name, spec) in &ours {
+            let record = records.iter().find(|record| record.name == spec.release_name && record.namespace == spec.release_namespace);
+            let record = record.with_context(|| format!("{name} has no record"))?;
+            if theirs.get(name) != Some(&flux::config_digest(&spec.values)) {
+                let (stored, ours) = (print(&json!(record.config)), print(&as_integers(&json!(spec.values))));
+                let differences = similar::TextDiff::from_lines(&stored, &ours);
+                differing.push(format!("{name}:\n{}", differences.unified_diff().header("theirs", "ours")));
+            }
+            let (theirs, ours) = (annotated(&record.manifest)?, annotated(&rendered(spec)?)?);
+            if theirs != ours {
+                differing.push(format!("{name}: its chart sees\n{theirs}\nand not\n{ours}"));
+            }
+        }
+        Ok((ours.len(), differing))
     }
 
     fn difference(&self, path: &str, title: &str, ours: &Value, stored: &Value) -> Result<Option<String>> {
@@ -436,4 +445,18 @@ fn root_of(api_version: &str) -> String {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Returns what our render of the chart in `tests/reads_like_flux/charts` gives for a release.
+fn rendered(spec: &ReleaseSpec) -> Result<String> {
+    let chart = Chart::from_archive("any", &archive(&root().join("tests/reads_like_flux/charts"), &["any"])?)?;
+    let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);
+    request.values.clone_from(&spec.values);
+    Ok(helm::render(&chart, &request)?.manifest())
+}
+
+/// Returns the values that the chart wrote into a manifest.
+fn annotated(manifest: &str) -> Result<String> {
+    let object = go_encoding::yaml::parse(manifest).map_err(|error| anyhow!("{error}"))?;
+    object.pointer("/metadata/annotations/values").and_then(Value::as_str).map(str::to_owned).context("no values were written")
 }

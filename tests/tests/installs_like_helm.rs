@@ -111,7 +111,7 @@ fn ensure(cluster: &Cluster, case: &Case, timeout: Duration) -> Result<Outcome, 
         namespace: case.namespace.into(),
         storage_namespace: case.namespace.into(),
         chart: Arc::new(chart(&case.chart)),
-        values: case.values.clone(),
+        values: helm::values::as_floats(case.values.clone()).as_object().cloned().unwrap_or_default(),
         compat: HelmCompat::newest(),
         crds: CrdPolicy::Create,
         // Helm has no CRD step in an upgrade.

@@ -1,35 +1,13 @@
 //! Digests that helm-controller keeps in the status of a HelmRelease (`fluxcd/pkg/chartutil`, `internal/postrender/build.go`).
 
-use serde_json::Value;
+use go_encoding::{json, yaml};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 /// Returns the digest of composed values (`fluxcd/pkg/chartutil` `digest.go`): over their YAML, over nothing where there are none.
-pub fn config_digest(values: &Value) -> String {
-    let is_empty = values.is_null() || values.as_object().is_some_and(serde_json::Map::is_empty);
-    sha256(if is_empty { String::new() } else { go_encoding::yaml::to_string(&with_integers(values)) }.as_bytes())
-}
-
-/// Floats without a fraction are integers there, with all the digits that the float stands for (`sigs.k8s.io/yaml` `JSONObjectToYAMLObject`).
-fn with_integers(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(with_integers).collect(),
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), with_integers(value))).collect(),
-        Value::Number(number) if number.is_f64() => number.as_f64().and_then(integer).unwrap_or_else(|| value.clone()),
-        value => value.clone(),
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only floats in the range of the integer are converted")]
-fn integer(float: f64) -> Option<Value> {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if float.fract() != 0.0 {
-        return None;
-    }
-    match float {
-        _ if (-LIMIT..LIMIT).contains(&float) => Some(Value::from(float as i64)),
-        _ if (LIMIT..2.0 * LIMIT).contains(&float) => Some(Value::from(float as u64)),
-        _ => None,
-    }
+pub fn config_digest(values: &Map<String, Value>) -> String {
+    let text = if values.is_empty() { String::new() } else { yaml::to_string(&json::as_integers(&Value::Object(values.clone()))) };
+    sha256(text.as_bytes())
 }
 
 /// Returns the digest of `spec.postRenderers`; nothing where the field is not set.
@@ -113,11 +91,11 @@ mod tests {
     #[test]
     fn digests_of_values() {
         let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(config_digest(&json!({})), empty);
-        assert_eq!(config_digest(&Value::Null), empty);
+        let digest = |values: Value| config_digest(values.as_object().unwrap());
+        assert_eq!(digest(json!({})), empty);
         let ports = json!([{"port": 8080, "protocol": "TCP"}, {"port": 9090, "protocol": "UDP"}]);
         let values = json!({"image": {"repository": "nginx", "tag": "latest"}, "ports": ports, "replicas": 3});
-        assert_eq!(config_digest(&values), "sha256:fcdc2b0de1581a3633ada4afee3f918f6eaa5b5ab38c3fef03d5b48d3f85d9f6");
+        assert_eq!(digest(values), "sha256:fcdc2b0de1581a3633ada4afee3f918f6eaa5b5ab38c3fef03d5b48d3f85d9f6");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Says of everything that decides a release where it comes from: chart, names, policies and every value.
 
+use std::collections::BTreeMap;
+
+use go_encoding::json::as_integers;
 use go_encoding::yaml::node::{self, Data};
 use kustomize::{Files, Object};
 use serde_json::Value;
@@ -24,6 +27,18 @@ pub struct Explained {
     pub via: Option<String>,
 }
 
+impl Explained {
+    /// Returns where it was written, in words.
+    pub fn place(&self) -> String {
+        let at = self.origin.as_ref().map(|origin| format!("{}:{}", origin.file, origin.line));
+        match (at, &self.via) {
+            (Some(at), Some(via)) => format!("{at}  ({via})"),
+            (Some(at), None) => at,
+            (None, via) => format!("({})", via.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
 /// Explains a release of a tree.
 pub fn explain(files: &dyn Files, tree: &Tree, inside: &str, wanted: &str) -> Result<Vec<Explained>, Error> {
     let spec = tree.release(inside, wanted)?;
@@ -45,7 +60,21 @@ pub fn explain(files: &dyn Files, tree: &Tree, inside: &str, wanted: &str) -> Re
             found.push(field(files, release, path, value.clone(), &[pointer]));
         }
     }
-    leaves(&spec.values, String::new(), &mut |pointer, value| found.push(of_value(files, tree, release, pointer, value)));
+    let mut add = |pointer: &str, value: &Value| found.push(of_value(files, tree, release, pointer, value));
+    leaves(&as_integers(&Value::Object(spec.values)), String::new(), &mut add);
+    Ok(found)
+}
+
+/// Returns where each value of a release stands that holds no others, by its keys.
+pub fn places(files: &dyn Files, tree: &Tree, inside: &str, wanted: &str) -> Result<BTreeMap<Vec<String>, String>, Error> {
+    let spec = tree.release(inside, wanted)?;
+    let Some(release) = tree.find("helm.toolkit.fluxcd.io", "HelmRelease", inside, wanted) else { return Ok(BTreeMap::new()) };
+    let mut found = BTreeMap::new();
+    let mut add = |pointer: &str, value: &Value| {
+        let keys = pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+        found.insert(keys, of_value(files, tree, release, pointer, value).place());
+    };
+    leaves(&as_integers(&Value::Object(spec.values)), String::new(), &mut add);
     Ok(found)
 }
 
@@ -117,7 +146,7 @@ fn of_value(files: &dyn Files, tree: &Tree, release: &Located, pointer: &str, va
     let shown = |is_secret: bool| if is_secret { Value::from(MASK) } else { value.clone() };
     let is_secret = |reference: &Value| text(reference, &["kind"]) == Some("Secret");
     let inline = format!("/spec/values{pointer}");
-    if release.object.value.pointer(&inline) == Some(value) {
+    if release.object.value.pointer(&inline).is_some_and(|written| as_integers(written) == *value) {
         return Explained { path, ..field(files, release, "", shown(release.secrecy == Secrecy::Decrypted), &[&inline]) };
     }
     let references = items(&release.object.value, &["spec", "valuesFrom"]);
@@ -149,7 +178,10 @@ fn of_reference(
         return (pointer == wanted).then(|| (origin_of_key(files, &source.object, key, ""), format!("{via}, as {target}")));
     }
     let parsed = go_encoding::yaml::parse(&content).ok()?;
-    (parsed.pointer(pointer) == Some(value)).then(|| (origin_of_key(files, &source.object, key, pointer), via))
+    parsed
+        .pointer(pointer)
+        .is_some_and(|written| as_integers(written) == *value)
+        .then(|| (origin_of_key(files, &source.object, key, pointer), via))
 }
 
 /// Returns the place of a value inside the text of a key: in the file that a generator took it from, or in the object itself.

@@ -25,7 +25,7 @@ mod values;
 pub use definitions::{VERSION as DEFINITIONS_OF, definitions};
 pub use digest::{common_metadata_digest, config_digest, post_renderers_digest, sha256};
 pub use error::{Error, Place};
-pub use explain::{Explained, explain};
+pub use explain::{Explained, explain, places};
 pub use kustomize::Absent;
 pub use origin::Origin;
 pub use post_render::{PostRender, origin_labels};

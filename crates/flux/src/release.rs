@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
@@ -51,8 +51,9 @@ pub struct ReleaseSpec {
     pub storage_namespace: String,
     /// The chart.
     pub chart: ChartRef,
-    /// The values: `valuesFrom` in order, then `spec.values`.
-    pub values: Value,
+    /// The values: `valuesFrom` in order, then `spec.values`. They are as Helm holds them: every number is a float, but for the integers that
+    /// a `targetPath` sets.
+    pub values: Map<String, Value>,
     /// The file of the HelmRelease.
     pub file: String,
     /// The line on which it starts.

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use go_encoding::json::as_floats;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -9,11 +10,11 @@ use crate::fields::{flag, get, items, namespace, object, text};
 use crate::sops;
 use crate::tree::{Located, Tree};
 
-/// Returns the composed values and what could not be known of them.
-pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Value, Vec<String>), Error> {
+/// Returns the composed values, as Helm holds them, and what could not be known of them: every number is a float, but for the integers that a
+/// `targetPath` sets.
+pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Map<String, Value>, Vec<String>), Error> {
     let value = &release.object.value;
-    let mut inline = get(value, &["spec", "values"]).cloned().unwrap_or_else(|| Value::Object(Map::new()));
-    round(&mut inline);
+    let mut inline = as_floats(get(value, &["spec", "values"]).cloned().unwrap_or_else(|| Value::Object(Map::new())));
     let mut result = Value::Object(Map::new());
     let mut unknown = Vec::new();
     for reference in items(value, &["spec", "valuesFrom"]) {
@@ -24,9 +25,8 @@ pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Value, Vec<Stri
         match data(tree, kind, namespace(value), wanted, key) {
             Data::Text(content) => match target {
                 None => {
-                    let read = go_encoding::yaml::parse(&content);
-                    let mut read = read.map_err(|error| Error::at(&release.object, format!("{title}, key {key}: {error}")))?;
-                    round(&mut read);
+                    let read = go_encoding::yaml::parse(&content).map(as_floats);
+                    let read = read.map_err(|error| Error::at(&release.object, format!("{title}, key {key}: {error}")))?;
                     if !read.is_null() && !read.is_object() {
                         return Err(Error::at(&release.object, format!("{title}, key {key}: values must be a mapping")));
                     }
@@ -45,19 +45,9 @@ pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Value, Vec<Stri
         }
     }
     merge(&mut result, inline);
-    Ok((result, unknown))
-}
-
-/// Go reads the numbers of values into floats, which cannot hold every large integer.
-fn round(value: &mut Value) {
-    const EXACT: u64 = 1 << 53;
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(round),
-        Value::Object(map) => map.values_mut().for_each(round),
-        Value::Number(number) if number.as_i64().map(i64::unsigned_abs).or(number.as_u64()).is_some_and(|size| size > EXACT) => {
-            *value = number.as_f64().map_or(Value::Null, Value::from);
-        }
-        _ => {}
+    match result {
+        Value::Object(values) => Ok((values, unknown)),
+        _ => Err(Error::at(&release.object, "spec.values must be a mapping".to_string())),
     }
 }
 
@@ -314,6 +304,14 @@ mod tests {
         assert!(set(&mut json!({}), &mut json!({}), "a", "{x", false).is_err());
         assert!(set(&mut json!({}), &mut json!({}), "a", "x,y", false).is_err());
         assert!(set(&mut json!({}), &mut json!({}), "a[99999999]", "x", false).is_err());
+    }
+
+    #[test]
+    fn only_a_target_path_sets_integers() {
+        let objects = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more, namespace: a}\ndata: {values.yaml: 'x: 2\n', one: '1000000'}\n---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: a}\nspec:\n  chartRef: {kind: OCIRepository, name: web}\n  valuesFrom:\n    - {kind: ConfigMap, name: more}\n    - {kind: ConfigMap, name: more, valuesKey: one, targetPath: set}\n    - {kind: ConfigMap, name: more, valuesKey: one, targetPath: replaced}\n  values: {y: 3, replaced: 4}\n---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: web, namespace: a}\nspec: {url: oci://x/web, ref: {tag: 1.0.0}}\n---\napiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {path: ./c, sourceRef: {kind: GitRepository, name: flux-system}}\n";
+        let files = [("c/all.yaml".to_owned(), objects.as_bytes().to_vec())].into_iter().collect();
+        let spec = crate::read(&kustomize::MemoryFiles(files), Some("c")).unwrap().release("a", "web").unwrap();
+        assert_eq!(Value::Object(spec.values), json!({"x": 2.0, "set": 1_000_000, "y": 3.0, "replaced": 4.0}));
     }
 
     #[test]

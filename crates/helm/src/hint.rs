@@ -1,6 +1,8 @@
 //! Says where what an error is about comes from: the line of the template, and the file and line that gave a value. It says only
 //! what is certain, and nothing where it is not.
 
+use std::collections::BTreeMap;
+
 use go_encoding::yaml::node::{self, Data, Node, Style};
 use serde_json::{Map, Value};
 
@@ -23,6 +25,15 @@ pub enum Given {
         written: String,
         /// What it sets.
         values: Map<String, Value>,
+    },
+    /// Values out of several places.
+    Composed {
+        /// All of them.
+        values: Map<String, Value>,
+        /// Where each value stands that holds no others, by its keys.
+        places: BTreeMap<Vec<String>, String>,
+        /// What composes them.
+        whole: String,
     },
 }
 
@@ -144,7 +155,8 @@ fn origin(path: &[String], chart: &Chart, given: &[Given]) -> Option<Origin> {
     for source in given.iter().rev() {
         let found = match source {
             Given::File { name, text } => in_text(name, text, path).ok()?,
-            Given::Option { written, values } => in_values(written, values, path),
+            Given::Option { written, values } => in_values(values, path, |_| format!("`{written}`")),
+            Given::Composed { values, places, whole } => in_values(values, path, |path| places.get(path).unwrap_or(whole).clone()),
         };
         if settles(&mut best, found, 0, path) {
             return Some(best);
@@ -178,15 +190,15 @@ fn settles(best: &mut Origin, found: Option<Origin>, scope: usize, path: &[Strin
     !best.is_map || best.depth == path.len()
 }
 
-fn in_values(written: &str, values: &Map<String, Value>, path: &[String]) -> Option<Origin> {
+fn in_values(values: &Map<String, Value>, path: &[String], place: impl Fn(&[String]) -> String) -> Option<Origin> {
     let mut found = None;
     let mut at = Some(values);
     for (depth, key) in path.iter().enumerate() {
         let Some(value) = at.and_then(|map| map.get(key)) else { break };
         at = value.as_object();
-        found = Some(Origin { depth: depth + 1, what: of_value(value), is_map: at.is_some(), place: format!("`{written}`") });
+        found = Some((depth + 1, value));
     }
-    found
+    found.map(|(depth, value)| Origin { depth, what: of_value(value), is_map: value.is_object(), place: place(&path[..depth]) })
 }
 
 fn in_text(name: &str, text: &str, path: &[String]) -> Result<Option<Origin>, Unclear> {
@@ -287,6 +299,19 @@ mod tests {
                 "neither the values given nor the chart's own have `host`",
             ],
         );
+    }
+
+    #[test]
+    fn tells_where_values_of_several_places_come_from() {
+        let text = "image: {tag: v2, name: {}}";
+        let values = crate::values::from_yaml(text).expect("values");
+        let places = [(vec!["image".to_owned(), "tag".to_owned()], "app/release.yaml:7".to_owned())].into();
+        let given = [Given::Composed { values, places, whole: "app/release.yaml:1".into() }];
+        let line = |path: &str| format!("app/templates/a.yaml:1 is `{{{{ .Values.{path} }}}}`");
+        let told = "`image.tag` is a string, set in app/release.yaml:7; it has no `major`";
+        check("{{ .Values.image.tag.major }}", text, &given, &[&line("image.tag.major"), told]);
+        let told = "`image.name` is a map, set in app/release.yaml:1; it has no `a`";
+        check("{{ .Values.image.name.a.b }}", text, &given, &[&line("image.name.a.b"), told]);
     }
 
     #[test]

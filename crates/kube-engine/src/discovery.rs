@@ -174,19 +174,21 @@ struct Discovery {
 impl Discovery {
     /// Reads the answers of `/api` and `/apis`.
     fn of(answers: &[&Value]) -> Self {
-        let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+            value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        }
         let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut kinds = BTreeMap::new();
         for group in answers.iter().flat_map(|answer| list(answer, "items")) {
-            for version in list(&group, "versions") {
-                for resource in list(&version, "resources") {
+            for version in list(group, "versions") {
+                for resource in list(version, "resources") {
                     let resource = Resource {
-                        group: text(&group, "/metadata/name"),
-                        version: text(&version, "/version"),
-                        kind: text(&resource, "/responseKind/kind"),
-                        plural: text(&resource, "/resource"),
+                        group: text(group, "/metadata/name"),
+                        version: text(version, "/version"),
+                        kind: text(resource, "/responseKind/kind"),
+                        plural: text(resource, "/resource"),
                         namespaced: resource.get("scope").and_then(Value::as_str) == Some("Namespaced"),
-                        verbs: list(&resource, "verbs").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                        verbs: list(resource, "verbs").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
                     };
                     // Some kinds are answers of several resources; the one that can be read is meant.
                     let key = (resource.api_version(), resource.kind.clone());

@@ -34,7 +34,7 @@ fn wanted(chart: Arc<Chart>, values: Value) -> Wanted {
         namespace: "default".into(),
         storage_namespace: "default".into(),
         chart,
-        values,
+        values: helm::values::as_floats(values).as_object().cloned().unwrap_or_default(),
         compat: HelmCompat::newest(),
         crds: CrdPolicy::Create,
         crds_upgrade: CrdPolicy::Create,

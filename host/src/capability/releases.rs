@@ -7,10 +7,11 @@ use std::time::Duration;
 use bootstrap::ReleaseRef;
 use flux::handoff;
 use futures::future::BoxFuture;
+use go_encoding::json::{as_floats, as_integers};
 use helm::release::Release;
 use kube_engine::ObjectRef;
 use kube_engine::release::{self, BeforeFlux, Context, Progress, ReleaseError, ReleaseState};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wasmtime::component::Resource as Handle;
 
 use super::charts::FetchedChart;
@@ -49,8 +50,9 @@ impl releases::HostRelease for StepState {
         if let Err(denied) = powers.gate.release(&release.to_string()) {
             return Ok(Err(powers.refuse("releases.from-parts", denied)));
         }
-        let values: Value = match serde_json::from_str(&values) {
-            Ok(values @ (Value::Object(_) | Value::Null)) => values,
+        let values = match serde_json::from_str(&values).map(as_floats) {
+            Ok(Value::Object(values)) => values,
+            Ok(Value::Null) => Map::new(),
             Ok(_) => return Ok(Err(invalid(format!("release {release}: values must be an object")))),
             Err(error) => return Ok(Err(invalid(format!("release {release}: values are not JSON: {error}")))),
         };
@@ -65,7 +67,7 @@ impl releases::HostRelease for StepState {
     }
 
     async fn values(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<String> {
-        Ok(self.table.get(&this)?.open.wanted.values.to_string())
+        Ok(as_integers(&Value::Object(self.table.get(&this)?.open.wanted.values.clone())).to_string())
     }
 
     async fn computed_values(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
@@ -137,7 +139,10 @@ impl Powers {
         let context =
             Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: open.seed, progress: &progress, before_flux: &seeding };
         run(&context).await.map_err(|error| {
-            self.reporter.explained(error.why());
+            match &error {
+                ReleaseError::Render(cause) => self.reporter.explained(&self.releases.hints(open, cause)),
+                error => self.reporter.explained(error.why()),
+            }
             of_release(open, &error)
         })
     }

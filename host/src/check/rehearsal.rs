@@ -8,7 +8,8 @@ use bootstrap::ModuleRef;
 use charts::Fetched;
 use flux::check::{Finding, Rule, position};
 use flux::{ReleaseSpec, Tree};
-use helm::{HelmCompat, KubeVersion, RenderError, RenderRequest};
+use go_encoding::json::as_integers;
+use helm::{Chart, HelmCompat, KubeVersion, RenderError, RenderRequest};
 use kube_engine::{Apply, Cluster, Error};
 use kube_sandbox::Sandbox;
 use kustomize::Object;
@@ -20,6 +21,7 @@ use crate::chart_source::ChartSource;
 use crate::check::{Subject, service_range, steps::Steps};
 use crate::engine;
 use crate::failure::{Failure, chain};
+use crate::hints;
 use crate::module_source::ModuleSource;
 use crate::options;
 
@@ -54,6 +56,22 @@ struct Stage {
     unjudged: Cell<bool>,
 }
 
+/// What is served once everything that defines kinds is there.
+struct Served(BTreeSet<String>);
+
+impl Served {
+    async fn by(cluster: &Cluster) -> Result<Self, Failure> {
+        let served = cluster.api_versions().await.map_err(|error| Failure::bug(chain(&error)))?;
+        Ok(Served(served.into_iter().collect()))
+    }
+
+    /// Returns the `apiVersion` and kind of an object that are not served; what has none is refused in other words.
+    fn lacks(&self, object: &Value) -> Option<(String, String)> {
+        let (api, kind) = (object["apiVersion"].as_str()?, object["kind"].as_str()?);
+        (!self.0.contains(&format!("{api}/{kind}"))).then(|| (api.to_owned(), kind.to_owned()))
+    }
+}
+
 /// Kinds that Flux itself defines, before any chart.
 const FLUX: [&str; 3] = ["toolkit.fluxcd.io", "fluxcd.controlplane.io", "extensions.fluxcd.io"];
 
@@ -67,18 +85,19 @@ pub async fn run(scene: &Scene<'_>, steps: &mut Steps, findings: &mut Vec<Findin
     }
     declare_effects(scene, &mut rendered).await?;
     define(&stage, scene.tree, &rendered, findings).await?;
+    let served = Served::by(&stage.cluster).await?;
     let mut unknown: BTreeMap<(String, String), Vec<&Object>> = BTreeMap::new();
     for object in scene.tree.known_objects().filter(|object| !is_definition(&object.value)) {
-        match show(&stage, &object.value, "kustomize-controller").await {
-            Ok(()) => {}
-            Err(Error::NoKind { kind, api_version, .. }) => unknown.entry((api_version, kind)).or_default().push(object),
-            Err(error) => findings.extend(refusal(scene, &stage, object, &error)),
+        if let Some(kind) = served.lacks(&object.value) {
+            unknown.entry(kind).or_default().push(object);
+        } else if let Err(error) = show(&stage, &object.value, "kustomize-controller").await {
+            findings.extend(refusal(scene, &stage, object, &error));
         }
     }
     let complete = absent.is_empty() && scene.tree.elsewhere().is_empty() && scene.tree.absent().is_empty();
     unknown_kinds(&unknown, complete, findings, not_checked);
     for release in &rendered {
-        refused_renders(&stage, release, complete, findings).await;
+        refused_renders(&stage, &served, release, complete, findings).await;
     }
     if stage.unjudged.get() {
         not_checked.push("addresses of services: no configuration in the repository says the range; give --service-cidr".to_owned());
@@ -170,7 +189,7 @@ fn render(
     let rendered = match helm::render(&fetched.chart, &request(scene, spec)) {
         Ok(rendered) => rendered,
         Err(error) => {
-            findings.push(render_fault(scene, spec, absent, &error));
+            findings.push(render_fault(scene, spec, &fetched.chart, absent, &error));
             return Some(found);
         }
     };
@@ -196,9 +215,7 @@ fn request(scene: &Scene<'_>, spec: &ReleaseSpec) -> RenderRequest {
     let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);
     request.compat = scene.compat.clone();
     request.skip_schema_validation = spec.skip_schema_validation;
-    if let Value::Object(values) = helm::values::as_floats(spec.values.clone()) {
-        request.values = values;
-    }
+    request.values = spec.values.clone();
     let kinds = scene.tree.objects().filter_map(|object| {
         let (api, kind) = (object.value["apiVersion"].as_str()?, object.value["kind"].as_str()?);
         api.contains('.').then(|| [api.to_owned(), format!("{api}/{kind}")])
@@ -212,23 +229,26 @@ fn request(scene: &Scene<'_>, spec: &ReleaseSpec) -> RenderRequest {
     request
 }
 
-fn render_fault(scene: &Scene<'_>, spec: &ReleaseSpec, absent: &[String], error: &RenderError) -> Finding {
+fn render_fault(scene: &Scene<'_>, spec: &ReleaseSpec, chart: &Chart, absent: &[String], error: &RenderError) -> Finding {
     let object = Object { value: Value::Null, file: spec.file.clone(), line: spec.line, changes: Vec::new() };
     let (line, column) = position(&*scene.subject.repository, &object, "/spec/values");
-    let finding = |rule, message: String| Finding::error(rule, &spec.file, line, column, message);
-    match error {
+    let (rule, message, hint) = match error {
         RenderError::Schema(text) => {
-            finding(Rule::RefusedValues, format!("{}: the chart's schema refuses the values: {}", title(spec), one_line(text)))
-                .hint("correct the values; Flux would refuse them too")
+            let message = format!("the chart's schema refuses the values: {}", one_line(text));
+            (Rule::RefusedValues, message, "correct the values; Flux would refuse them too")
         }
         error => {
-            let found = finding(Rule::Chart, format!("{}: the chart does not render: {}", title(spec), one_line(&error.to_string())));
-            match absent {
-                [] => found.hint("correct the values; Flux would fail in the same way"),
-                _ => found.hint("correct the values; if it asks for kinds that other charts define, put those into --chart-dir"),
-            }
+            let message = format!("the chart does not render: {}", one_line(&error.to_string()));
+            let hint = match absent {
+                [] => "correct the values; Flux would fail in the same way",
+                _ => "correct the values; if it asks for kinds that other charts define, put those into --chart-dir",
+            };
+            (Rule::Chart, message, hint)
         }
-    }
+    };
+    let mut hints = hints::of_release(error, chart, &*scene.subject.repository, scene.tree, spec);
+    hints.push(hint.to_owned());
+    Finding::error(rule, &spec.file, line, column, format!("{}: {message}", title(spec))).hint(hints.join("; "))
 }
 
 fn one_line(text: &str) -> String {
@@ -254,7 +274,7 @@ async fn declare_effects(scene: &Scene<'_>, rendered: &mut [Rendered]) -> Result
         let module = modules.load(&ModuleRef::Stock(name.clone()), Path::new(""), scene.charts.source()).await?;
         let params = json!({ "step": name, "release": { "namespace": release.spec.namespace, "name": release.spec.name }, "timeoutMs": 0, "with": null });
         // A module that cannot say it without its parameters says nothing.
-        if let Ok(effects) = module.effects(&params, &release.spec.values).await {
+        if let Ok(effects) = module.effects(&params, &as_integers(&Value::Object(release.spec.values.clone()))).await {
             collect_definitions(&effects, &mut release.effects);
         }
     }
@@ -491,7 +511,7 @@ fn is_of_kubernetes(api: &str) -> bool {
 }
 
 /// What the chart of a release renders to and an API server refuses.
-async fn refused_renders(stage: &Stage, release: &Rendered, complete: bool, findings: &mut Vec<Finding>) {
+async fn refused_renders(stage: &Stage, served: &Served, release: &Rendered, complete: bool, findings: &mut Vec<Finding>) {
     let spec = &release.spec;
     for object in &release.objects {
         let mut object = object.clone();
@@ -499,21 +519,19 @@ async fn refused_renders(stage: &Stage, release: &Rendered, complete: bool, find
             object["metadata"]["namespace"] = spec.release_namespace.as_str().into();
         }
         let found = |rule, message: String| Finding::error(rule, &spec.file, spec.line, 1, format!("{}: its {message}", title(spec)));
-        match show(stage, &object, "helm-controller").await {
-            Ok(()) => {}
-            Err(Error::NoKind { kind, api_version, .. }) if complete => {
+        if let Some((api_version, kind)) = served.lacks(&object) {
+            if complete {
                 let message = format!("{}: nothing defines {kind} in {api_version}", object_title(&object));
                 findings.push(found(Rule::UnknownKind, message).hint("add the definition, or the chart that brings it"));
             }
-            Err(Error::NoKind { .. }) => {}
-            Err(error) => {
-                for (field, message) in causes(&error) {
-                    let Some(rule) = rule_of(stage, &message) else { continue };
-                    let text = if field.is_empty() || message.contains(&field) { message } else { format!("{field}: {message}") };
-                    let one = found(rule, format!("{}: {text}", object_title(&object)));
-                    findings.push(if rule == Rule::ServiceAddress { one.hint(format!("the range is {}", stage.range)) } else { one });
-                }
-            }
+            continue;
+        }
+        let Err(error) = show(stage, &object, "helm-controller").await else { continue };
+        for (field, message) in causes(&error) {
+            let Some(rule) = rule_of(stage, &message) else { continue };
+            let text = if field.is_empty() || message.contains(&field) { message } else { format!("{field}: {message}") };
+            let one = found(rule, format!("{}: {text}", object_title(&object)));
+            findings.push(if rule == Rule::ServiceAddress { one.hint(format!("the range is {}", stage.range)) } else { one });
         }
     }
 }

@@ -94,7 +94,7 @@ impl StepReporter {
         self.event(&Event::Waiting { step: &self.step, pending });
     }
 
-    /// Shows why a wait ended without what it waited for.
+    /// Shows why a wait ended without what it waited for, or what a render failed of.
     pub fn explained(&self, lines: &[String]) {
         if !lines.is_empty() {
             self.event(&Event::Explained { step: &self.step, lines });

@@ -53,6 +53,40 @@ pub fn push_string(out: &mut String, text: &str) {
     push_quoted(out, text, Html::Escaped);
 }
 
+/// Returns data as Go holds it that has been JSON text: every number a float.
+pub fn as_floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::Number(number.as_f64().and_then(Number::from_f64).unwrap_or(number)),
+        Value::Array(items) => Value::Array(items.into_iter().map(as_floats).collect()),
+        Value::Object(map) => Value::Object(map.into_iter().map(|(key, value)| (key, as_floats(value))).collect()),
+        other => other,
+    }
+}
+
+/// Returns data with an integer for each float without a fraction, with all the digits that the float stands for
+/// (`sigs.k8s.io/yaml` `JSONObjectToYAMLObject`).
+pub fn as_integers(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(as_integers).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), as_integers(value))).collect(),
+        Value::Number(number) if number.is_f64() => number.as_f64().and_then(integer).unwrap_or_else(|| value.clone()),
+        value => value.clone(),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only floats in the range of the integer are converted")]
+fn integer(float: f64) -> Option<Value> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if float.fract() != 0.0 {
+        return None;
+    }
+    match float {
+        _ if (-LIMIT..LIMIT).contains(&float) => Some(Value::from(float as i64)),
+        _ if (LIMIT..2.0 * LIMIT).contains(&float) => Some(Value::from(float as u64)),
+        _ => None,
+    }
+}
+
 /// Returns a number as `encoding/json` writes it.
 pub fn number(number: &Number) -> String {
     if let Some(integer) = number.as_i64() {

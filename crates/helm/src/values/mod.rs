@@ -7,8 +7,9 @@ mod coalesce;
 mod dependencies;
 mod strvals;
 
+pub use go_encoding::json::as_floats;
 use go_encoding::yaml;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 pub use coalesce::{coalesce_values, merge_tables, merge_values};
 pub use dependencies::process_dependencies;
@@ -39,16 +40,6 @@ pub fn from_yaml_bytes(data: &[u8]) -> Result<Map<String, Value>, ValuesError> {
         merge_maps(&mut values, document);
     }
     Ok(values)
-}
-
-/// Returns data as Helm holds it once it has been JSON text: every number a float.
-pub fn as_floats(value: Value) -> Value {
-    match value {
-        Value::Number(number) => Value::Number(number.as_f64().and_then(Number::from_f64).unwrap_or(number)),
-        Value::Array(items) => Value::Array(items.into_iter().map(as_floats).collect()),
-        Value::Object(map) => Value::Object(map.into_iter().map(|(key, value)| (key, as_floats(value))).collect()),
-        other => other,
-    }
 }
 
 /// Merges `from` over `into`: maps recursively, everything else replaced (`loader.MergeMaps`).

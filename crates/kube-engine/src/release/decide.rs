@@ -1,8 +1,8 @@
 //! Compares what is stored with what is wanted, as helm-controller does (`internal/reconcile/state.go`). Reads nothing, writes nothing.
 
-use go_encoding::yaml;
+use go_encoding::{json, yaml};
 use helm::release::Release;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Wanted;
 
@@ -46,7 +46,7 @@ pub fn decide(stored: Option<&Release>, wanted: &Wanted) -> ReleaseState {
     if found != chart {
         return out_of_sync(format!("the chart was {found} and is to be {chart}"));
     }
-    if same_values(&stored.config.0.clone().map(Value::Object).unwrap_or_default(), &wanted.values) {
+    if same_values(stored.config.0.as_ref(), &wanted.values) {
         ReleaseState::InSync { revision }
     } else {
         out_of_sync("the values changed".into())
@@ -54,11 +54,10 @@ pub fn decide(stored: Option<&Release>, wanted: &Wanted) -> ReleaseState {
 }
 
 /// Values are the same when they are written the same: the digest that helm-controller compares is taken of this text.
-fn same_values(stored: &Value, wanted: &Value) -> bool {
-    let text = |value: &Value| match value {
-        Value::Null => String::new(),
-        Value::Object(map) if map.is_empty() => String::new(),
-        value => yaml::to_string(value),
+fn same_values(stored: Option<&Map<String, Value>>, wanted: &Map<String, Value>) -> bool {
+    let text = |values: &Map<String, Value>| match values.is_empty() {
+        true => String::new(),
+        false => yaml::to_string(&json::as_integers(&Value::Object(values.clone()))),
     };
-    text(stored) == text(wanted)
+    stored.map(text).unwrap_or_default() == text(wanted)
 }

@@ -42,8 +42,9 @@ pub struct Wanted {
     /// Where its records go.
     pub storage_namespace: String,
     pub chart: Arc<helm::Chart>,
-    /// The user's values, merged, without the chart's defaults.
-    pub values: Value,
+    /// The user's values, merged, without the chart's defaults, as Helm holds them: numbers that come from YAML or JSON are floats
+    /// ([`helm::values::as_floats`]).
+    pub values: Map<String, Value>,
     pub compat: HelmCompat,
     /// What to do with the files under `crds/` at an install, and at an upgrade.
     pub crds: CrdPolicy,
@@ -133,8 +134,11 @@ impl ReleaseAction {
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// The chart does not render with these values; the text is Helm's.
-    #[error("{0}")]
-    Render(String),
+    #[error(transparent)]
+    Render(Box<helm::RenderError>),
+    /// Nothing was rendered, for no fault of chart or values.
+    #[error("the render stopped: {0}")]
+    Stopped(String),
     /// A rendered document is no Kubernetes object.
     #[error("{path}: {message}")]
     Document { path: String, message: String },
@@ -166,7 +170,7 @@ impl ReleaseError {
             ReleaseError::Render(_) | ReleaseError::Document { .. } => "invalid",
             ReleaseError::Ownership { .. } => "conflict",
             ReleaseError::Hook { .. } | ReleaseError::Wait(WaitError::Failed { .. }) => "failed",
-            ReleaseError::Record { .. } => "internal",
+            ReleaseError::Record { .. } | ReleaseError::Stopped(_) => "internal",
             ReleaseError::Handoff(_) => "unavailable",
             ReleaseError::Wait(WaitError::Timeout { .. }) => "timeout",
             ReleaseError::Wait(WaitError::Cluster(error)) | ReleaseError::Cluster(error) => error.code(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use helm::{Capabilities, KubeVersion, Lookup, RenderRequest, Rendered};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::{Context, ReleaseError, Wanted};
@@ -26,7 +26,7 @@ pub(super) async fn render_revision(
     let mut request = RenderRequest::new(wanted.name.as_str(), wanted.namespace.as_str());
     request.revision = revision;
     request.is_upgrade = is_upgrade;
-    request.values = values(wanted);
+    request.values = wanted.values.clone();
     request.capabilities = capabilities(context.cluster, wanted).await?;
     request.compat = wanted.compat.clone();
     request.skip_schema_validation = wanted.skip_schema_validation;
@@ -41,16 +41,8 @@ pub(super) async fn render_revision(
     // Templates compute, and `lookup` blocks: neither belongs on the threads that serve requests.
     let rendered = tokio::task::spawn_blocking(move || helm::render(&chart, &request).map(|rendered| (request, rendered))).await;
     match rendered {
-        Ok(rendered) => rendered.map_err(|error| ReleaseError::Render(error.to_string())),
-        Err(error) => Err(ReleaseError::Render(format!("the render stopped: {error}"))),
-    }
-}
-
-/// Returns the values as templates get them: every number a float.
-pub(super) fn values(wanted: &Wanted) -> Map<String, Value> {
-    match helm::values::as_floats(wanted.values.clone()) {
-        Value::Object(map) => map,
-        _ => Map::new(),
+        Ok(rendered) => rendered.map_err(|error| ReleaseError::Render(Box::new(error))),
+        Err(error) => Err(ReleaseError::Stopped(error.to_string())),
     }
 }
 

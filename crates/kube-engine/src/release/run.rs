@@ -7,7 +7,7 @@ use futures::StreamExt;
 use helm::release::{Info, Release, rfc3339};
 use serde_json::Value;
 
-use super::render::{render_revision, values};
+use super::render::render_revision;
 use super::{
     APPLY, Context, CrdPolicy, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wanted, decide, documents, hooks, storage,
 };
@@ -266,8 +266,8 @@ fn deployed(release: &Release, verb: &str) -> Release {
 /// helm-controller does.
 fn chart_crds(wanted: &Wanted) -> Result<Vec<Value>, ReleaseError> {
     let mut chart = (*wanted.chart).clone();
-    helm::values::process_dependencies(&mut chart, &values(wanted), &wanted.compat)
-        .map_err(|error| ReleaseError::Render(error.to_string()))?;
+    helm::values::process_dependencies(&mut chart, &wanted.values, &wanted.compat)
+        .map_err(|error| ReleaseError::Render(Box::new(helm::RenderError::Values(error.to_string()))))?;
     let files = chart.crds();
     let texts: Vec<(String, String)> =
         files.iter().map(|file| (file.path.clone(), String::from_utf8_lossy(&file.data).into_owned())).collect();
