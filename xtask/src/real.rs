@@ -11,7 +11,7 @@ use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
 use crate::place::Place;
@@ -54,44 +54,63 @@ const TESTED: &[Program] = &[
 /// The programs that only benches run.
 const BENCHED: &[Program] = &[program("helmfile")];
 
-/// Builds every program that tests run and returns the folder they are all in, or nothing where they cannot be built.
-pub fn all(place: &Place) -> Result<Option<PathBuf>> {
-    let bin = place.cache.join("real/bin");
-    fs::create_dir_all(&bin)?;
-    for (index, program) in TESTED.iter().enumerate() {
-        let Some(folder) = build(program, &place.cache, &format!("{} of {}", index + 1, TESTED.len()))? else {
-            if std::env::var_os("LAUNCHWAY_CI").is_some() {
-                bail!("Go is missing: the tests against real components cannot run");
-            }
-            eprintln!("skipped: Go is not here, tests against a real {} and others do not run", program.name);
-            return Ok(None);
-        };
-        for entry in fs::read_dir(&folder)? {
-            link(&entry?.path(), &bin)?;
-        }
-    }
-    Ok(Some(bin))
+/// Programs that are being built.
+pub struct Building {
+    folder: PathBuf,
+    work: JoinHandle<Result<()>>,
 }
 
-/// Downloads what the programs of tests are built from while others compile. What fails here is told of by the build itself.
-pub fn download_ahead(place: &Place) -> JoinHandle<()> {
-    let cache = place.cache.clone();
-    std::thread::spawn(move || {
-        for program in TESTED {
-            let sources = sources(program);
-            let is_built = digest(program, &sources).is_ok_and(|digest| built(program, &cache, &digest).is_dir());
-            if !is_built && go_says(&sources, &["list", "-e", "-deps", package(&sources)]).is_err() {
-                return;
+impl Building {
+    /// Returns the folder that all of them will be in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the folder once they are.
+    pub fn finish(self) -> Result<PathBuf> {
+        self.work.join().map_err(|_| anyhow!("the build of the real programs stopped"))??;
+        Ok(self.folder)
+    }
+}
+
+/// Starts to build every program that tests run, beside whatever else is done. Returns nothing where they cannot be built.
+pub fn start(place: &Place) -> Result<Option<Building>> {
+    if !has_go()? {
+        if std::env::var_os("LAUNCHWAY_CI").is_some() {
+            bail!("Go is missing: the tests against real components cannot run");
+        }
+        eprintln!("skipped: Go is not here, tests against real components do not run");
+        return Ok(None);
+    }
+    let (cache, folder) = (place.cache.clone(), place.cache.join("real/bin"));
+    fs::create_dir_all(&folder)?;
+    let bin = folder.clone();
+    let work = std::thread::spawn(move || {
+        for (index, program) in TESTED.iter().enumerate() {
+            let built = build(program, &cache, &format!("{} of {}", index + 1, TESTED.len()))?;
+            for entry in fs::read_dir(&built)? {
+                link(&entry?.path(), &bin)?;
             }
         }
-    })
+        Ok(())
+    });
+    Ok(Some(Building { folder, work }))
+}
+
+/// Builds every program that tests run and returns the folder they are all in, or nothing where they cannot be built.
+pub fn all(place: &Place) -> Result<Option<PathBuf>> {
+    start(place)?.map(Building::finish).transpose()
 }
 
 /// Builds one program and returns it, or nothing where it cannot be built.
 pub fn one(place: &Place, name: &str) -> Result<Option<PathBuf>> {
     let program =
         TESTED.iter().chain(BENCHED).find(|program| program.name == name).with_context(|| format!("there is no program {name}"))?;
-    Ok(build(program, &place.cache, "1 of 1")?.map(|folder| folder.join(name)))
+    if !has_go()? {
+        eprintln!("real {name}: Go is not installed");
+        return Ok(None);
+    }
+    Ok(Some(build(program, &place.cache, "1 of 1")?.join(name)))
 }
 
 /// Starts a cluster that a person can play with, and keeps it until it is interrupted.
@@ -119,18 +138,14 @@ fn link(target: &Path, bin: &Path) -> Result<()> {
     fs::rename(&next, bin.join(name)).with_context(|| format!("cannot link {}", target.display()))
 }
 
-/// Builds a program into the cache and returns the folder it is in, or nothing where Go is missing.
-fn build(program: &Program, cache: &Path, which: &str) -> Result<Option<PathBuf>> {
+/// Builds a program into the cache and returns the folder it is in.
+fn build(program: &Program, cache: &Path, which: &str) -> Result<PathBuf> {
     let name = program.name;
-    let sources = sources(program);
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real").join(name);
     let cache = std::path::absolute(cache).with_context(|| format!("cannot resolve {}", cache.display()))?;
-    let folder = built(program, &cache, &digest(program, &sources)?);
+    let folder = cache.join("real").join(format!("{name}-{}", digest(program, &sources)?));
     if folder.is_dir() {
-        return Ok(Some(folder));
-    }
-    if !has_go()? {
-        eprintln!("real {name}: Go is not installed");
-        return Ok(None);
+        return Ok(folder);
     }
     eprintln!("real {name} ({which}): building, the first time takes minutes");
     let started = Instant::now();
@@ -140,21 +155,7 @@ fn build(program: &Program, cache: &Path, which: &str) -> Result<Option<PathBuf>
     compile(program, &sources, &partial)?;
     fs::rename(&partial, &folder).with_context(|| format!("cannot move the program to {}", folder.display()))?;
     eprintln!("real {name}: built in {} s", started.elapsed().as_secs());
-    Ok(Some(folder))
-}
-
-fn sources(program: &Program) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real").join(program.name)
-}
-
-/// Returns where a program is kept.
-fn built(program: &Program, cache: &Path, digest: &str) -> PathBuf {
-    cache.join("real").join(format!("{}-{digest}", program.name))
-}
-
-/// Returns what is compiled: what lies beside `go.mod`, or the tool that it names.
-fn package(sources: &Path) -> &'static str {
-    if sources.join("main.go").is_file() { "." } else { "tool" }
+    Ok(folder)
 }
 
 fn has_go() -> Result<bool> {
@@ -168,8 +169,11 @@ fn has_go() -> Result<bool> {
 
 fn compile(program: &Program, sources: &Path, out: &Path) -> Result<()> {
     let module = if program.absent.is_some() || !program.data.is_empty() { Some(completed(program, sources, out)?) } else { None };
-    let mut build = vec!["build".into(), "-trimpath".into(), format!("-ldflags={}", program.linker), "-o".into()];
-    build.extend([out.join(program.name).display().to_string(), package(sources).into()]);
+    let package = if sources.join("main.go").is_file() { "." } else { "tool" };
+    // Nobody debugs these: without what debuggers need they are built and linked sooner.
+    let mut build = vec!["build".into(), "-trimpath".into(), "-gcflags=all=-dwarf=false".into()];
+    build.extend([format!("-ldflags=-s -w {}", program.linker), "-o".into()]);
+    build.extend([out.join(program.name).display().to_string(), package.into()]);
     go(module.as_deref().unwrap_or(sources), &build).with_context(|| format!("tests/real/{} does not build", program.name))?;
     if let Some(module) = module {
         fs::remove_dir_all(module)?;

@@ -12,7 +12,8 @@ const PURE: &[&str] = &["go-encoding", "go-template", "sprig", "helm", "kustomiz
 
 /// Runs everything; with `sweep` also what is else only tried at some places.
 pub fn test(place: &Place, sweep: bool) -> Result<()> {
-    let downloads = real::download_ahead(place);
+    // What takes longest on a new machine, and leaves a part of it to others.
+    let real = real::start(place)?;
     step("format");
     place.run(place.cargo(&["fmt", "--all", "--check"]), "format: run `cargo fmt --all`")?;
     step("modules");
@@ -33,30 +34,34 @@ pub fn test(place: &Place, sweep: bool) -> Result<()> {
     let mut clippy = place.cargo(&["clippy", "--quiet", "--workspace", "--all-targets"]);
     clippy.env("LAUNCHWAY_MODULES", &stock).args(["--", "-D", "warnings"]);
     place.run(clippy, "lint")?;
-    step("real components");
-    // Whatever is missing is downloaded by the builds, one after another.
-    drop(downloads.join());
-    let real = real::all(place)?;
-    step("tests");
+    step("compile");
     let mut build = place.cargo(&["build", "--quiet", "--workspace", "--bin", "launchway"]);
     build.env("LAUNCHWAY_MODULES", &stock);
     place.run(build, "compile launchway")?;
-    let mut tests = place.cargo(&["test", "--workspace", "--no-fail-fast"]);
-    tests
-        .env("LAUNCHWAY_TEST_RUN", "1")
-        .env("LAUNCHWAY_MODULES", &stock)
-        .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
-        .env("LAUNCHWAY_GREETER", greeter)
-        .env("LAUNCHWAY_MISBEHAVE", misbehave);
-    if sweep {
-        tests.env("LAUNCHWAY_SWEEP", "1");
-        if let Some(helmfile) = real::one(place, "helmfile")? {
-            tests.env("LAUNCHWAY_HELMFILE", helmfile);
+    let helmfile = if sweep { real::one(place, "helmfile")? } else { None };
+    let tests = |arguments: &[&str]| {
+        let mut tests = place.cargo(&["test", "--workspace", "--no-fail-fast"]);
+        tests
+            .args(arguments)
+            .env("LAUNCHWAY_TEST_RUN", "1")
+            .env("LAUNCHWAY_MODULES", &stock)
+            .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
+            .env("LAUNCHWAY_GREETER", &greeter)
+            .env("LAUNCHWAY_MISBEHAVE", &misbehave);
+        if sweep {
+            tests.env("LAUNCHWAY_SWEEP", "1");
         }
-    }
+        tests.envs(helmfile.as_ref().map(|helmfile| ("LAUNCHWAY_HELMFILE", helmfile.as_path())));
+        tests.envs(real.as_ref().map(|real| ("LAUNCHWAY_REAL", real.folder())));
+        tests
+    };
+    place.run(tests(&["--no-run", "--quiet"]), "compile the tests")?;
+    let tests = tests(&[]);
     if let Some(real) = real {
-        tests.env("LAUNCHWAY_REAL", real);
+        step("real components");
+        real.finish()?;
     }
+    step("tests");
     place.run(tests, "pass all tests")?;
     println!("\nall tests passed; those that could not run are listed above as ignored, each with the reason");
     Ok(())
