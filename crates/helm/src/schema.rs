@@ -184,10 +184,25 @@ struct Around<'e> {
     is_told: bool,
 }
 
-/// A complaint, and the groups around it that `boon` left out.
+/// A complaint, the groups around it that `boon` left out, and the schemas from the one around it to its own.
 struct Pending<'e, 's, 'v> {
     error: &'e ValidationError<'s, 'v>,
     groups: Vec<LeftOut>,
+    steps: Vec<Step>,
+}
+
+/// A step from a schema to one inside of it: the keyword, and where the value then is.
+#[derive(PartialEq)]
+struct Step {
+    keyword: String,
+    place: String,
+}
+
+/// Returns where the value is that all complaints are about.
+fn common_place<'p>(complaints: &'p [Pending<'_, '_, '_>], group: &'p LeftOut) -> &'p str {
+    let Some((first, others)) = complaints.split_first() else { return &group.place };
+    let is_common = |(at, step): &(usize, &Step)| others.iter().all(|other| other.steps.get(*at) == Some(step));
+    first.steps.iter().enumerate().take_while(is_common).last().map_or(&group.place, |(_, step)| &step.place)
 }
 
 /// A group of schemas: what is said of it, its path from the schema around it, and where its value is.
@@ -213,7 +228,7 @@ impl Complaints<'_> {
         };
         let is_told = matches!(error.kind, ErrorKind::AllOf | ErrorKind::AnyOf | ErrorKind::OneOf(_));
         let around = Around { location, is_told };
-        self.push_all(error.causes.iter().map(|cause| Pending { error: cause, groups: left_out(cause, around) }).collect(), indent);
+        self.push_all(error.causes.iter().map(|cause| pending(cause, around)).collect(), indent);
     }
 
     fn push_line(&mut self, indent: usize, place: &str, message: &str) {
@@ -235,7 +250,7 @@ impl Complaints<'_> {
             self.push_line(indent, &group.place, group.message);
             let mut inner = indent + 1;
             if inside.len() > 1 {
-                self.push_line(inner, &group.place, "validation failed");
+                self.push_line(inner, common_place(&inside, &group), "validation failed");
                 inner += 1;
             }
             self.push_all(inside.into_iter().map(|found| Pending { groups: found.groups[1..].to_vec(), ..found }).collect(), inner);
@@ -292,39 +307,57 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Returns the groups between a schema and the one around it.
+/// Finds the groups between a schema and the one around it.
 ///
 /// `boon` leaves out a group with one failure; the library that Helm uses does not.
-fn left_out(error: &ValidationError<'_, '_>, around: Around<'_>) -> Vec<LeftOut> {
-    let Some(path) = error.schema_url.strip_prefix(around.location) else { return Vec::new() };
+fn pending<'e, 's, 'v>(error: &'e ValidationError<'s, 'v>, around: Around<'_>) -> Pending<'e, 's, 'v> {
+    let (mut groups, mut steps) = (Vec::new(), Vec::new());
+    let Some(path) = error.schema_url.strip_prefix(around.location) else { return Pending { error, groups, steps } };
     let parts: Vec<&str> = path.trim_start_matches('#').split('/').skip(1).collect();
-    let (mut at, mut depth, mut groups) = (0, 0, Vec::new());
-    while at < parts.len() {
+    let place = error.instance_location.to_string();
+    let all: Vec<(usize, usize)> = keywords(&parts).collect();
+    let mut levels: usize = all.iter().map(|(levels, _)| levels).sum();
+    let mut at = 0;
+    for (inner, length) in all {
         let message = match parts[at] {
             "allOf" => Some("'allOf' failed"),
             "anyOf" => Some("'anyOf' failed"),
             "oneOf" => Some("'oneOf' failed, none matched"),
             _ => None,
         };
+        let keyword = parts[at..(at + length).min(parts.len())].join("/");
         if let Some(message) = message
             && !(at == 0 && around.is_told)
         {
-            groups.push((message, parts[..(at + 2).min(parts.len())].join("/"), depth));
+            groups.push(LeftOut { message, path: parts[..at].join("/") + &keyword, place: above(&place, levels).to_owned() });
         }
+        levels -= inner;
+        steps.push(Step { keyword, place: above(&place, levels).to_owned() });
+        at += length;
+    }
+    Pending { error, groups, steps }
+}
+
+/// Cuts so many levels off a place.
+fn above(place: &str, levels: usize) -> &str {
+    place.rmatch_indices('/').take(levels).last().map_or(place, |(at, _)| &place[..at])
+}
+
+/// Lists the keywords of a path through a schema: how many levels each goes down in the value, and how many parts of the path it takes.
+fn keywords<'p>(parts: &'p [&str]) -> impl Iterator<Item = (usize, usize)> + 'p {
+    let mut at = 0;
+    std::iter::from_fn(move || {
         let is_listed = parts.get(at + 1).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-        let (levels, steps) = match parts[at] {
+        let (levels, length) = match *parts.get(at)? {
             "allOf" | "anyOf" | "oneOf" | "definitions" | "$defs" | "dependentSchemas" | "dependencies" => (0, 2),
             "properties" | "patternProperties" | "prefixItems" => (1, 2),
             "items" if is_listed => (1, 2),
             "items" | "additionalItems" | "additionalProperties" | "unevaluatedItems" | "unevaluatedProperties" | "contains" => (1, 1),
             _ => (0, 1),
         };
-        depth += levels;
-        at += steps;
-    }
-    let place = error.instance_location.to_string();
-    let above = |levels: usize| place.rmatch_indices('/').take(levels).last().map_or(place.len(), |(at, _)| at);
-    groups.into_iter().map(|(message, path, at)| LeftOut { message, path, place: place[..above(depth - at)].to_owned() }).collect()
+        at += length;
+        Some((levels, length))
+    })
 }
 
 fn message(kind: &ErrorKind<'_, '_>) -> String {
@@ -420,7 +453,8 @@ fn grouped(number: usize) -> String {
 
 /// Prints a number as `%v` of `golang.org/x/text/message` does in English.
 fn number(number: &Number) -> String {
-    let value = number.as_f64().unwrap_or(f64::NAN);
+    // To the library a number is a fraction, which has no negative zero.
+    let value = number.as_f64().unwrap_or(f64::NAN) + 0.0;
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     if !(-4..6).contains(&exponent.parse().unwrap_or(0)) {

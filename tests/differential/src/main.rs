@@ -14,6 +14,9 @@ use anyhow::{Result, bail};
 
 use options::Options;
 
+/// How many of the other program are asked at once.
+const PROCESSES: usize = 2;
+
 fn main() -> ExitCode {
     // A panic is an answer here, which differs from all others.
     std::panic::set_hook(Box::new(|_| ()));
@@ -31,7 +34,10 @@ fn main() -> ExitCode {
 fn differential() -> Result<usize> {
     let options = Options::parse(std::env::args().skip(1))?;
     match options.mode.as_str() {
-        "helm" => run::run(&mut helm::Helm::start(&options)?, &options),
+        "helm" => {
+            let mut helms = (0..PROCESSES).map(|_| helm::Helm::start(&options)).collect::<Result<Vec<_>>>()?;
+            run::run(&mut helms, &options)
+        }
         "render" => helm::goldens::write(&mut helm::Helm::start(&options)?, options.only.as_deref()).map(|()| 0),
         "charts" => helm::published::compare(&mut helm::Helm::start(&options)?, &options.folders),
         other => {

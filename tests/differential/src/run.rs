@@ -1,6 +1,7 @@
 //! The loop: generate, ask both, compare, make smaller.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -47,48 +48,79 @@ pub trait Mode {
     fn show(case: &Self::Case) -> String;
 }
 
-/// Compares until the time is over, prints what was found and returns the number of differences.
-pub fn run<M: Mode>(mode: &mut M, options: &Options) -> Result<usize> {
+/// What was found so far.
+#[derive(Default)]
+struct Tally {
+    /// How many inputs were made.
+    number: u64,
+    different: usize,
+    compared: BTreeMap<&'static str, usize>,
+    explained: BTreeMap<&'static str, usize>,
+    unanswered: usize,
+}
+
+/// Compares until the time is over, prints what was found and returns the number of differences. Each mode works on its own: while
+/// one of the other programs takes long, or hangs, the rest go on.
+pub fn run<M: Mode + Send>(modes: &mut [M], options: &Options) -> Result<usize> {
     let end = Instant::now() + Duration::from_secs(options.seconds);
-    let (mut number, mut different) = (0_u64, 0);
-    let mut compared: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut explained: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut unanswered = 0;
-    while Instant::now() < end && different < ENOUGH {
-        let mut cases = Vec::new();
-        while cases.len() < BATCH {
-            number += 1;
-            let case = mode.generate(&mut Random::new(options.seed.wrapping_mul(1 << 32).wrapping_add(number)));
-            if options.only.as_deref().is_none_or(|topic| topic == M::topic(&case)) {
-                cases.push(case);
-            }
-        }
+    let tally = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = modes.iter_mut().map(|mode| scope.spawn(|| work(mode, options, end, &tally))).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("what compares panicked"))?)
+    })?;
+    let tally = tally.into_inner().map_err(|_| anyhow!("what compares panicked"))?;
+    let total: usize = tally.compared.values().sum();
+    println!("{total} compared, {} different ({}; seed {})", tally.different, counts(&tally.compared), options.seed);
+    if !tally.explained.is_empty() {
+        println!("{} of them differ for known reasons: {}", tally.explained.values().sum::<usize>(), counts(&tally.explained));
+    }
+    if tally.unanswered > 0 {
+        println!("{} more could not be compared: the other program crashed, hung or gave up", tally.unanswered);
+    }
+    Ok(tally.different)
+}
+
+fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn work<M: Mode>(mode: &mut M, options: &Options, end: Instant, tally: &Mutex<Tally>) -> Result<()> {
+    while Instant::now() < end && lock(tally).different < ENOUGH {
+        let cases = batch(mode, options, tally);
         for (case, ours, theirs) in both(mode, cases)? {
             let Some(theirs) = theirs else {
-                unanswered += 1;
+                lock(tally).unanswered += 1;
                 continue;
             };
-            *compared.entry(M::topic(&case)).or_default() += 1;
-            if ours != theirs && still_different(mode, &case)? {
-                if let Some(reason) = M::explanation(&case, &ours, &theirs) {
-                    *explained.entry(reason).or_default() += 1;
-                    continue;
-                }
-                different += 1;
-                let (case, ours, theirs) = minimise(mode, case, ours, theirs)?;
-                println!("-- difference {different} ({})\n{}-- ours\n{ours}\n-- theirs\n{theirs}\n", M::topic(&case), M::show(&case));
+            *lock(tally).compared.entry(M::topic(&case)).or_default() += 1;
+            if ours == theirs || !still_different(mode, &case)? {
+                continue;
             }
+            if let Some(reason) = M::explanation(&case, &ours, &theirs) {
+                *lock(tally).explained.entry(reason).or_default() += 1;
+                continue;
+            }
+            let (case, ours, theirs) = minimise(mode, case, ours, theirs)?;
+            let mut tally = lock(tally);
+            tally.different += 1;
+            println!("-- difference {} ({})\n{}-- ours\n{ours}\n-- theirs\n{theirs}\n", tally.different, M::topic(&case), M::show(&case));
         }
     }
-    let total: usize = compared.values().sum();
-    println!("{total} compared, {different} different ({}; seed {})", counts(&compared), options.seed);
-    if !explained.is_empty() {
-        println!("{} of them differ for known reasons: {}", explained.values().sum::<usize>(), counts(&explained));
+    Ok(())
+}
+
+/// Makes the next inputs.
+fn batch<M: Mode>(mode: &M, options: &Options, tally: &Mutex<Tally>) -> Vec<M::Case> {
+    let mut cases = Vec::new();
+    let mut tally = lock(tally);
+    while cases.len() < BATCH {
+        tally.number += 1;
+        let case = mode.generate(&mut Random::new(options.seed.wrapping_mul(1 << 32).wrapping_add(tally.number)));
+        if options.only.as_deref().is_none_or(|topic| topic == M::topic(&case)) {
+            cases.push(case);
+        }
     }
-    if unanswered > 0 {
-        println!("{unanswered} more could not be compared: the other program crashed, hung or gave up");
-    }
-    Ok(different)
+    cases
 }
 
 fn counts(counted: &BTreeMap<&'static str, usize>) -> String {
