@@ -90,11 +90,13 @@ struct Printer {
     too_large: bool,
     reordered: bool,
     good_index: bool,
+    /// Whether what is printed is part of a complaint, where Go calls no methods.
+    erroring: bool,
 }
 
 impl Printer {
     fn new(room: usize) -> Self {
-        Printer { out: Vec::new(), flags: Flags::default(), room, too_large: false, reordered: false, good_index: true }
+        Printer { out: Vec::new(), flags: Flags::default(), room, too_large: false, reordered: false, good_index: true, erroring: false }
     }
 
     fn finish(self) -> Result<Vec<u8>, TooLarge> {
@@ -319,7 +321,7 @@ impl Printer {
             Value::Str(text) => self.string(text, verb, value),
             Value::List(list) => self.list(list, verb, value, depth),
             Value::Map(map) => self.map(map, verb, depth),
-            Value::Native(native) => self.native(&**native, verb, value),
+            Value::Native(native) => self.native(&**native, verb, value, depth),
         }
     }
 
@@ -333,42 +335,100 @@ impl Printer {
             let flags = std::mem::take(&mut self.flags);
             // Go keeps width and flags here except where they change the verb itself.
             self.flags = Flags { plus_v: false, sharp_v: flags.sharp_v, ..flags };
+            let was_erroring = std::mem::replace(&mut self.erroring, true);
             self.value(value, 'v', 0);
+            self.erroring = was_erroring;
             self.flags = flags;
         }
         self.out.push(b')');
     }
 
-    fn native(&mut self, native: &dyn Native, verb: char, value: &Value) {
-        if self.flags.sharp_v {
-            let text = native.go_syntax();
+    fn native(&mut self, native: &dyn Native, verb: char, value: &Value, depth: usize) {
+        let is_syntax = self.flags.sharp_v && !self.erroring;
+        let is_text = !self.flags.sharp_v && !self.erroring && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q');
+        if let Some(text) = if is_syntax { native.go_string() } else { None } {
             self.out.extend_from_slice(&text);
-            return;
-        }
-        if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
-            && let Some(text) = native.stringer()
-        {
+        } else if let Some(text) = if is_text { native.stringer() } else { None } {
             self.string(&text, verb, &Value::str(text.clone()));
-            return;
+        } else if let (Kind::Slice | Kind::Map, Some(entries)) = (native.kind(), native.entries()) {
+            self.entries(native, &entries, verb, depth);
+        } else if let Some(fields) = native.fields() {
+            self.fields(value, &fields, verb, depth);
+        } else if matches!(verb, 'v' | 's') {
+            self.out.extend_from_slice(&native.text());
+        } else {
+            self.bad_native(verb, value, &native.text());
         }
-        if let (Kind::Slice | Kind::Map, Some(entries)) = (native.kind(), native.entries()) {
-            let is_map = native.kind() == Kind::Map;
-            self.str(if is_map { "map[" } else { "[" });
-            for (i, (key, item)) in entries.iter().enumerate() {
-                if i > 0 {
-                    self.out.push(b' ');
-                }
-                if is_map {
-                    self.value(key, verb, 0);
-                    self.out.push(b':');
-                }
-                self.value(item, verb, 1);
+    }
+
+    fn entries(&mut self, native: &dyn Native, entries: &[(Value, Value)], verb: char, depth: usize) {
+        let is_map = native.kind() == Kind::Map;
+        let (open, between, close) = if self.flags.sharp_v { ("{", ", ", b'}') } else { ("[", " ", b']') };
+        match (self.flags.sharp_v, is_map) {
+            (true, _) => self.str(native.type_name()),
+            (false, true) => self.str("map"),
+            (false, false) => {}
+        }
+        if self.flags.sharp_v && native.is_nil() {
+            return self.str("(nil)");
+        }
+        self.str(open);
+        for (i, (key, item)) in entries.iter().enumerate() {
+            if i > 0 {
+                self.str(between);
             }
-            self.out.push(b']');
-            return;
+            if is_map {
+                self.value(key, verb, depth + 1);
+                self.out.push(b':');
+            }
+            grow(|| self.value(item, verb, depth + 1));
         }
-        let text = native.text();
-        if matches!(verb, 'v' | 's') { self.out.extend_from_slice(&text) } else { self.bad_native(verb, value, &text) }
+        self.out.push(close);
+    }
+
+    fn fields(&mut self, value: &Value, fields: &[(&'static str, Value)], verb: char, depth: usize) {
+        let Value::Native(native) = value else { return };
+        if native.kind() == Kind::Ptr {
+            if depth > 0 || native.is_nil() {
+                return self.address(&**native, verb, value);
+            }
+            self.out.push(b'&');
+        }
+        if self.flags.sharp_v {
+            self.str(native.type_name().trim_start_matches('*'));
+        }
+        self.out.push(b'{');
+        for (i, (name, field)) in fields.iter().enumerate() {
+            if i > 0 {
+                self.str(if self.flags.sharp_v { ", " } else { " " });
+            }
+            if self.flags.sharp_v || self.flags.plus_v {
+                self.str(name);
+                self.out.push(b':');
+            }
+            grow(|| self.value(field, verb, depth + 1));
+        }
+        self.out.push(b'}');
+    }
+
+    /// Writes where something lies in memory, which is somewhere else each time in Go.
+    fn address(&mut self, native: &dyn Native, verb: char, value: &Value) {
+        let address = if native.is_nil() { 0 } else { 0xc0_0000_0000 };
+        match verb {
+            'v' if self.flags.sharp_v => {
+                let place = if native.is_nil() { "nil".to_owned() } else { format!("{address:#x}") };
+                self.str(&format!("({})({place})", native.type_name()));
+            }
+            'v' if native.is_nil() => self.pad(b"<nil>"),
+            'v' => {
+                let sharp = self.flags.sharp;
+                self.flags.sharp = !sharp;
+                self.digits(address, false, 16, verb, false);
+                self.flags.sharp = sharp;
+            }
+            'b' | 'o' | 'd' | 'x' | 'X' => self.integer(address, false, verb, value),
+            _ => self.bad_verb(value, verb),
+        }
     }
 
     fn bad_native(&mut self, verb: char, value: &Value, text: &[u8]) {
@@ -381,7 +441,7 @@ impl Printer {
 
     fn list(&mut self, list: &List, verb: char, value: &Value, depth: usize) {
         if let Some(bytes) = list.to_bytes() {
-            self.bytes(list, &bytes, verb, value);
+            self.bytes(list, &bytes, verb, value, depth);
             return;
         }
         if self.flags.sharp_v {
@@ -403,11 +463,12 @@ impl Printer {
         self.out.push(if self.flags.sharp_v { b'}' } else { b']' });
     }
 
-    fn bytes(&mut self, list: &List, bytes: &[u8], verb: char, value: &Value) {
+    fn bytes(&mut self, list: &List, bytes: &[u8], verb: char, value: &Value, depth: usize) {
         match verb {
             's' | 'q' | 'x' | 'X' => self.string(bytes, verb, value),
             'v' | 'd' if self.flags.sharp_v => {
-                self.str(ListKind::Bytes.name().replace("uint8", "byte").as_str());
+                // Go says so only of what it is given, not of what that holds.
+                self.str(if depth == 0 { "[]byte" } else { ListKind::Bytes.name() });
                 if list.is_nil() {
                     self.str("(nil)");
                     return;

@@ -20,7 +20,8 @@ pub(crate) fn number(literal: &[u8], kind: Kind) -> Result<Number, String> {
         number.ideal = Some(Value::int(i64::from(rune)));
         return Ok(number);
     }
-    if let Some(complex) = Complex::parse(&text) {
+    let complex = if kind == Kind::Complex { Some(Complex::parse_pair(&text)?) } else { Complex::parse_imaginary(&text) };
+    if let Some(complex) = complex {
         if complex.imaginary == 0.0 {
             number.float = Some(complex.real);
             number.int = Some(complex.real as i64).filter(|int| *int as f64 == complex.real);
@@ -149,6 +150,12 @@ pub fn parse_int(text: &str, base: u32) -> Option<i64> {
 
 /// Reads a float as `strconv.ParseFloat`, with underscores, hexadecimal, `inf` and `nan`; `None` also for overflow.
 pub fn parse_float(text: &str) -> Option<f64> {
+    let overflows = |value: &f64| value.is_infinite() && !text.to_ascii_lowercase().contains("inf");
+    read_float(text).filter(|value| !overflows(value))
+}
+
+/// Reads a float that may be too large, which then is infinite.
+pub(crate) fn read_float(text: &str) -> Option<f64> {
     let lower = text.to_ascii_lowercase();
     let (sign, body) = match lower.as_bytes().first()? {
         b'-' => (-1.0, &lower[1..]),
@@ -175,7 +182,7 @@ pub fn parse_float(text: &str) -> Option<f64> {
             body.parse::<f64>().ok()?
         }
     };
-    value.is_finite().then_some(sign * value)
+    Some(sign * value)
 }
 
 fn hex_float(hex: &str) -> Option<f64> {

@@ -610,22 +610,34 @@ pub trait Native: 'static {
         None
     }
 
-    /// Returns what `%v` prints when there is no [`Native::stringer`].
-    fn text(&self) -> Vec<u8>;
+    /// Tells whether this is a pointer to nothing.
+    fn is_nil(&self) -> bool {
+        false
+    }
+
+    /// Returns the fields in order, those that are not exported too: what `fmt` prints of a struct or of a pointer to one.
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
+
+    /// Returns what `%v` prints where there is neither a [`Native::stringer`] nor fields or entries.
+    fn text(&self) -> Vec<u8> {
+        Vec::new()
+    }
 
     /// Returns what the `Error` or `String` method gives, if the type has one: `%v`, `%s`, `%q` and `%x` use it.
     fn stringer(&self) -> Option<Vec<u8>> {
         None
     }
 
-    /// Returns what `%#v` prints.
-    fn go_syntax(&self) -> Vec<u8> {
-        self.text()
+    /// Returns what the `GoString` method gives, if the type has one: `%#v` prints it.
+    fn go_string(&self) -> Option<Vec<u8>> {
+        None
     }
 
-    /// Returns what `{{ x }}` prints; differs from `%v` where the value is addressable and only its pointer has `String`.
-    fn printed(&self) -> Vec<u8> {
-        self.stringer().unwrap_or_else(|| self.text())
+    /// Returns what `{{ x }}` prints where that is not what `%v` prints: the value is addressable and only its pointer has `String`.
+    fn printed(&self) -> Option<Vec<u8>> {
+        None
     }
 
     /// Returns the object that a function sees as argument, where that is not the object itself (an addressable struct is copied).

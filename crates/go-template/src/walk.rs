@@ -174,7 +174,7 @@ impl<'t> Walker<'_, 't> {
         match value {
             Value::Nil => self.write(b"<no value>"),
             Value::Str(text) => self.write(text),
-            Value::Native(native) => self.write(&native.printed()),
+            Value::Native(native) if let Some(text) = native.printed() => self.write(&text),
             other => {
                 let mut text = Vec::new();
                 crate::fmt::print_into(&mut text, other, self.room()).map_err(|_| self.placed(unplaced_budget(Budget::Output)))?;

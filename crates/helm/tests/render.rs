@@ -1,7 +1,8 @@
 //! Renders the charts under `tests/render` and compares with what real Helm printed, byte for byte.
 //!
 //! A folder has a `chart` and a folder a case: `values.yaml`, and `expect.yaml` with `expect.notes`, or `expect.err`. The expected
-//! files come from Helm 4.2.3 (`helm template rel chart --namespace ns --kube-version v1.33.1`), never from us.
+//! files come from Helm 4.2.3, or from the one that the file `version` of a case names
+//! (`helm template rel chart --namespace ns --kube-version v1.33.1`), never from us.
 
 use std::path::{Path, PathBuf};
 
@@ -25,13 +26,13 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) {
 }
 
 fn check(chart: &Chart, case: &Path) -> Result<(), String> {
-    let compat = HelmCompat::of("4.2.3");
+    let expected = |name: &str| std::fs::read_to_string(case.join(name)).ok();
+    let compat = HelmCompat::of(expected("version").as_deref().map_or("4.2.3", str::trim));
     let mut request = RenderRequest::new("rel", "ns");
     request.capabilities =
         helm::Capabilities::offline(&compat).with_kube_version(KubeVersion::parse("v1.33.1", &compat).expect("a version"));
     request.compat = compat;
     request.values = helm::values::from_yaml(&std::fs::read_to_string(case.join("values.yaml")).expect("values")).expect("values");
-    let expected = |name: &str| std::fs::read_to_string(case.join(name)).ok();
     let compare = |found: &str, expect: &str| if found == expect { Ok(()) } else { Err(format!("ours:\n{found}\nHelm:\n{expect}")) };
     match helm::render(chart, &request) {
         Err(error) => compare(&format!("Error: {error}\n"), &expected("expect.err").ok_or_else(|| format!("fails: {error}"))?),

@@ -60,8 +60,8 @@ impl Native for Certificate {
         }
     }
 
-    fn text(&self) -> Vec<u8> {
-        format!("{{{} {}}}", self.cert, self.key).into_bytes()
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        ["Cert", "Key"].iter().map(|name| Some((*name, self.field(name)?))).collect()
     }
 
     fn to_json(&self) -> Result<serde_json::Value, String> {

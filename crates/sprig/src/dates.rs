@@ -4,7 +4,7 @@
 
 use std::any::Any as StdAny;
 
-use go_template::{Call, Func, Method, Native, Outcome, Type, Value, fixed};
+use go_template::{Call, Func, Kind, Method, Native, Outcome, Type, UintKind, Value, fixed};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -124,6 +124,10 @@ impl Time {
     /// Go's zero time, the first of January of the year 1.
     const ZERO: Time = Time { seconds: -62_135_596_800, nanoseconds: 0, zone: Zone::Utc };
 
+    fn text(&self) -> String {
+        layout::format(self, "2006-01-02 15:04:05.999999999 -0700 MST")
+    }
+
     pub(crate) fn offset(&self) -> i64 {
         match &self.zone {
             Zone::Utc | Zone::Local => 0,
@@ -195,15 +199,17 @@ impl Native for Time {
         METHODS.iter().find(|method| method.name == name)
     }
 
-    fn text(&self) -> Vec<u8> {
-        layout::format(self, "2006-01-02 15:04:05.999999999 -0700 MST").into_bytes()
-    }
-
     fn stringer(&self) -> Option<Vec<u8>> {
-        Some(self.text())
+        Some(self.text().into_bytes())
     }
 
-    fn go_syntax(&self) -> Vec<u8> {
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let wall = Value::Uint(u64::from(self.nanoseconds), UintKind::Uint64);
+        let since_the_year_1 = Value::int64(self.seconds.wrapping_sub(Time::ZERO.seconds));
+        Some(vec![("wall", wall), ("ext", since_the_year_1), ("loc", Value::native(Location { is_utc: self.zone == Zone::Utc }))])
+    }
+
+    fn go_string(&self) -> Option<Vec<u8>> {
         let number = |element: &str| layout::format(self, element).trim_start_matches('0').parse::<i64>().unwrap_or(0);
         let zone = match &self.zone {
             Zone::Local => "time.Local".to_owned(),
@@ -212,7 +218,7 @@ impl Native for Time {
         };
         let (year, month, day) = (number("2006"), layout::format(self, "January"), number("2"));
         let (hour, minute, second, nanoseconds) = (number("15"), number("4"), number("5"), self.nanoseconds);
-        format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanoseconds}, {zone})").into_bytes()
+        Some(format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanoseconds}, {zone})").into_bytes())
     }
 
     fn to_json(&self) -> Result<serde_json::Value, String> {
@@ -221,6 +227,41 @@ impl Native for Time {
 
     fn equals(&self, other: &dyn Native) -> bool {
         other.as_any().downcast_ref::<Time>() == Some(self)
+    }
+}
+
+/// Is what a time points to as its zone, which is nothing for UTC.
+struct Location {
+    is_utc: bool,
+}
+
+impl Native for Location {
+    fn type_name(&self) -> &str {
+        "*time.Location"
+    }
+
+    fn as_any(&self) -> &dyn StdAny {
+        self
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Ptr
+    }
+
+    fn is_nil(&self) -> bool {
+        self.is_utc
+    }
+
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        Some(Vec::new())
+    }
+
+    fn to_json(&self) -> Result<serde_json::Value, String> {
+        Ok(serde_json::json!({}))
+    }
+
+    fn equals(&self, other: &dyn Native) -> bool {
+        other.as_any().downcast_ref::<Location>().is_some_and(|other| other.is_utc == self.is_utc)
     }
 }
 

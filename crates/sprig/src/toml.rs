@@ -139,7 +139,7 @@ fn inline(out: &mut String, value: &Value, depth: usize) -> Result<(), String> {
         }
         Value::Native(native) => match value.downcast::<Time>() {
             Some(time) => out.push_str(&crate::layout::format(time, layout(&time.zone))),
-            None => out.push_str(&quoted(&native.printed())),
+            None => out.push_str(&quoted(&native.printed().unwrap_or_else(|| go_template::fmt::text_of(value)))),
         },
     }
     Ok(())

@@ -100,20 +100,21 @@ impl Native for Version {
         METHODS.iter().find(|method| method.name == name)
     }
 
-    fn text(&self) -> Vec<u8> {
-        self.to_string().into_bytes()
-    }
-
     fn stringer(&self) -> Option<Vec<u8>> {
-        Some(self.text())
+        Some(self.to_string().into_bytes())
     }
 
-    fn go_syntax(&self) -> Vec<u8> {
-        let quoted = go_template::quote::quote_text;
-        let (major, minor, patch) = (self.major, self.minor, self.patch);
-        let (pre, metadata, original) = (quoted(&self.prerelease), quoted(&self.metadata), quoted(self.original()));
-        let numbers = format!("major:{major:#x}, minor:{minor:#x}, patch:{patch:#x}");
-        format!("&semver.Version{{{numbers}, pre:{pre}, metadata:{metadata}, original:{original}}}").into_bytes()
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let number = |number: u64| Value::Uint(number, UintKind::Uint64);
+        let text = |text: &str| Value::str(text);
+        Some(vec![
+            ("major", number(self.major)),
+            ("minor", number(self.minor)),
+            ("patch", number(self.patch)),
+            ("pre", text(&self.prerelease)),
+            ("metadata", text(&self.metadata)),
+            ("original", text(self.original())),
+        ])
     }
 
     fn reflected(&self) -> Option<Rc<dyn Native>> {

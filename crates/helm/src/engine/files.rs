@@ -188,12 +188,6 @@ impl Native for Files {
         METHODS.iter().find(|method| method.name == name)
     }
 
-    fn text(&self) -> Vec<u8> {
-        let numbers = |data: &[u8]| data.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
-        let entries = self.files.iter().map(|(name, data)| format!("{name}:[{}]", numbers(data)));
-        format!("map[{}]", entries.collect::<Vec<_>>().join(" ")).into_bytes()
-    }
-
     fn to_json(&self) -> Result<Json, String> {
         let encode = |data: &[u8]| Json::String(base64::engine::general_purpose::STANDARD.encode(data));
         Ok(Json::Object(self.files.iter().map(|(name, data)| (name.clone(), encode(data))).collect()))

@@ -7,6 +7,7 @@ mod context;
 mod errors;
 mod files;
 mod functions;
+mod metadata;
 mod natives;
 
 use std::collections::{BTreeMap, HashMap};

@@ -80,7 +80,7 @@ pub(super) fn capabilities(job: &Job<'_>) -> Value {
         type_name: if is_v3 { "*chartutil.Capabilities" } else { "*common.Capabilities" },
         kube_version: Value::native(KubeVersionValue { version: kube, addressable: true, is_v3 }),
         api_versions: Value::native(VersionSet { versions: job.capabilities.api_versions.clone(), is_v3 }),
-        helm_version: Value::native(BuildInfo { version: job.compat.version().to_owned() }),
+        helm_version: Value::native(BuildInfo { version: job.compat.version().to_owned(), is_v3 }),
     })
 }
 
@@ -113,25 +113,12 @@ impl Native for CapabilitiesValue {
         }
     }
 
-    fn text(&self) -> Vec<u8> {
-        let part = |value: &Value| match value {
-            Value::Native(native) => native.text(),
-            _ => Vec::new(),
-        };
-        [
-            b"&{".to_vec(),
-            part(&self.kube_version),
-            b" ".to_vec(),
-            part(&self.api_versions),
-            b" ".to_vec(),
-            part(&self.helm_version),
-            b"}".to_vec(),
-        ]
-        .concat()
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        ["KubeVersion", "APIVersions", "HelmVersion"].iter().map(|name| Some((*name, self.field(name)?))).collect()
     }
 
     fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
-        ["KubeVersion", "APIVersions", "HelmVersion"].iter().map(|name| Some((*name, self.field(name)?))).collect()
+        self.fields()
     }
 
     fn to_json(&self) -> Result<serde_json::Value, String> {
@@ -186,14 +173,15 @@ impl Native for KubeVersionValue {
         KUBE_VERSION_METHODS.iter().find(|method| self.addressable && method.name == name)
     }
 
-    fn text(&self) -> Vec<u8> {
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
         let KubeVersion { version, normalized, major, minor } = &self.version;
-        if self.is_v3 { format!("{{{version} {major} {minor}}}") } else { format!("{{{version} {normalized} {major} {minor}}}") }
-            .into_bytes()
+        let all = [("Version", version), ("normalizedVersion", normalized), ("Major", major), ("Minor", minor)];
+        let known = all.into_iter().filter(|(name, _)| !self.is_v3 || *name != "normalizedVersion");
+        Some(known.map(|(name, text)| (name, Value::str(text.as_str()))).collect())
     }
 
-    fn printed(&self) -> Vec<u8> {
-        if self.addressable { self.version.text().as_bytes().to_vec() } else { self.text() }
+    fn printed(&self) -> Option<Vec<u8>> {
+        self.addressable.then(|| self.version.text().as_bytes().to_vec())
     }
 
     fn by_value(&self) -> Option<Rc<dyn Native>> {
@@ -248,10 +236,6 @@ impl Native for VersionSet {
         VERSION_SET_METHODS.iter().find(|method| method.name == name)
     }
 
-    fn text(&self) -> Vec<u8> {
-        format!("[{}]", self.versions.join(" ")).into_bytes()
-    }
-
     fn to_json(&self) -> Result<serde_json::Value, String> {
         Ok(json!(self.versions))
     }
@@ -280,6 +264,7 @@ impl Native for VersionSet {
 /// `.Capabilities.HelmVersion`; commit and toolchain are nobody's in particular.
 struct BuildInfo {
     version: String,
+    is_v3: bool,
 }
 
 impl Native for BuildInfo {
@@ -294,13 +279,15 @@ impl Native for BuildInfo {
     fn field(&self, name: &str) -> Option<Value> {
         match name {
             "Version" => Some(Value::str(self.version.as_str())),
+            "KubeClientVersion" if self.is_v3 => None,
             "GitCommit" | "GitTreeState" | "GoVersion" | "KubeClientVersion" => Some(Value::str("")),
             _ => None,
         }
     }
 
-    fn text(&self) -> Vec<u8> {
-        format!("{{{}    }}", self.version).into_bytes()
+    fn fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        let names = ["Version", "GitCommit", "GitTreeState", "GoVersion", "KubeClientVersion"];
+        Some(names.iter().filter_map(|name| Some((*name, self.field(name)?))).collect())
     }
 
     fn to_json(&self) -> Result<serde_json::Value, String> {
