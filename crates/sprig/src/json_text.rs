@@ -1,7 +1,7 @@
 //! JSON text of values that hold bytes which are no text, and the value tree that `toYamlPretty` writes.
 
 use go_encoding::json;
-use go_template::{Str, Value};
+use go_template::{Kind, Str, Value};
 use serde_json::Value as Json;
 
 /// How JSON is laid out.
@@ -19,7 +19,7 @@ pub(crate) fn needs_writing(value: &Value) -> bool {
         Value::Str(text) => is_broken(text),
         Value::List(list) => list.to_bytes().is_none() && list.items().iter().any(needs_writing),
         Value::Map(map) => map.entries().is_some_and(|entries| entries.iter().any(|(key, value)| is_broken(key) || needs_writing(value))),
-        Value::Native(native) => native.json_fields().is_some(),
+        Value::Native(native) => native.json_fields().is_some() || elements(value).iter().any(needs_writing),
         _ => false,
     }
 }
@@ -28,23 +28,37 @@ pub(crate) fn needs_writing(value: &Value) -> bool {
 pub(crate) fn write(out: &mut String, value: &Value, layout: Layout, depth: usize) -> Result<(), String> {
     match value {
         Value::Str(text) => json::push_bytes(out, text, layout.escapes_html),
-        Value::List(list) if list.to_bytes().is_none() && !list.items().is_empty() => {
-            out.push('[');
-            for (position, item) in list.items().iter().enumerate() {
-                out.push_str(if position > 0 { "," } else { "" });
-                line(out, layout, depth + 1);
-                write(out, item, layout, depth + 1)?;
-            }
-            line(out, layout, depth);
-            out.push(']');
-        }
+        Value::List(list) if list.to_bytes().is_none() && !list.items().is_empty() => array(out, list.items(), layout, depth)?,
         Value::Map(map) if !map.is_empty() => object(out, &map.snapshot(), layout, depth)?,
         Value::Native(native) if let Some(fields) = native.json_fields() => {
             let fields: Vec<(Str, Value)> = fields.into_iter().map(|(name, value)| (Str::from(name), value)).collect();
             object(out, &fields, layout, depth)?;
         }
+        Value::Native(_) if let items @ [_, ..] = &*elements(value) => array(out, items, layout, depth)?,
         other => out.push_str(&json::to_string(&other.to_json()?)),
     }
+    Ok(())
+}
+
+/// Returns what a slice of its own type holds.
+fn elements(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Native(native) if native.kind() == Kind::Slice => {
+            native.entries().unwrap_or_default().into_iter().map(|(_, item)| item).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn array(out: &mut String, items: &[Value], layout: Layout, depth: usize) -> Result<(), String> {
+    out.push('[');
+    for (position, item) in items.iter().enumerate() {
+        out.push_str(if position > 0 { "," } else { "" });
+        line(out, layout, depth + 1);
+        write(out, item, layout, depth + 1)?;
+    }
+    line(out, layout, depth);
+    out.push(']');
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use super::{Case, Question};
 const PROGRAM: &str = include_str!("oracle.py");
 
 /// After how long without an answer Helm counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long Helm's SDK may take to be installed, the first time.
 const INSTALLATION: Duration = Duration::from_secs(600);
