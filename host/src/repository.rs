@@ -18,6 +18,9 @@ pub struct Repository {
 /// The largest file that is read.
 pub const MAX_FILE: u64 = 32 << 20;
 
+/// How many folders are searched for files.
+const MAX_FOLDERS: usize = 20_000;
+
 impl Repository {
     /// Opens a repository.
     pub fn open(path: &Path) -> Result<Self, Failure> {
@@ -65,6 +68,24 @@ impl Repository {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns the YAML files outside hidden folders, templates of such included, sorted.
+    pub fn yaml_files(&self) -> Vec<String> {
+        let (mut found, mut open, mut seen) = (Vec::new(), vec![String::new()], 0);
+        while let Some(folder) = open.pop().filter(|_| seen < MAX_FOLDERS) {
+            seen += 1;
+            for entry in self.list(&folder).ok().flatten().unwrap_or_default() {
+                let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+                if entry.directory && !entry.name.starts_with('.') {
+                    open.push(path);
+                } else if !entry.directory && (entry.name.contains(".yaml") || entry.name.contains(".yml")) {
+                    found.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     /// Returns the size of a file.

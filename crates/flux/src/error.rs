@@ -62,7 +62,9 @@ pub enum Error {
         message: String,
     },
     /// Nothing says which path Flux synchronises.
-    #[error("no FluxInstance and no gotk-sync.yaml says which folder Flux synchronises; name the folder")]
+    #[error(
+        "nothing says which folder Flux synchronises: no FluxInstance, no gotk-sync.yaml, no Kustomization of the folder it lies in; name the folder"
+    )]
     NoRoot,
     /// Several things say so, differently.
     #[error("several folders could be the one that Flux synchronises: {}; name one", list(.0))]

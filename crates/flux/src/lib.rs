@@ -3,6 +3,7 @@
 //! It follows the tree as kustomize-controller would, from the path that the FluxInstance synchronises through Kustomizations to
 //! HelmReleases, over files that the caller provides. It fetches nothing: sources in other repositories are named, not followed.
 
+mod artifact;
 pub mod check;
 mod definitions;
 mod digest;

@@ -1,4 +1,5 @@
-//! Finds the folder that Flux synchronises: what a FluxInstance, the chart that makes one, or `gotk-sync.yaml` says.
+//! Finds the folder that Flux synchronises: what a FluxInstance, the chart that makes one, or `gotk-sync.yaml` says, else a Kustomization
+//! that synchronises the folder it lies in.
 
 use kustomize::{Files, Manifest};
 use serde_json::Value;
@@ -25,32 +26,74 @@ pub fn find_each(files: &dyn Files) -> Result<Vec<String>, Error> {
     Ok(folders.into_iter().collect())
 }
 
-/// Returns the folders and what names them; where nothing does, those of each cluster under `clusters`, as `flux bootstrap` has them.
-fn all(files: &dyn Files) -> Result<Vec<(String, Place)>, Error> {
-    let mut found = Vec::new();
-    let mut clusters: Vec<(String, Place)> = Vec::new();
+/// Folders and what names them.
+type Named = Vec<(String, Place)>;
+
+/// What names the folder, the surest first.
+#[derive(Default)]
+struct Candidates {
+    /// A FluxInstance, or `gotk-sync.yaml` in the folder that it synchronises.
+    sure: Named,
+    /// `gotk-sync.yaml` elsewhere.
+    sync: Named,
+    /// A file with a source and a Kustomization of it whose folder the file is in.
+    own: Named,
+    /// The folder of a cluster under `clusters`, as `flux bootstrap` has them.
+    clusters: Named,
+}
+
+/// Returns the folders and what names them.
+fn all(files: &dyn Files) -> Result<Named, Error> {
+    let mut found = Candidates::default();
     for path in yaml_files(files)? {
         let text = files.read(&path).map_err(|message| Error::Read { path: path.clone(), message })?.unwrap_or_default();
         // Most files are none of ours, and some are no YAML: only those that may name the folder are parsed.
         let Ok(content) = std::str::from_utf8(&text) else { continue };
         if let Some(folder) = of_cluster(&path).filter(|_| content.contains("kustomize.toolkit.fluxcd.io/")) {
             let place = Place { title: format!("{folder} with Kustomizations of Flux"), file: path.clone(), line: 1 };
-            if clusters.last().is_none_or(|(last, _)| last != folder) {
-                clusters.push((folder.to_string(), place));
+            if found.clusters.last().is_none_or(|(last, _)| last != folder) {
+                found.clusters.push((folder.to_string(), place));
             }
         }
-        if !content.contains("FluxInstance") && !content.contains("flux-instance") && !path.ends_with("gotk-sync.yaml") {
-            continue;
-        }
-        let Ok(manifests) = kustomize::manifests(&path, &text) else { continue };
-        for Manifest { value, line } in manifests {
-            if let Some(folder) = named_by(&value, &path).and_then(|folder| kustomize::join_path("", folder.trim_start_matches('/'))) {
-                let title = format!("{} by {} {}", if folder.is_empty() { "." } else { &folder }, kind(&value), name(&value));
-                found.push((folder, Place { title, file: path.clone(), line }));
-            }
+        let holds = |words: &[&str]| words.iter().all(|word| content.contains(word));
+        let may_name = holds(&["FluxInstance"]) || holds(&["flux-instance"]) || holds(&["instance:", "sync:"]);
+        let may_synchronise = holds(&["kustomize.toolkit.fluxcd.io/", "source.toolkit.fluxcd.io/"]) || path.ends_with("gotk-sync.yaml");
+        if may_name || may_synchronise {
+            let Ok(manifests) = kustomize::manifests(&path, &text) else { continue };
+            found.add(&path, &manifests);
         }
     }
-    Ok(if found.is_empty() { clusters } else { found })
+    let Candidates { sure, sync, own, clusters } = found;
+    Ok([sure, sync, own, clusters].into_iter().find(|named| !named.is_empty()).unwrap_or_default())
+}
+
+impl Candidates {
+    fn add(&mut self, path: &str, manifests: &[Manifest]) {
+        for Manifest { value, line } in manifests {
+            let is_sync = kind(value) == "Kustomization" && group(value) == "kustomize.toolkit.fluxcd.io";
+            let folder = if is_sync { text(value, &["spec", "path"]) } else { named_by(value) };
+            let Some(folder) = folder.and_then(|folder| kustomize::join_path("", folder.trim_start_matches('/'))) else { continue };
+            let by = if kind(value).is_empty() { "values".to_string() } else { format!("{} {}", kind(value), name(value)) };
+            let title = format!("{} by {by}", if folder.is_empty() { "." } else { &folder });
+            let is_inside = folder.is_empty() || path.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/'));
+            let is_gotk = path.ends_with("gotk-sync.yaml");
+            let list = match (is_sync, is_gotk, is_inside) {
+                (false, ..) | (true, true, true) => &mut self.sure,
+                (true, true, false) => &mut self.sync,
+                (true, false, true) if has_source_of(value, manifests) => &mut self.own,
+                (true, false, _) => continue,
+            };
+            list.push((folder, Place { title, file: path.to_string(), line: *line }));
+        }
+    }
+}
+
+/// Returns whether the source of a Kustomization is among the objects beside it.
+fn has_source_of(kustomization: &Value, manifests: &[Manifest]) -> bool {
+    let wanted = |field: &str| text(kustomization, &["spec", "sourceRef", field]);
+    manifests.iter().any(|Manifest { value, .. }| {
+        group(value) == "source.toolkit.fluxcd.io" && Some(kind(value)) == wanted("kind") && Some(name(value)) == wanted("name")
+    })
 }
 
 /// Returns the folder of a cluster that a file is in: `clusters/NAME`, at any depth.
@@ -60,13 +103,14 @@ fn of_cluster(path: &str) -> Option<&str> {
     Some(&path[..name + path[name..].find('/')?])
 }
 
-fn named_by<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+fn named_by(value: &Value) -> Option<&str> {
     match (group(value), kind(value)) {
         ("fluxcd.controlplane.io", "FluxInstance") => {
             Some(text(value, &["spec", "sync", "path"]).unwrap_or("")).filter(|_| value.pointer("/spec/sync").is_some())
         }
         ("helm.toolkit.fluxcd.io", "HelmRelease") if makes_instance(value) => text(value, &["spec", "values", "instance", "sync", "path"]),
-        ("kustomize.toolkit.fluxcd.io", "Kustomization") if path.ends_with("gotk-sync.yaml") => text(value, &["spec", "path"]),
+        // The values of that chart in a file of their own.
+        ("", "") => text(value, &["instance", "sync", "path"]),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use kustomize::{Absent, Files, Image, Object, Overlay, PatchEntry, Target};
 use serde_json::{Value, json};
 
+use crate::artifact::Artifact;
 use crate::error::{Error, Place};
 use crate::fields::{flag, get, group, items, kind, name, namespace, object, text};
 use crate::release::{ReleaseId, ReleaseSpec};
@@ -122,6 +123,7 @@ fn walk(files: &dyn Files, root: Option<&str>, keys: Option<&dyn DataKeys>) -> R
         Some(root) => kustomize::join_path("", root).ok_or_else(|| Error::NoFolder(root.to_string()))?,
         None => root::find(files)?,
     };
+    let files = &Artifact::of(files).map_err(|message| Error::Read { path: root.clone(), message })?;
     if files.list(&root).map_err(|message| Error::Read { path: root.clone(), message })?.is_none() {
         return Err(Error::NoFolder(root));
     }
@@ -264,7 +266,12 @@ impl Walk<'_> {
             return;
         };
         if !matches!(self.files.list(&folder), Ok(Some(_))) {
-            self.tree.absent.push(Absent { path: folder, listed_in: located.object.file.clone(), line: located.object.line });
+            self.tree.absent.push(Absent {
+                path: folder,
+                is_remote: false,
+                listed_in: located.object.file.clone(),
+                line: located.object.line,
+            });
             return;
         }
         self.tree.folders.push(folder.clone());

@@ -89,6 +89,12 @@ fn files(list: &[(&str, &str)]) -> MemoryFiles {
 
 const RELEASE: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: a}\nspec: {chartRef: {kind: OCIRepository, name: web}}\n";
 
+fn kustomization(name: &str, path: &str, more: &str) -> String {
+    format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: f}}\nspec:\n  path: {path}\n  sourceRef: {{kind: GitRepository, name: flux-system}}\n{more}"
+    )
+}
+
 #[test]
 fn errors_name_places() {
     let check = |list: &[(&str, &str)], root: Option<&str>, expected: &str| {
@@ -100,11 +106,6 @@ fn errors_name_places() {
     check(&[("c/r.yaml", RELEASE)], Some("../c"), "no such folder");
     check(&[("c/r.yaml", RELEASE)], Some("./c/"), "c/r.yaml:1: the tree has no OCIRepository a/web");
     check(&[("c/r.yaml", &RELEASE.replace("name: web,", "name: web2,"))], Some("c"), "near: a/web2 (c/r.yaml:1)");
-    let kustomization = |name: &str, path: &str, more: &str| {
-        format!(
-            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: f}}\nspec:\n  path: {path}\n  sourceRef: {{kind: GitRepository, name: flux-system}}\n{more}"
-        )
-    };
     let (one, two) = (kustomization("one", "one", ""), kustomization("two", "two", ""));
     let both = [("c/one.yaml", one.as_str()), ("c/two.yaml", &two), ("one/r.yaml", RELEASE), ("two/r.yaml", RELEASE)];
     check(&both, Some("c"), "more than once: a/web (one/r.yaml:1), a/web (two/r.yaml:1)");
@@ -116,6 +117,34 @@ fn errors_name_places() {
     };
     let (left, right) = (instance("x"), instance("y"));
     check(&[("l.yaml", &left), ("r.yaml", &right)], None, "x by FluxInstance flux (l.yaml:1), y by FluxInstance flux (r.yaml:1)");
+}
+
+#[test]
+fn the_root_is_found_wherever_it_is_named() {
+    let check = |list: &[(&str, &str)], expected: &[&str]| assert_eq!(flux::find_roots(&files(list)).unwrap(), expected);
+    let source =
+        "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: flux-system}\n";
+    let own = format!("{}{source}", kustomization("cluster", "k/flux", ""));
+    let apps = kustomization("apps", "k/apps", "");
+    let list = [("k/flux/config/cluster.yaml", own.as_str()), ("k/flux/apps.yaml", &apps), ("k/apps/x/own.yaml", &apps)];
+    check(&list, &["k/flux"]);
+    let values = "instance:\n  sync: {kind: GitRepository, path: k/flux/cluster}\n";
+    check(&[list[0], ("k/apps/flux/values.yaml", values)], &["k/flux/cluster"]);
+    // Of what gotk-sync.yaml holds, the one that synchronises it counts.
+    let (itself, other) = (kustomization("flux-system", "k/flux", ""), kustomization("more", "k/more", ""));
+    let both = format!("{itself}---\n{other}");
+    check(&[("k/flux/gotk-sync.yaml", &both)], &["k/flux"]);
+    check(&[("elsewhere/gotk-sync.yaml", &both)], &["k/flux", "k/more"]);
+    check(&list[1..], &[]);
+}
+
+#[test]
+fn what_sourceignore_leaves_out_is_not_there() {
+    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    let list = [("a.yaml", object), (".forge/workflow.yml", "on: push\n"), ("deep/x.yml", "no: object\n")];
+    let read = |ignore: &str| flux::read(&files(&[&list[..], &[(".sourceignore", ignore)]].concat()), Some("."));
+    assert_eq!(read(".forge\n/deep/*.yml\n").unwrap().objects().count(), 1);
+    assert!(read("deep/\n").unwrap_err().to_string().starts_with(".forge/workflow.yml:1:1: this is no Kubernetes object"));
 }
 
 #[test]

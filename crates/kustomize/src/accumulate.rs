@@ -207,6 +207,9 @@ impl Builder<'_> {
             state.config.merge(config).map_err(|message| Error::at(&entry.place, message))?;
         }
         let generators = self.plugins(folder, kustomization, &kustomization.generators)?;
+        for entry in kustomization.config_maps.iter().chain(&kustomization.secrets) {
+            generate::remote_files(&entry.value).for_each(|address| self.elsewhere(address, &entry.place));
+        }
         let context = self.context(folder, kustomization);
         for made in generate::all(&context, kustomization)? {
             generate::add(&mut state.resources, made)?;
@@ -232,7 +235,7 @@ impl Builder<'_> {
 
     fn context<'a>(&'a self, folder: &'a str, kustomization: &Kustomization) -> Context<'a> {
         let noted_as = self.origin.as_deref().map(|origin| origin::join(origin, path::name(&kustomization.file)));
-        Context { files: self.files, folder, openapi: &self.openapi, noted_as }
+        Context { files: self.files, folder, openapi: &self.openapi, noted_as, is_incomplete: !self.absent.is_empty() }
     }
 
     /// Reads the objects that configure plugins: an entry is the text of some, or names a file or folder.
@@ -307,8 +310,8 @@ impl Builder<'_> {
 
     fn resource(&mut self, folder: &str, entry: &Placed<String>, state: &mut State) -> Result<(), Error> {
         if is_remote(&entry.value) {
-            let message = format!("{} is fetched from a network, which is not supported; put it into the repository", entry.value);
-            return Err(Error::at(&entry.place, message));
+            self.elsewhere(&entry.value, &entry.place);
+            return Ok(());
         }
         let at = self.inside(folder, entry)?;
         if let Some(text) = read::text(self.files, &at)? {
@@ -335,7 +338,8 @@ impl Builder<'_> {
 
     fn component(&mut self, folder: &str, entry: &Placed<String>, mut state: State) -> Result<State, Error> {
         if is_remote(&entry.value) {
-            return Err(Error::at(&entry.place, format!("{} is fetched from a network, which is not supported", entry.value)));
+            self.elsewhere(&entry.value, &entry.place);
+            return Ok(state);
         }
         let at = self.inside(folder, entry)?;
         let Some(kustomization) = self.folder(&at, entry)? else { return Ok(state) };
@@ -347,6 +351,12 @@ impl Builder<'_> {
         let state = self.inside_of(entry, |builder| builder.accumulate(&at, &kustomization, state))?;
         self.stack.pop();
         Ok(state)
+    }
+
+    /// Notes what kustomize fetches from a network.
+    fn elsewhere(&mut self, address: &str, place: &Place) {
+        let Place { file, line, .. } = place.clone();
+        self.absent.push(Absent { path: address.to_string(), is_remote: true, listed_in: file, line });
     }
 
     /// Does something with origins counted from the folder that an entry names.
@@ -366,7 +376,7 @@ impl Builder<'_> {
         }
         if self.files.list(at).map_err(|message| Error::path(at, message))?.is_none() {
             let Place { file, line, .. } = entry.place.clone();
-            self.absent.push(Absent { path: at.to_string(), listed_in: file, line });
+            self.absent.push(Absent { path: at.to_string(), is_remote: false, listed_in: file, line });
             return Ok(None);
         }
         let found = self.kustomization(at)?;

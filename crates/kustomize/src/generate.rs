@@ -49,7 +49,14 @@ pub(crate) fn all(context: &Context<'_>, kustomization: &Kustomization) -> Resul
         }
         Ok(made)
     };
-    maps.chain(secrets).map(made).collect()
+    maps.chain(secrets).filter(|(_, entry)| remote_files(&entry.value).next().is_none()).map(made).collect()
+}
+
+/// Returns the addresses of files that an object is made of and kustomize fetches from a network.
+pub(crate) fn remote_files(generator: &Generator) -> impl Iterator<Item = &str> {
+    let files =
+        generator.files.iter().map(|file| file.split_once('=').filter(|_| !read::is_address(file)).map_or(file.as_str(), |(_, file)| file));
+    files.chain(generator.envs.iter().chain(&generator.env).map(String::as_str)).filter(|file| read::is_address(file))
 }
 
 pub(crate) fn generated(

@@ -246,6 +246,48 @@ pub(crate) struct LegacySort {
 /// The names a kustomization file may have.
 pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
+/// Returns the name of a field. Upper and lower case are one in JSON as Go reads it.
+fn canonical(name: &str) -> &str {
+    FIELDS.into_iter().find(|field| field.eq_ignore_ascii_case(name)).unwrap_or(name)
+}
+
+const FIELDS: [&str; 34] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "sortOptions",
+    "resources",
+    "bases",
+    "components",
+    "buildMetadata",
+    "vars",
+    "generators",
+    "transformers",
+    "validators",
+    "crds",
+    "openapi",
+    "configurations",
+    "namespace",
+    "namePrefix",
+    "nameSuffix",
+    "labels",
+    "commonLabels",
+    "commonAnnotations",
+    "images",
+    "imageTags",
+    "replicas",
+    "patches",
+    "patchesStrategicMerge",
+    "patchesJson6902",
+    "configMapGenerator",
+    "secretGenerator",
+    "replacements",
+    "generatorOptions",
+    "helmChartInflationGenerator",
+    "helmCharts",
+    "helmGlobals",
+];
+
 const REFUSED: [&str; 3] = ["helmChartInflationGenerator", "helmCharts", "helmGlobals"];
 
 impl Kustomization {
@@ -263,14 +305,14 @@ impl Kustomization {
         for (key, node) in entries {
             kustomization.field(key, node)?;
             let is_set = !matches!(&node.data, Data::Scalar { value, .. } if value.is_null() || value == "");
-            kustomization.is_empty &= !is_set || matches!(key.text(), Some("apiVersion" | "kind"));
+            kustomization.is_empty &= !is_set || matches!(canonical(key.text().unwrap_or("")), "apiVersion" | "kind");
         }
         Ok(kustomization)
     }
 
     fn field(&mut self, key: &Node, node: &Node) -> Result<(), Error> {
         let file = self.file.clone();
-        let name = key.text().unwrap_or("");
+        let name = canonical(key.text().unwrap_or(""));
         match name {
             "apiVersion" | "metadata" => {}
             "sortOptions" => self.sort = one(&file, node)?,

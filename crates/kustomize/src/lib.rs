@@ -115,11 +115,13 @@ pub struct Change {
     pub content: Arc<Value>,
 }
 
-/// A resource that a kustomization lists and that is not there.
+/// What a kustomization names and is not in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absent {
-    /// Where it should be.
+    /// Where it should be: a path, or an address.
     pub path: String,
+    /// Whether kustomize fetches it from a network: then nothing is wrong with it.
+    pub is_remote: bool,
     /// The kustomization file that lists it.
     pub listed_in: String,
     /// The line on which it is listed.
@@ -131,7 +133,7 @@ pub struct Absent {
 pub struct Build {
     /// The objects, in the order in which they were accumulated.
     pub objects: Vec<Object>,
-    /// Resources that are listed and not there.
+    /// What is listed and not there. What is made of it, and patches of it, are left out.
     pub absent: Vec<Absent>,
     order: output::Order,
 }
@@ -145,8 +147,8 @@ impl Build {
 
 /// Builds a folder as `kustomize build` does.
 ///
-/// A folder without a kustomization file is built from all its manifests, as Flux does. Resources that are not there are collected;
-/// anything else that is wrong is an error with its place.
+/// A folder without a kustomization file is built from all its manifests, as Flux does. Resources that are not there, and what is
+/// elsewhere on a network, are collected; anything else that is wrong is an error with its place.
 pub fn build(files: &dyn Files, folder: &str) -> Result<Build, Error> {
     build_with(files, folder, &Overlay::default())
 }

@@ -8,20 +8,16 @@ use crate::error::Error;
 use crate::kustomization::{PatchEntry, Placed};
 use crate::resource::{NO_NAMESPACE, Resource, effective, group_of};
 use crate::selector::Selector;
+use crate::transformers::Context;
 use crate::{Change, Files, json_patch, path, read, strategic};
 
 /// Applies the entries of the old `patchesStrategicMerge`: files or patches themselves.
-pub(crate) fn strategic_merge(
-    files: &dyn Files,
-    folder: &str,
-    entries: &[Placed<String>],
-    resources: &mut Vec<Resource>,
-) -> Result<(), Error> {
+pub(crate) fn strategic_merge(context: &Context<'_>, entries: &[Placed<String>], resources: &mut Vec<Resource>) -> Result<(), Error> {
     for entry in entries {
         let is_inline = entry.value.contains('\n') || entry.value.contains(": ");
         let (path, patch) = if is_inline { (None, Some(entry.value.clone())) } else { (Some(entry.value.clone()), None) };
         let value = PatchEntry { path, patch, ..PatchEntry::default() };
-        one(files, folder, &Placed { value, place: entry.place.clone() }, resources)?;
+        one(context, &Placed { value, place: entry.place.clone() }, resources)?;
     }
     Ok(())
 }
@@ -51,7 +47,8 @@ enum Patch {
 }
 
 /// Applies an entry of `patches`.
-pub(crate) fn one(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, resources: &mut Vec<Resource>) -> Result<(), Error> {
+pub(crate) fn one(context: &Context<'_>, entry: &Placed<PatchEntry>, resources: &mut Vec<Resource>) -> Result<(), Error> {
+    let (files, folder) = (context.files, context.folder);
     let fail = |message: String| Error::at(&entry.place, message);
     let target = entry.value.target.as_ref().map(Selector::new).transpose().map_err(fail)?;
     match (patch(files, folder, entry)?, target) {
@@ -81,6 +78,9 @@ pub(crate) fn one(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, r
         (Patch::Merge(patches), None) => {
             for patch in &patches {
                 let selected = named(patch, resources);
+                if selected.is_empty() && context.is_incomplete {
+                    continue;
+                }
                 if selected.len() != 1 {
                     return Err(fail(format!("{} objects are {}, which the patch names", selected.len(), title(patch))));
                 }
@@ -153,6 +153,9 @@ fn patch(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>) -> Result<
     let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_string);
     let (at, text) = match (given(&entry.value.path), given(&entry.value.patch)) {
         (Some(file), None) => {
+            if read::is_address(&file) {
+                return Err(fail(format!("{file} is fetched from a network, which is not supported; put it into the repository")));
+            }
             let at = path::join(folder, &file).ok_or_else(|| fail(format!("{file} leaves the repository")))?;
             let text = read::private_text(files, &at, &at)?.ok_or_else(|| fail(format!("there is no file {at}")))?;
             (at, text)

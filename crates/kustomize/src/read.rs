@@ -54,6 +54,11 @@ pub(crate) fn text(files: &dyn Files, path: &str) -> Result<Option<Vec<u8>>, Err
     files.read(path).map_err(|message| Error::path(path, message))
 }
 
+/// Returns whether kustomize fetches a file from a network (`api/internal/loader/fileloader.go`, Load).
+pub(crate) fn is_address(file: &str) -> bool {
+    file.starts_with("https://") || file.starts_with("http://")
+}
+
 /// Returns the text of a file that may be encrypted.
 pub(crate) fn private_text(files: &dyn Files, path: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
     files.read_private(path, name).map_err(|message| Error::path(path, message))

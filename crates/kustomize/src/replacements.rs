@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::kustomization::{Place, Placed, Target};
 use crate::resource::Resource;
 use crate::selector::Selector;
+use crate::transformers::Context;
 use crate::{Files, merge_keys, path, read};
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -51,9 +52,12 @@ struct Replacement {
     targets: Vec<Destination>,
 }
 
-pub(crate) fn apply(files: &dyn Files, folder: &str, entries: &[Placed<Value>], resources: &mut [Resource]) -> Result<(), Error> {
+pub(crate) fn apply(context: &Context<'_>, entries: &[Placed<Value>], resources: &mut [Resource]) -> Result<(), Error> {
     for entry in entries {
-        for replacement in read_entry(files, folder, entry)? {
+        for replacement in read_entry(context.files, context.folder, entry)? {
+            if context.is_incomplete && replacement.source.as_ref().is_some_and(|source| source.found(resources).is_empty()) {
+                continue;
+            }
             one(&replacement, resources).map_err(|message| Error::at(&entry.place, message))?;
         }
     }
@@ -190,18 +194,25 @@ pub(crate) fn index_of(items: &[Value], part: &str) -> Option<usize> {
     })
 }
 
+impl Source {
+    /// Returns the objects that it names, of which there must be one.
+    fn found<'a>(&self, resources: &'a [Resource]) -> Vec<&'a Resource> {
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == is);
+        let is = |resource: &&Resource| {
+            fits(&self.group, resource.group())
+                && fits(&self.version, resource.version())
+                && resource.ids().iter().any(|id| {
+                    fits(&self.kind, &id.kind)
+                        && fits(&self.name, &id.name)
+                        && self.namespace.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == id.namespace)
+                })
+        };
+        resources.iter().filter(is).collect()
+    }
+}
+
 fn source_value(source: &Source, resources: &[Resource]) -> Result<Value, String> {
-    let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == is);
-    let is = |resource: &&Resource| {
-        fits(&source.group, resource.group())
-            && fits(&source.version, resource.version())
-            && resource.ids().iter().any(|id| {
-                fits(&source.kind, &id.kind)
-                    && fits(&source.name, &id.name)
-                    && source.namespace.as_deref().is_none_or(|wanted| wanted.is_empty() || wanted == id.namespace)
-            })
-    };
-    let found: Vec<&Resource> = resources.iter().filter(is).collect();
+    let found = source.found(resources);
     let [one] = found.as_slice() else {
         return Err(format!("the source of a replacement must be one object, {} fit", found.len()));
     };

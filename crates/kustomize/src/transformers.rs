@@ -20,6 +20,8 @@ pub(crate) struct Context<'a> {
     pub(crate) openapi: &'a Arc<OpenApi>,
     /// The kustomization file as origins name it, where they are noted.
     pub(crate) noted_as: Option<String>,
+    /// Whether something is not there: then it is no fault that a patch finds nothing.
+    pub(crate) is_incomplete: bool,
 }
 
 impl Context<'_> {
@@ -54,7 +56,7 @@ pub(crate) fn run(context: &Context<'_>, of: &Kustomization, config: &Config, re
         context.ran("ImageTagTransformer", resources);
     }
     if !of.replacements.is_empty() {
-        replacements::apply(context.files, context.folder, &of.replacements, resources)?;
+        replacements::apply(context, &of.replacements, resources)?;
         context.ran("ReplacementTransformer", resources);
     }
     Ok(())
@@ -62,11 +64,11 @@ pub(crate) fn run(context: &Context<'_>, of: &Kustomization, config: &Config, re
 
 fn patch(context: &Context<'_>, of: &Kustomization, resources: &mut Vec<Resource>) -> Result<(), Error> {
     if !of.strategic.is_empty() {
-        patches::strategic_merge(context.files, context.folder, &of.strategic, resources)?;
+        patches::strategic_merge(context, &of.strategic, resources)?;
         context.ran("PatchStrategicMergeTransformer", resources);
     }
     for entry in &of.patches {
-        patches::one(context.files, context.folder, entry, resources)?;
+        patches::one(context, entry, resources)?;
         context.ran("PatchTransformer", resources);
     }
     Ok(())

@@ -28,6 +28,32 @@ fn absent_resources_are_collected() {
 }
 
 #[test]
+fn what_is_on_a_network_is_collected() {
+    let text = "resources:\n  - a.yaml\n  - https://example.com/x.yaml\n  - github.com/a/b//deploy?ref=v1\ncomponents: [https://example.com/c]\n\
+                configMapGenerator:\n  - name: made\n    files: [k=https://example.com/f.json]\n  - name: here\n    literals: [a=b=https://x]\n\
+                patches:\n  - patch: '{apiVersion: v1, kind: ConfigMap, metadata: {name: elsewhere}, data: {a: b}}'\n\
+                replacements:\n  - source: {kind: ConfigMap, name: elsewhere}\n    targets: [{select: {name: a}, fieldPaths: [data.x]}]\n";
+    let build = build(&files(&[("kustomization.yaml", text), ("a.yaml", &map("a"))]), "").unwrap();
+    let absent: Vec<String> = build.absent.iter().map(|absent| format!("{} {} {}", absent.path, absent.line, absent.is_remote)).collect();
+    let expected = [
+        "https://example.com/x.yaml 3 true",
+        "github.com/a/b//deploy?ref=v1 4 true",
+        "https://example.com/f.json 7 true",
+        "https://example.com/c 5 true",
+    ];
+    assert_eq!(absent, expected);
+    let names: Vec<&str> = build.objects.iter().map(|object| object.value["metadata"]["name"].as_str().unwrap()).collect();
+    assert_eq!((names.len(), names[0], &names[1][..5]), (2, "a", "here-"));
+}
+
+#[test]
+fn fields_are_found_whatever_their_case() {
+    let text = "apiversion: kustomize.config.k8s.io/v1beta1\nKind: Kustomization\nRESOURCES: [a.yaml]\nnameprefix: x-\n";
+    let build = build(&files(&[("kustomization.yaml", text), ("a.yaml", &map("a"))]), "").unwrap();
+    assert_eq!(build.objects[0].value["metadata"]["name"], "x-a");
+}
+
+#[test]
 fn folders_without_a_file_are_built_from_all_manifests() {
     let (a, b, c, d) = (map("a"), map("b"), map("c"), map("d"));
     let list = [
@@ -50,8 +76,8 @@ fn folders_without_a_file_are_built_from_all_manifests() {
 fn errors_name_file_line_and_column() {
     let kustomization = "kustomization.yaml";
     fails(
-        &[(kustomization, "resources:\n  - https://example.com/x.yaml\n")],
-        "kustomization.yaml:2:5: https://example.com/x.yaml is fetched from a network",
+        &[(kustomization, "resources: [a.yaml]\npatches:\n  - path: https://example.com/x.yaml\n"), ("a.yaml", &map("a"))],
+        "kustomization.yaml:3:5: https://example.com/x.yaml is fetched from a network",
     );
     fails(&[(kustomization, "resources: [../x.yaml]\n")], "kustomization.yaml:1:13: ../x.yaml leaves the repository");
     fails(&[(kustomization, "resources: [/etc/passwd]\n")], "/etc/passwd leaves the repository");

@@ -196,7 +196,8 @@ fn kustomize(powers: &Call, path: &str) -> Answer<String> {
     let files = Granted { repository: powers.repository.clone(), gate: powers.gate.clone() };
     let build = kustomize::build(&files, path).map_err(|error| invalid(crate::failure::chain(&error)))?;
     if let Some(absent) = build.absent.first() {
-        return Err(failure("not-found", format!("{}:{}: lists {}, which is not there", absent.listed_in, absent.line, absent.path)));
+        let why = if absent.is_remote { "elsewhere on a network: put it into the repository" } else { "not there" };
+        return Err(failure("not-found", format!("{}:{}: lists {}, which is {why}", absent.listed_in, absent.line, absent.path)));
     }
     Ok(build.to_yaml())
 }

@@ -5,6 +5,7 @@
 
 mod output;
 mod rehearsal;
+mod runtime_config;
 mod service_range;
 mod steps;
 
@@ -52,6 +53,10 @@ pub async fn check(options: options::Check, around: &Surroundings) -> Result<(),
             Err(_) if steps.are_faulty() => {
                 output::print(&options, &subject, &[], &steps.faults(), &[]);
                 return Err(Failure::new(Blame::User, ""));
+            }
+            Err(error) if subject.manifest.is_none() && flux::check::of_root(&*subject.repository, &error).is_some() => {
+                findings.extend(flux::check::of_root(&*subject.repository, &error));
+                continue;
             }
             Err(error) => {
                 return Err(Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"));

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::Surroundings;
 use crate::boot;
 use crate::chart_source::ChartSource;
-use crate::check::{Subject, service_range, steps::Steps};
+use crate::check::{Subject, runtime_config, service_range, steps::Steps};
 use crate::engine;
 use crate::failure::{Failure, chain};
 use crate::hints;
@@ -95,7 +95,7 @@ pub async fn run(scene: &Scene<'_>, steps: &mut Steps, findings: &mut Vec<Findin
         }
     }
     let complete = absent.is_empty() && scene.tree.elsewhere().is_empty() && scene.tree.absent().is_empty();
-    unknown_kinds(&unknown, complete, findings, not_checked);
+    unknown_kinds(scene, &unknown, complete, findings, not_checked);
     for release in &rendered {
         refused_renders(&stage, &served, release, complete, findings).await;
     }
@@ -460,6 +460,7 @@ fn object_title(value: &Value) -> String {
 }
 
 fn unknown_kinds(
+    scene: &Scene<'_>,
     unknown: &BTreeMap<(String, String), Vec<&Object>>,
     complete: bool,
     findings: &mut Vec<Finding>,
@@ -473,10 +474,18 @@ fn unknown_kinds(
             open.push(format!("{kind} ({api})"));
             continue;
         }
+        let is_off = is_of_kubernetes(api) && runtime_config::is_off_by_default(api);
+        if is_off && runtime_config::turns_on(&scene.subject.repository, api) {
+            not_checked.push(format!("{kind} ({api}), which only an API server with --runtime-config={api}=true has"));
+            continue;
+        }
         for object in objects {
             let message = format!("{}: nothing defines {kind} in {api}", object_title(&object.value));
             let found = Finding::error(Rule::UnknownKind, &object.file, object.line, 1, message);
-            findings.push(found.hint("correct apiVersion and kind, or add the definition or the chart that brings it"));
+            findings.push(match is_off {
+                true => found.hint(format!("API servers have it, if at all, with --runtime-config={api}=true only; use another version")),
+                false => found.hint("correct apiVersion and kind, or add the definition or the chart that brings it".to_string()),
+            });
         }
     }
     if !open.is_empty() {

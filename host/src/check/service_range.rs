@@ -1,12 +1,8 @@
 //! The range of service addresses, as the machine configurations that lie in a repository say it: Talos, kubeadm, k3s.
 
-use kustomize::Files;
 use serde_json::Value;
 
 use crate::repository::Repository;
-
-/// How many folders are looked into.
-const MAX_FOLDERS: usize = 20_000;
 
 /// A range and the file that says so.
 pub struct Range {
@@ -16,20 +12,7 @@ pub struct Range {
 
 /// Returns the range, where all that say it agree.
 pub fn find(repository: &Repository) -> Option<Range> {
-    let mut found: Vec<Range> = Vec::new();
-    let (mut open, mut seen) = (vec![String::new()], 0);
-    while let Some(folder) = open.pop() {
-        seen += 1;
-        for entry in repository.list(&folder).ok().flatten().unwrap_or_default() {
-            let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
-            if entry.directory && !entry.name.starts_with('.') && seen < MAX_FOLDERS {
-                open.push(path);
-            } else if !entry.directory && (path.ends_with(".yaml") || path.ends_with(".yml")) {
-                found.extend(of_file(repository, &path));
-            }
-        }
-    }
-    found.sort_by(|a, b| a.file.cmp(&b.file));
+    let found: Vec<Range> = repository.yaml_files().iter().filter_map(|path| of_file(repository, path)).collect();
     let first = found.first()?.cidr.clone();
     if found.iter().all(|range| range.cidr == first) { found.into_iter().next() } else { None }
 }

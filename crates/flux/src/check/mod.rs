@@ -53,20 +53,27 @@ pub fn check(files: &dyn Files, root: Option<&str>) -> Result<Checked, Error> {
     Ok(Checked { tree, findings, not_checked })
 }
 
+/// Returns what is wrong with a root that could not be built; nothing if it is not known which folder is the root.
+pub fn of_root(files: &dyn Files, error: &Error) -> Option<Finding> {
+    let is_known = !matches!(error, Error::NoRoot | Error::AmbiguousRoot(_) | Error::NoFolder(_));
+    is_known.then(|| failure(files, error))
+}
+
 fn failures(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
-    let finding = |error: &Error| {
-        let rule = match error {
-            Error::Variable { .. } => Rule::UnsetVariable,
-            Error::Build(kustomize::Error::Cycle { .. }) => Rule::Cycle,
-            _ => Rule::BuildFailure,
-        };
-        let (file, line, column, message) = error.parts();
-        // The text that was substituted is not the file any more: the variable is looked for in it.
-        let variable = message.split_once("the variable ").and_then(|(_, rest)| rest.split(' ').next());
-        let (line, column) = variable.and_then(|name| locate::variable(files, &file, line, name)).unwrap_or((line, column));
-        Finding::error(rule, &file, line, column, message)
+    tree.failures().iter().map(|error| failure(files, error)).collect()
+}
+
+fn failure(files: &dyn Files, error: &Error) -> Finding {
+    let rule = match error {
+        Error::Variable { .. } => Rule::UnsetVariable,
+        Error::Build(kustomize::Error::Cycle { .. }) => Rule::Cycle,
+        _ => Rule::BuildFailure,
     };
-    tree.failures().iter().map(finding).collect()
+    let (file, line, column, message) = error.parts();
+    // The text that was substituted is not the file any more: the variable is looked for in it.
+    let variable = message.split_once("the variable ").and_then(|(_, rest)| rest.split(' ').next());
+    let (line, column) = variable.and_then(|name| locate::variable(files, &file, line, name)).unwrap_or((line, column));
+    Finding::error(rule, &file, line, column, message)
 }
 
 /// What is listed and not there, with everything that goes missing with it.
@@ -74,18 +81,37 @@ fn absences(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
     let consequences = references::of_absences(tree);
     let finding = |(at, absent): (usize, &kustomize::Absent)| {
         let column = locate::column_of(files, &absent.listed_in, absent.line);
+        if files.list(&absent.path).is_ok_and(|entries| entries.is_some()) {
+            let message = format!("{}: .sourceignore leaves this folder out, so Flux does not see it", absent.path);
+            return Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message)
+                .hint("let .sourceignore pass, or take it off the list");
+        }
         let message = format!("{}: there is no such file or folder", absent.path);
         let found = Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message);
+        if let Some(above) = folder_above(files, &absent.path) {
+            return found
+                .hint(format!("it is in {above}: if Flux synchronises an artifact made of that folder, `launchway check {above}`"));
+        }
         match consequences.get(&at) {
             Some(needed) => found.hint(format!("add it, or take it off the list; it is needed by {}", needed.join(", "))),
             None => found.hint("add it, or take it off the list".to_string()),
         }
     };
-    tree.absent().iter().enumerate().map(finding).collect()
+    tree.absent().iter().enumerate().filter(|(_, absent)| !absent.is_remote).map(finding).collect()
+}
+
+/// Returns the folder at the top that has a path which the repository itself has not: artifacts are often made of one folder.
+fn folder_above(files: &dyn Files, path: &str) -> Option<String> {
+    let is_there = |path: &str| matches!(files.list(path), Ok(Some(_)));
+    let folders = files.list("").ok()??.into_iter().filter(|entry| entry.directory && !entry.name.starts_with('.'));
+    folders.map(|entry| entry.name).find(|name| is_there(&format!("{name}/{path}")))
 }
 
 fn not_checked(tree: &Tree) -> Vec<String> {
     let mut notes: Vec<String> = tree.elsewhere().iter().map(|place| format!("{place}: not followed")).collect();
+    for remote in tree.absent().iter().filter(|absent| absent.is_remote) {
+        notes.push(format!("{} ({}:{}): not fetched", remote.path, remote.listed_in, remote.line));
+    }
     for located in tree.located().filter(|located| is_resource_set(&located.object.value)) {
         let value = &located.object.value;
         let (file, line) = (&located.object.file, located.object.line);

@@ -8,6 +8,7 @@ mod pattern;
 use std::collections::BTreeMap;
 
 use parse::{Expression, Node};
+pub(crate) use pattern::fits as pattern_fits;
 
 /// What a variable without value and default does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,6 +25,11 @@ pub(super) fn cut(value: &[u8], pattern: &[u8], longest: bool) -> Result<Vec<u8>
     Ok(value[found..].to_vec())
 }
 
+/// Returns whether a pattern fits the whole of a name; nothing if it is broken.
+pub(crate) fn fits(pattern: &[u8], name: &[u8]) -> Option<bool> {
+    matches(pattern, name).ok()
+}
+
 fn matches(mut pattern: &[u8], mut name: &[u8]) -> Result<bool, Broken> {
     'pattern: while !pattern.is_empty() {
         let (star, chunk, rest) = chunk(pattern);

@@ -77,7 +77,7 @@ pub(crate) fn transform(context: &Context<'_>, plugin: &Resource, resources: &mu
         "ReplacementTransformer" => {
             let Replacements { replacements } = settings(plugin)?;
             let entries: Vec<Placed<Value>> = replacements.into_iter().map(|value| placed(plugin, value)).collect();
-            replacements::apply(context.files, context.folder, &entries, resources)?;
+            replacements::apply(context, &entries, resources)?;
         }
         "HashTransformer" => crate::generate::add_hashes(resources),
         "ValueAddTransformer" => value_add::run(context, plugin, resources)?,
@@ -127,7 +127,7 @@ fn patch(context: &Context<'_>, plugin: &Resource, kind: &str, resources: &mut V
     let entry = placed(plugin, PatchEntry { path, patch: if is_json { json_op } else { patch }, target, options, origin });
     match is_json {
         true => patches::json6902(context.files, context.folder, &entry, resources),
-        false => patches::one(context.files, context.folder, &entry, resources),
+        false => patches::one(context, &entry, resources),
     }
 }
 
@@ -137,11 +137,11 @@ fn strategic_merge(context: &Context<'_>, plugin: &Resource, resources: &mut Vec
         return at(plugin, Err("a PatchStrategicMergeTransformer needs paths or patches".to_string()));
     }
     let entries: Vec<Placed<String>> = paths.into_iter().map(|path| placed(plugin, path)).collect();
-    patches::strategic_merge(context.files, context.folder, &entries, resources)?;
+    patches::strategic_merge(context, &entries, resources)?;
     if patches.is_empty() {
         return Ok(());
     }
     let origin = Some((plugin.file.clone(), plugin.line));
     let entry = placed(plugin, PatchEntry { patch: Some(patches), origin, ..PatchEntry::default() });
-    patches::one(context.files, context.folder, &entry, resources)
+    patches::one(context, &entry, resources)
 }
