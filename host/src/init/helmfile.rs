@@ -10,23 +10,19 @@ use serde_json::Value;
 use super::{Plan, Proposal, module_of};
 use crate::repository::Repository;
 
-/// Where people keep helmfiles.
-const FOLDERS: [&str; 8] =
-    ["", "bootstrap", "bootstrap/helmfile", "bootstrap/helmfile.d", "helmfile.d", "helmfile", "kubernetes/bootstrap", "bootstrap/apps"];
-
-/// Returns the files that have releases and are for helmfile.
-pub fn find(repository: &Repository) -> Vec<String> {
-    let mut found = Vec::new();
-    for folder in FOLDERS {
-        for entry in repository.list(folder).ok().flatten().unwrap_or_default().into_iter().filter(|entry| !entry.directory) {
-            let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
-            let is_yaml = [".yaml", ".yml", ".yaml.gotmpl"].iter().any(|end| path.ends_with(end));
-            let is_meant = path.contains("helmfile") || folder.ends_with("apps");
-            if is_yaml && is_meant && read(repository, &path).iter().any(|document| document.get("releases").is_some_and(Value::is_array)) {
-                found.push(path);
-            }
-        }
+/// Returns the files that have releases and are for helmfile: of a bootstrap rather than of anything else, and of several those that are
+/// nearest to the folder that Flux synchronises.
+pub fn find(repository: &Repository, root: &str) -> Vec<String> {
+    let is_bootstrap = |path: &&String| path.split('/').any(|part| part == "bootstrap");
+    let has_releases = |path: &String| read(repository, path).iter().any(|document| document.get("releases").is_some_and(Value::is_array));
+    let is_meant = |path: &String| path.contains("helmfile") || path.contains("bootstrap/apps/");
+    let mut found: Vec<String> = repository.yaml_files().into_iter().filter(|path| is_meant(path) && has_releases(path)).collect();
+    if found.iter().any(|path| is_bootstrap(&path)) {
+        found.retain(|path| is_bootstrap(&path));
     }
+    let nearness = |path: &String| path.split('/').zip(root.split('/')).take_while(|(one, other)| one == other).count();
+    let nearest = found.iter().map(nearness).max();
+    found.retain(|path| Some(nearness(path)) == nearest);
     // The definitions come first, whatever their file is called.
     found.sort_by_key(|path| !read(repository, path).iter().any(is_for_crds));
     found

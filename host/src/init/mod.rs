@@ -45,7 +45,7 @@ pub fn init(options: &options::Init, around: &Surroundings) -> Result<(), Failur
     let repository = Repository::open(&root)?;
     let tree = flux::read(&repository, options.flux_path.as_deref())
         .map_err(|error| Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"))?;
-    let helmfiles = helmfile::find(&repository);
+    let helmfiles = helmfile::find(&repository, tree.root());
     let plan = if helmfiles.is_empty() { from_tree(&tree) } else { helmfile::convert(&repository, &helmfiles, &tree) };
     if plan.steps.is_empty() {
         return Err(Failure::user(
