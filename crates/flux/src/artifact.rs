@@ -20,9 +20,10 @@ pub(crate) struct Artifact<'a> {
 }
 
 impl<'a> Artifact<'a> {
-    /// Reads the `.sourceignore` files of a repository.
-    pub(crate) fn of(files: &'a dyn Files) -> Result<Artifact<'a>, String> {
-        let own = named(files)?;
+    /// Reads the `.sourceignore` files of a repository; `ignored` is `spec.ignore` of its source.
+    pub(crate) fn of(files: &'a dyn Files, ignored: &str) -> Result<Artifact<'a>, String> {
+        let mut own = named(files)?;
+        own.extend(patterns(ignored, ""));
         let otherwise = if own.is_empty() { OTHERWISE } else { "" };
         let always = [VERSION_CONTROL, otherwise].into_iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty());
         let patterns = always.map(|text| Pattern::new(text, "")).chain(own).collect();
@@ -90,14 +91,17 @@ fn named(files: &dyn Files) -> Result<Vec<Pattern>, String> {
         let entries = files.list(&folder).ok().flatten().unwrap_or_default();
         if entries.iter().any(|entry| entry.name == FILE && !entry.directory) {
             let text = files.read(&inside(&folder, FILE))?.unwrap_or_default();
-            let text = String::from_utf8_lossy(&text);
-            let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-            found.extend(lines.map(|line| Pattern::new(line, &folder)));
+            found.extend(patterns(&String::from_utf8_lossy(&text), &folder));
         }
         let folders = entries.iter().rev().filter(|entry| entry.directory && entry.name != ".git");
         open.extend(folders.map(|entry| inside(&folder, &entry.name)));
     }
     Ok(found)
+}
+
+fn patterns(text: &str, folder: &str) -> Vec<Pattern> {
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    lines.map(|line| Pattern::new(line, folder)).collect()
 }
 
 /// A line of a `.sourceignore` file, as `go-git` reads it (`plumbing/format/gitignore/pattern.go`), which is not quite as git does.
@@ -179,7 +183,7 @@ mod tests {
             ignore.iter().map(|(folder, text)| (inside(folder, FILE), text.as_bytes().to_vec())).collect();
         files.insert(path.to_string(), b"kind: X".to_vec());
         let files = MemoryFiles(files);
-        let artifact = Artifact::of(&files).expect("memory");
+        let artifact = Artifact::of(&files, "").expect("memory");
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let listed = artifact.list(folder).expect("memory").is_some_and(|entries| entries.iter().any(|entry| entry.name == name));
         assert_eq!(listed, matches!(artifact.read(path), Ok(Some(_))), "{path}");
@@ -225,7 +229,7 @@ mod tests {
     #[test]
     fn a_file_that_flux_does_not_see_is_an_error_that_says_so() {
         let files = MemoryFiles([("logo.png".to_string(), Vec::new())].into());
-        let artifact = Artifact::of(&files).expect("memory");
+        let artifact = Artifact::of(&files, "").expect("memory");
         assert!(artifact.read("logo.png").expect_err("left out").contains("source-controller leaves it out"));
         assert_eq!(artifact.read("none.png"), Ok(None));
     }

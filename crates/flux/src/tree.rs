@@ -123,7 +123,17 @@ fn walk(files: &dyn Files, root: Option<&str>, keys: Option<&dyn DataKeys>) -> R
         Some(root) => kustomize::join_path("", root).ok_or_else(|| Error::NoFolder(root.to_string()))?,
         None => root::find(files)?,
     };
-    let files = &Artifact::of(files).map_err(|message| Error::Read { path: root.clone(), message })?;
+    let tree = walk_artifact(files, &root, keys, "")?;
+    // What the source leaves out is written in the tree, too.
+    match tree.ignored().map(str::to_string) {
+        Some(ignored) => walk_artifact(files, &root, keys, &ignored),
+        None => Ok(tree),
+    }
+}
+
+fn walk_artifact(files: &dyn Files, root: &str, keys: Option<&dyn DataKeys>, ignored: &str) -> Result<Tree, Error> {
+    let root = root.to_string();
+    let files = &Artifact::of(files, ignored).map_err(|message| Error::Read { path: root.clone(), message })?;
     if files.list(&root).map_err(|message| Error::Read { path: root.clone(), message })?.is_none() {
         return Err(Error::NoFolder(root));
     }
@@ -542,6 +552,13 @@ impl Tree {
 
     /// Returns whether a source is one that nobody writes down: the one that flux-operator makes of the FluxInstance, or that the root
     /// itself is read from.
+    /// Returns `spec.ignore` of the source of the root.
+    fn ignored(&self) -> Option<&str> {
+        let Source { kind, namespace, name } = self.source.as_ref()?;
+        let source = self.find("source.toolkit.fluxcd.io", kind, namespace, name)?;
+        text(&source.object.value, &["spec", "ignore"]).filter(|text| !text.trim().is_empty())
+    }
+
     pub(crate) fn is_made_by_instance(&self, of_kind: &str, inside: &str, wanted: &str) -> bool {
         let this = Source { kind: of_kind.to_string(), namespace: inside.to_string(), name: wanted.to_string() };
         let is_made = match self.instance() {

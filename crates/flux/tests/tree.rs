@@ -144,6 +144,11 @@ fn what_sourceignore_leaves_out_is_not_there() {
     let list = [("a.yaml", object), (".forge/workflow.yml", "on: push\n"), ("deep/x.yml", "no: object\n")];
     let read = |ignore: &str| flux::read(&files(&[&list[..], &[(".sourceignore", ignore)]].concat()), Some("."));
     assert_eq!(read(".forge\n/deep/*.yml\n").unwrap().objects().count(), 1);
+    let source = "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: f}\nspec: {ignore: \"/*\\n!/k\"}\n";
+    let sync = format!("{}{source}", kustomization("sync", "k", ""));
+    let inner = kustomization("all", "./", "");
+    let tree = flux::read(&files(&[&list[..], &[("k/sync.yaml", &sync), ("k/all.yaml", &inner)]].concat()), Some("k")).unwrap();
+    assert_eq!(tree.failures().iter().map(Error::to_string).collect::<Vec<_>>(), Vec::<String>::new());
     assert!(read("deep/\n").unwrap_err().to_string().starts_with(".forge/workflow.yml:1:1: this is no Kubernetes object"));
 }
 
