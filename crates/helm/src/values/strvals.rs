@@ -158,7 +158,14 @@ impl<'a> Parser<'a> {
             return Err(Stop::End);
         }
         let digits = text.strip_prefix('+').filter(|rest| !rest.starts_with(['+', '-'])).unwrap_or(&text);
-        digits.parse().or_else(|_| wrong(format!("error parsing index: strconv.Atoi: parsing {}: invalid syntax", quote_text(&text))))
+        digits.parse().or_else(|_| {
+            let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+            let (leading, rest) = unsigned.split_at(unsigned.bytes().take_while(u8::is_ascii_digit).count());
+            // Go stops at what comes first.
+            let is_too_large = !leading.is_empty() && (rest.is_empty() || leading.parse::<u64>().is_err());
+            let what = if is_too_large { "value out of range" } else { "invalid syntax" };
+            wrong(format!("error parsing index: strconv.Atoi: parsing {}: {what}", quote_text(&text)))
+        })
     }
 
     fn item(&mut self, list: &mut Vec<Value>, index: i64, nesting: usize) -> Step<()> {
