@@ -552,6 +552,17 @@ impl Tree {
 
     /// Returns whether a source is one that nobody writes down: the one that flux-operator makes of the FluxInstance, or that the root
     /// itself is read from.
+    /// Returns a HelmRelease with the values of its `valuesFrom` too, as far as they are known; any other object as it is.
+    fn with_all_values(&self, located: &Located) -> Value {
+        let mut value = located.object.value.clone();
+        if is_release(&value)
+            && let Ok(spec) = release::spec(self, located)
+        {
+            object(object(&mut value).entry("spec").or_insert(Value::Null)).insert("values".to_string(), Value::Object(spec.values));
+        }
+        value
+    }
+
     /// Returns `spec.ignore` of the source of the root.
     fn ignored(&self) -> Option<&str> {
         let Source { kind, namespace, name } = self.source.as_ref()?;
@@ -562,7 +573,7 @@ impl Tree {
     pub(crate) fn is_made_by_instance(&self, of_kind: &str, inside: &str, wanted: &str) -> bool {
         let this = Source { kind: of_kind.to_string(), namespace: inside.to_string(), name: wanted.to_string() };
         let is_made = match self.instance() {
-            Some(instance) => root::source_of_instance(&instance.object.value) == (of_kind, inside, wanted),
+            Some(instance) => root::source_of_instance(&self.with_all_values(instance)) == (of_kind, inside, wanted),
             None => match &self.source {
                 Some(source) => *source == this,
                 None => (inside, wanted) == ("flux-system", "flux-system"),

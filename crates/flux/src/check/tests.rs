@@ -57,3 +57,19 @@ fn what_external_secrets_make_is_there() {
     assert_eq!(findings(&[("cluster/web.yaml", release)]), ["cluster/web.yaml:7:7 warning dangling-values-from"]);
     assert_eq!(findings(&[("cluster/web.yaml", release), ("cluster/secret.yaml", secret)]), Vec::<String>::new());
 }
+
+#[test]
+fn a_source_that_values_of_the_instance_name_elsewhere_is_there() {
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: { name: flux-instance, namespace: flux-system }\nspec:\n  chartRef: { kind: OCIRepository, name: flux-instance }\n  valuesFrom:\n    - { kind: ConfigMap, name: v }\n---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: { name: flux-instance, namespace: flux-system }\nspec: { url: oci://x/flux-instance, ref: { tag: 1.0.0 } }\n";
+    let values = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: v, namespace: flux-system }}\ndata:\n  values.yaml: '{{instance: {{sync: {{name: {name}, path: cluster}}}}}}'\n"
+        )
+    };
+    let apps = ks("apps", "").replace("name: flux-system }", "name: home }");
+    let found = |name: &str| {
+        findings(&[("cluster/f.yaml", release), ("cluster/v.yaml", &values(name)), ("cluster/k.yaml", &apps), ("apps/o.yaml", OBJECT)])
+    };
+    assert_eq!(found("home"), Vec::<String>::new());
+    assert_eq!(found("other"), ["cluster/k.yaml:6:14 error dangling-source-ref"]);
+}
