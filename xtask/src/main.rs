@@ -72,7 +72,7 @@ fn run(args: &[&str]) -> Result<()> {
         }
         ["differential", rest @ ..] => {
             let place = Place::find()?;
-            let mut cargo = place.cargo(&["run", "--quiet", "--package", "differential", "--"]);
+            let mut cargo = place.cargo(&["run", "--quiet", "--release", "--package", "differential", "--"]);
             cargo.args(rest);
             place.run(cargo, "find ours and Helm's equal")
         }

@@ -51,7 +51,12 @@ fn convert(json: &Json, number: &impl Fn(&Number) -> Value) -> Value {
 
 fn marshal(value: &Value, depth: usize) -> Result<Json, String> {
     if depth > MAX_VALUE_DEPTH {
-        return Err("json: unsupported value: nested too deep, or it contains itself".to_owned());
+        return Err("json: unsupported value: nested too deep".to_owned());
+    }
+    // Go looks for cycles from here on.
+    if depth == MAX_VALUE_DEPTH && contains_itself(value) {
+        let kind = if matches!(value, Value::List(_)) { "[]" } else { "map[string]" };
+        return Err(format!("json: unsupported value: encountered a cycle via {kind}interface {{}}"));
     }
     Ok(match value {
         Value::Nil => Json::Null,
@@ -77,6 +82,23 @@ fn marshal(value: &Value, depth: usize) -> Result<Json, String> {
         },
         Value::Native(native) => native.to_json()?,
     })
+}
+
+/// Tells whether a map is met twice on the way into a value. Only maps can be changed to hold what they are in.
+fn contains_itself(value: &Value) -> bool {
+    let (mut seen, mut open): (Vec<Map>, Vec<Value>) = (Vec::new(), vec![value.clone()]);
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Map(map) if seen.iter().any(|earlier| earlier.is_same(&map)) => return true,
+            Value::Map(map) => {
+                open.extend(map.snapshot().into_iter().map(|(_, inner)| inner));
+                seen.push(map);
+            }
+            Value::List(list) => open.extend(list.items().iter().cloned()),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn float(f: f64) -> Result<Json, String> {

@@ -115,16 +115,14 @@ fn dig(_: &mut Call<'_>, args: &[Value]) -> Outcome {
 
 fn merge_all(call: &mut Call<'_>, args: &[Value], overwrite: bool) -> Outcome {
     let Some(target) = args[0].as_map() else { return Ok(Value::Nil) };
+    let mut target = target.clone();
     for source in args[1..].iter().filter_map(Value::as_map) {
-        if target.is_nil() {
-            if source.is_empty() {
-                continue;
-            }
-            return fail("assignment to entry in nil map");
+        if target.is_nil() && !source.is_nil() {
+            target = Map::new();
         }
-        merge(call, target, source, overwrite, 0)?;
+        merge(call, &target, source, overwrite, 0)?;
     }
-    Ok(args[0].clone())
+    Ok(Value::Map(target))
 }
 
 fn merge(call: &mut Call<'_>, target: &Map, source: &Map, overwrite: bool, depth: usize) -> Result<(), Fault> {

@@ -174,9 +174,11 @@ impl Builder {
         }
     }
 
+    /// Gives an anchor its value, unless something inside took the name over.
     fn close(&mut self, anchor: Option<&str>, built: &Built) {
-        if let Some(name) = anchor {
-            self.anchors.insert(name.to_owned(), Anchor::Done { value: built.value.clone(), size: built.size });
+        let Some(name) = anchor else { return };
+        if let Some(open @ Anchor::Open) = self.anchors.get_mut(name) {
+            *open = Anchor::Done { value: built.value.clone(), size: built.size };
         }
     }
 
@@ -207,6 +209,7 @@ impl Builder {
         let is_merge = is_merge(&scalar);
         let value = self.or_null(scalar_value(&scalar));
         let built = Built { value, size: Size { steps: 1, bytes: 32 + scalar.value.len(), depth: 0 }, is_merge };
+        self.open(scalar.anchor);
         self.close(scalar.anchor, &built);
         built
     }
@@ -611,6 +614,7 @@ mod tests {
         fails("a:\n\tb: 2\n", "yaml: line 2: found character that cannot start any token");
         fails("*x", "yaml: unknown anchor 'x' referenced");
         fails("&a [*a]", "yaml: anchor 'a' value contains itself");
+        assert_eq!(parse("x: &x [&x]\nk: *x").unwrap(), json!({"x": [null], "k": null}));
         fails("a: .inf", "json: unsupported value: +Inf");
         fails("%YAML 1.2\n---\na: 1\n", "yaml: found incompatible YAML document");
         fails("\"\\/\"", "yaml: found unknown escape character");

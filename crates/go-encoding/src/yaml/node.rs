@@ -166,6 +166,7 @@ impl Reader {
             other => at(mark, other.to_string()),
         })?;
         let data = Data::Scalar { text: scalar.value.into_owned(), style: scalar.style, value };
+        self.open(scalar.anchor);
         Ok(self.close(scalar.anchor, data, mark, Size { nodes: 1, depth: 0 }))
     }
 
@@ -192,8 +193,9 @@ impl Reader {
 
     fn close(&mut self, anchor: Option<&str>, data: Data, mark: Mark, size: Size) -> (Node, Size) {
         let node = Node { line: mark.line, column: mark.column, data };
-        if let Some(name) = anchor {
-            self.anchors.insert(name.to_owned(), Some((node.clone(), size)));
+        // Something inside may have taken the name over.
+        if let Some(open @ None) = anchor.and_then(|name| self.anchors.get_mut(name)) {
+            *open = Some((node.clone(), size));
         }
         (node, size)
     }
