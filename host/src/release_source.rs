@@ -7,7 +7,7 @@ use std::time::Duration;
 use bootstrap::ReleaseRef;
 use charts::Fetched;
 use flux::{ReleaseSpec, Tree};
-use go_encoding::json::as_integers;
+use go_encoding::json::map_as_integers;
 use helm::release::Release;
 use helm::{HelmCompat, RenderError};
 use kube_engine::release::{CrdPolicy, Wanted};
@@ -226,7 +226,7 @@ impl OpenRelease {
         let (mut chart, values) = ((*self.wanted.chart).clone(), &self.wanted.values);
         helm::values::process_dependencies(&mut chart, values, &self.wanted.compat).map_err(|error| error.to_string())?;
         let computed = helm::values::coalesce_values(&chart, values, &self.wanted.compat).map_err(|error| error.to_string())?;
-        Ok(as_integers(&Value::Object(computed)))
+        Ok(map_as_integers(&computed))
     }
 
     /// Returns what a module may know of it.

@@ -37,7 +37,7 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
         return print(&table(&all));
     }
     if options.values {
-        return print(&go_encoding::yaml::to_string(&go_encoding::json::as_integers(&Value::Object(spec.values))));
+        return print(&go_encoding::yaml::to_string(&go_encoding::json::map_as_integers(&spec.values)));
     }
     if let Some(unknown) = spec.unknown.first() {
         return Err(Failure::user(format!("{}:{}: HelmRelease {name}: {unknown}", spec.file, spec.line))

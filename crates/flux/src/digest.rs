@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 /// Returns the digest of composed values (`fluxcd/pkg/chartutil` `digest.go`): over their YAML, over nothing where there are none.
 pub fn config_digest(values: &Map<String, Value>) -> String {
-    let text = if values.is_empty() { String::new() } else { yaml::to_string(&json::as_integers(&Value::Object(values.clone()))) };
+    let text = if values.is_empty() { String::new() } else { yaml::to_string(&json::map_as_integers(values)) };
     sha256(text.as_bytes())
 }
 

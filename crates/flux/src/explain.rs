@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use go_encoding::json::as_integers;
+use go_encoding::json::{as_integers, map_as_integers};
 use go_encoding::yaml::node::{self, Data};
 use kustomize::{Files, Object};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::fields::{get, items, kind, name, namespace, text};
 use crate::origin::{self, Origin};
+use crate::release::ReleaseSpec;
 use crate::sops::MASK;
 use crate::tree::{Located, Secrecy, Tree};
 use crate::values;
@@ -60,8 +61,7 @@ pub fn explain(files: &dyn Files, tree: &Tree, inside: &str, wanted: &str) -> Re
             found.push(field(files, release, path, value.clone(), &[pointer]));
         }
     }
-    let mut add = |pointer: &str, value: &Value| found.push(of_value(files, tree, release, pointer, value));
-    leaves(&as_integers(&Value::Object(spec.values)), String::new(), &mut add);
+    each_value(files, tree, release, &spec, &mut |_, explained| found.push(explained));
     Ok(found)
 }
 
@@ -70,12 +70,17 @@ pub fn places(files: &dyn Files, tree: &Tree, inside: &str, wanted: &str) -> Res
     let spec = tree.release(inside, wanted)?;
     let Some(release) = tree.find("helm.toolkit.fluxcd.io", "HelmRelease", inside, wanted) else { return Ok(BTreeMap::new()) };
     let mut found = BTreeMap::new();
-    let mut add = |pointer: &str, value: &Value| {
+    each_value(files, tree, release, &spec, &mut |pointer, explained| {
         let keys = pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
-        found.insert(keys, of_value(files, tree, release, pointer, value).place());
-    };
-    leaves(&as_integers(&Value::Object(spec.values)), String::new(), &mut add);
+        found.insert(keys, explained.place());
+    });
     Ok(found)
+}
+
+/// Calls `act` with the JSON pointer of every value that holds no others, explained.
+fn each_value(files: &dyn Files, tree: &Tree, release: &Located, spec: &ReleaseSpec, act: &mut dyn FnMut(&str, Explained)) {
+    let mut explain = |pointer: &str, value: &Value| act(pointer, of_value(files, tree, release, pointer, value));
+    leaves(&map_as_integers(&spec.values), String::new(), &mut explain);
 }
 
 fn via_patch(origin: &Origin, title: &str) -> Option<String> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bootstrap::ReleaseRef;
 use flux::handoff;
 use futures::future::BoxFuture;
-use go_encoding::json::{as_floats, as_integers};
+use go_encoding::json::{as_floats, map_as_integers};
 use helm::release::Release;
 use kube_engine::ObjectRef;
 use kube_engine::release::{self, BeforeFlux, Context, Progress, ReleaseError, ReleaseState};
@@ -67,7 +67,7 @@ impl releases::HostRelease for StepState {
     }
 
     async fn values(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<String> {
-        Ok(as_integers(&Value::Object(self.table.get(&this)?.open.wanted.values.clone())).to_string())
+        Ok(map_as_integers(&self.table.get(&this)?.open.wanted.values).to_string())
     }
 
     async fn computed_values(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {

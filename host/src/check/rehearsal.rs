@@ -8,7 +8,7 @@ use bootstrap::ModuleRef;
 use charts::Fetched;
 use flux::check::{Finding, Rule, position};
 use flux::{ReleaseSpec, Tree};
-use go_encoding::json::as_integers;
+use go_encoding::json::map_as_integers;
 use helm::{Chart, HelmCompat, KubeVersion, RenderError, RenderRequest};
 use kube_engine::{Apply, Cluster, Error};
 use kube_sandbox::Sandbox;
@@ -274,7 +274,7 @@ async fn declare_effects(scene: &Scene<'_>, rendered: &mut [Rendered]) -> Result
         let module = modules.load(&ModuleRef::Stock(name.clone()), Path::new(""), scene.charts.source()).await?;
         let params = json!({ "step": name, "release": { "namespace": release.spec.namespace, "name": release.spec.name }, "timeoutMs": 0, "with": null });
         // A module that cannot say it without its parameters says nothing.
-        if let Ok(effects) = module.effects(&params, &as_integers(&Value::Object(release.spec.values.clone()))).await {
+        if let Ok(effects) = module.effects(&params, &map_as_integers(&release.spec.values)).await {
             collect_definitions(&effects, &mut release.effects);
         }
     }

@@ -63,12 +63,17 @@ pub fn as_floats(value: Value) -> Value {
     }
 }
 
+/// Returns a map as [`as_integers`] does.
+pub fn map_as_integers(map: &Map<String, Value>) -> Value {
+    map.iter().map(|(key, value)| (key.clone(), as_integers(value))).collect()
+}
+
 /// Returns data with an integer for each float without a fraction, with all the digits that the float stands for
 /// (`sigs.k8s.io/yaml` `JSONObjectToYAMLObject`).
 pub fn as_integers(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(as_integers).collect(),
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), as_integers(value))).collect(),
+        Value::Object(map) => map_as_integers(map),
         Value::Number(number) if number.is_f64() => number.as_f64().and_then(integer).unwrap_or_else(|| value.clone()),
         value => value.clone(),
     }

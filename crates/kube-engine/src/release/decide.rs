@@ -57,7 +57,7 @@ pub fn decide(stored: Option<&Release>, wanted: &Wanted) -> ReleaseState {
 fn same_values(stored: Option<&Map<String, Value>>, wanted: &Map<String, Value>) -> bool {
     let text = |values: &Map<String, Value>| match values.is_empty() {
         true => String::new(),
-        false => yaml::to_string(&json::as_integers(&Value::Object(values.clone()))),
+        false => yaml::to_string(&json::map_as_integers(values)),
     };
     stored.map(text).unwrap_or_default() == text(wanted)
 }
