@@ -85,14 +85,21 @@ async fn plan_step(file: &str, step: Step, sources: &mut Sources<'_>, problems: 
         move |failure: Failure| (place, Failure { message: format!("step {name}: {}", failure.message), ..failure })
     };
     let release = match &step.release {
-        Some(name) => Some(sources.releases.open(name).await.map_err(named(step.locate("/release")))?),
+        Some(name) => Some(open(sources.releases, name).await.map_err(named(step.locate("/release")))?),
         None => None,
     };
     for name in &others {
-        sources.releases.open(name).await.map_err(named(step.locate("/with")))?;
+        open(sources.releases, name).await.map_err(named(step.locate("/with")))?;
     }
     let limits = Limits::of(&step.limits);
     Ok(Some(PlannedStep { gate: Arc::new(gate), limits, release, module, step }))
+}
+
+/// Returns a release whose chart takes its values.
+async fn open(releases: &ReleaseSource, name: &ReleaseRef) -> Result<Arc<OpenRelease>, Failure> {
+    let open = releases.open(name).await?;
+    releases.check(&open)?;
+    Ok(open)
 }
 
 /// A step's module, what it may do, and the releases beside its own that it asks for.

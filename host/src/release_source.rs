@@ -78,7 +78,7 @@ impl ReleaseSource {
         let opened = self.opened.lock().await;
         let mut warnings = Vec::new();
         for spec in opened.values().filter_map(|open| open.spec.as_ref()) {
-            let place = format!("{}:{}: HelmRelease {}/{}", spec.file, spec.line, spec.namespace, spec.name);
+            let place = place(spec);
             if spec.suspended {
                 warnings.push(format!("{place}: is suspended: Flux will not look at it until that is taken back"));
             }
@@ -100,7 +100,7 @@ impl ReleaseSource {
         }
         let spec = self.spec(release)?;
         let reference = self.charts.of_release(&spec.chart);
-        let place = format!("{}:{}: HelmRelease {release}", spec.file, spec.line);
+        let place = place(&spec);
         let fetched = self.charts.fetch(&reference).await.map_err(|message| Failure::user(format!("{place}: {message}")))?;
         let wanted = self.wanted(&spec, &fetched)?;
         let is_tracked = oci_digest(&spec, &fetched).is_some();
@@ -109,12 +109,25 @@ impl ReleaseSource {
         Ok(open)
     }
 
+    /// Checks what no cluster decides of rendering a release: that its chart is whole, and that the schemas in it take the values.
+    pub fn check(&self, open: &OpenRelease) -> Result<(), Failure> {
+        let wanted = &open.wanted;
+        // Which of both it will be is known to the cluster only.
+        let skip = wanted.skip_schema_validation || wanted.skip_schema_validation_upgrade;
+        helm::check_values(&wanted.chart, &wanted.values, skip, &wanted.compat).map_err(|error| {
+            let place = open.spec.as_ref().map_or_else(|| open.chart_reference.clone(), place);
+            // Helm's text has lines of its own.
+            let said = error.to_string().trim_end().replace('\n', "\n    ");
+            self.hints(open, &error).into_iter().fold(Failure::user(format!("{place}: {said}")), Failure::hint)
+        })
+    }
+
     /// Returns what the tree says of a release, all of whose values must be known.
     pub fn spec(&self, release: &ReleaseRef) -> Result<ReleaseSpec, Failure> {
         let spec = self.tree()?.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?;
         match spec.unknown.first() {
             Some(unknown) => {
-                let message = format!("{}:{}: HelmRelease {release}: {unknown}", spec.file, spec.line);
+                let message = format!("{}: {unknown}", place(&spec));
                 let hint = if unknown.contains("encrypted") {
                     "where Flux decrypts (`spec.decryption` of the Kustomization), `boot` does too, with the age keys it is given"
                 } else {
@@ -128,7 +141,7 @@ impl ReleaseSource {
 
     /// Returns what a HelmRelease wants of the cluster.
     pub fn wanted(&self, spec: &ReleaseSpec, fetched: &Fetched) -> Result<Wanted, Failure> {
-        let place = format!("{}:{}: HelmRelease {}/{}", spec.file, spec.line, spec.namespace, spec.name);
+        let place = place(spec);
         let gates = self.tree()?.feature_gates("helm-controller");
         let is_on = |gate: &str| gates.get(gate).copied().unwrap_or(false);
         let mut chart = fetched.chart.clone();
@@ -148,6 +161,7 @@ impl ReleaseSource {
             post_render: Some(post_render(&spec.helm_release, &place, is_on("UseHelm3Defaults"))?),
             disable_hooks: spec.disable_hooks,
             skip_schema_validation: spec.skip_schema_validation,
+            skip_schema_validation_upgrade: spec.skip_schema_validation_upgrade,
             max_history: spec.max_history,
             timeout: spec.timeout.unwrap_or(Duration::from_secs(300)),
         })
@@ -168,6 +182,7 @@ impl ReleaseSource {
             post_render: None,
             disable_hooks: false,
             skip_schema_validation: false,
+            skip_schema_validation_upgrade: false,
             max_history: 5,
             timeout: Duration::from_secs(300),
         };
@@ -239,6 +254,11 @@ impl OpenRelease {
             "file": spec.map(|spec| &spec.file), "line": spec.map(|spec| spec.line), "folder": spec.map(|spec| &spec.folder),
         })
     }
+}
+
+/// Returns where a HelmRelease is written, and which it is.
+fn place(spec: &ReleaseSpec) -> String {
+    format!("{}:{}: HelmRelease {}/{}", spec.file, spec.line, spec.namespace, spec.name)
 }
 
 /// Returns the digest of the manifest behind an OCIRepository. An archive that stands in for it has another one.

@@ -139,3 +139,21 @@ fn the_table_has_a_row_for_each_step() {
     }
     assert!(second.stdout.trim_end().ends_with(", 0 writes"), "{}", second.stdout);
 }
+
+/// Values that their chart's schema refuses stop a boot before its first write, unless the HelmRelease leaves the schema out.
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_schema_refuses_before_the_first_write_or_not_at_all() {
+    let folder = example();
+    let file = folder.path().join("home/kubernetes/apps/kube-system/cilium/app/helmrelease.yaml");
+    let given = std::fs::read_to_string(&file).expect("the release");
+    let refused = given.replace("replicas: 1", "replicas: 0");
+    assert_ne!(given, refused);
+    std::fs::write(&file, &refused).expect("a file");
+    let options = ["boot", "--sandbox", "--sandbox-state", "sandbox.json", "--file", "home/launchway.yaml"];
+    let run = launchway(folder.path(), options);
+    assert!(run.code == 2 && run.stdout.is_empty() && run.stderr.contains("/operator/replicas"), "{}{}", run.stdout, run.stderr);
+    assert!(!folder.path().join("sandbox.json").exists(), "there is a cluster");
+    std::fs::write(&file, refused + "  install: { disableSchemaValidation: true }\n").expect("a file");
+    boot(folder.path(), &[]);
+}

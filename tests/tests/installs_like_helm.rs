@@ -120,6 +120,7 @@ fn ensure(cluster: &Cluster, case: &Case, timeout: Duration) -> Result<Outcome, 
         post_render: None,
         disable_hooks: false,
         skip_schema_validation: false,
+        skip_schema_validation_upgrade: false,
         max_history: 10,
         timeout,
     };

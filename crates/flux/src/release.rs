@@ -76,6 +76,8 @@ pub struct ReleaseSpec {
     pub max_history: usize,
     /// Whether an installation does not check values against the chart's schema.
     pub skip_schema_validation: bool,
+    /// Whether an upgrade does not.
+    pub skip_schema_validation_upgrade: bool,
     /// Whether the HelmRelease is suspended.
     pub suspended: bool,
     /// What could not be known, each named.
@@ -114,6 +116,7 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
         create_namespace: flag(value, &["spec", "install", "createNamespace"]),
         max_history: history.unwrap_or(5),
         skip_schema_validation: flag(value, &["spec", "install", "disableSchemaValidation"]),
+        skip_schema_validation_upgrade: flag(value, &["spec", "upgrade", "disableSchemaValidation"]),
         suspended: flag(value, &["spec", "suspend"]),
         unknown,
         applied: source::object(tree, located).into_iter().chain([located]).map(owned).collect(),

@@ -29,5 +29,5 @@ pub use engine::{Limits, Lookup, Parsed, function_names};
 pub use hint::{Given, hints};
 pub use manifest::{Document, Hook};
 pub use post_render::{PostRender, RenderedDocument, Strategy};
-pub use render::{NotesScope, RenderError, RenderRequest, Rendered, TemplateOutput, render, render_parsed};
+pub use render::{NotesScope, RenderError, RenderRequest, Rendered, TemplateOutput, check_values, render, render_parsed};
 pub use values::ValuesError;

@@ -13,6 +13,7 @@ use crate::compat::HelmCompat;
 use crate::engine::{self, Failure, Job, Limits, Lookup, Parsed};
 use crate::manifest::{self, Document, Hook};
 use crate::post_render::PostRender;
+use crate::schema::Schemas;
 use crate::{post_render, schema, values};
 
 /// What to render a chart for.
@@ -168,18 +169,43 @@ pub fn render(chart: &Chart, request: &RenderRequest) -> Result<Rendered, Render
     render_parsed(chart, request, &mut Parsed::default())
 }
 
+/// Checks everything about a chart and the user's values that no cluster decides: that the chart is whole and installable, and that its
+/// schema and those of its dependencies take the values. [`render`] begins with the same checks, in this order.
+pub fn check_values(
+    chart: &Chart,
+    values: &Map<String, Value>,
+    skip_schema_validation: bool,
+    compat: &HelmCompat,
+) -> Result<(), RenderError> {
+    compose(chart, &Asked { values, compat, skip_schema_validation }, &mut Schemas::default()).map(drop)
+}
+
+/// What of a request decides over the values.
+struct Asked<'a> {
+    values: &'a Map<String, Value>,
+    compat: &'a HelmCompat,
+    skip_schema_validation: bool,
+}
+
+/// Returns the chart with its dependencies chosen and the values that its templates see, both checked.
+fn compose(chart: &Chart, asked: &Asked<'_>, schemas: &mut Schemas) -> Result<(Chart, Map<String, Value>), RenderError> {
+    check_installable(chart)?;
+    let mut chart = chart.clone();
+    values::process_dependencies(&mut chart, asked.values, asked.compat)
+        .map_err(|error| RenderError::Values(format!("chart dependencies processing failed: {error}")))?;
+    let values = values::coalesce_values(&chart, asked.values, asked.compat).map_err(|error| RenderError::Values(error.0))?;
+    if !asked.skip_schema_validation {
+        schema::validate(&chart, &values, schemas, asked.compat).map_err(RenderError::Schema)?;
+    }
+    Ok((chart, values))
+}
+
 /// Renders a chart with templates that an earlier render of the same chart has left in `parsed`; only values, name and cluster may
 /// differ.
 pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed) -> Result<Rendered, RenderError> {
     let compat = &request.compat;
-    check_installable(chart)?;
-    let mut chart = chart.clone();
-    values::process_dependencies(&mut chart, &request.values, compat)
-        .map_err(|error| RenderError::Values(format!("chart dependencies processing failed: {error}")))?;
-    let values = values::coalesce_values(&chart, &request.values, compat).map_err(|error| RenderError::Values(error.0))?;
-    if !request.skip_schema_validation {
-        schema::validate(&chart, &values, &mut parsed.schemas, compat).map_err(RenderError::Schema)?;
-    }
+    let asked = Asked { values: &request.values, compat, skip_schema_validation: request.skip_schema_validation };
+    let (chart, values) = compose(chart, &asked, &mut parsed.schemas)?;
     check_kube_version(&chart, &request.capabilities)?;
     let job = Job {
         compat,

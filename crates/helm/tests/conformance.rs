@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use helm::{Capabilities, Chart, HelmCompat, KubeVersion, RenderRequest, values};
+use helm::{Capabilities, Chart, HelmCompat, KubeVersion, RenderError, RenderRequest, values};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -51,10 +51,19 @@ fn render(case: &Value, values: &str, helpers: &str) -> String {
     if let Value::Object(given) = values::as_floats(serde_json::from_str(&given).expect("JSON")) {
         request.values = given;
     }
-    match helm::render(&chart, &request) {
+    let rendered = helm::render(&chart, &request);
+    // What no cluster decides is refused before a render, in the same words.
+    let early = helm::check_values(&chart, &request.values, request.skip_schema_validation, &request.compat);
+    assert_eq!(early.err().as_ref(), rendered.as_ref().err().filter(|error| is_early(error)), "{case}");
+    match rendered {
         Ok(rendered) => rendered.notes,
         Err(error) => format!("Error: {error}"),
     }
+}
+
+fn is_early(error: &RenderError) -> bool {
+    use RenderError::{MissingDependencies, NotInstallable, Schema, Values};
+    matches!(error, NotInstallable { .. } | MissingDependencies { .. } | Values(_) | Schema(_))
 }
 
 #[test]

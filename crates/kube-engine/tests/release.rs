@@ -42,6 +42,7 @@ fn wanted(chart: Arc<Chart>, values: Value) -> Wanted {
         post_render: None,
         disable_hooks: false,
         skip_schema_validation: false,
+        skip_schema_validation_upgrade: false,
         max_history: 5,
         timeout: Duration::from_secs(20),
     }
@@ -122,6 +123,25 @@ async fn install_then_nothing() {
     let outcome = world.ensure(&wanted).await.unwrap();
     assert_eq!((outcome.action, outcome.revision), (ReleaseAction::Unchanged, 1));
     assert_eq!(world.writes(), before, "a release in sync is not written to");
+}
+
+/// As in helm-controller, install and upgrade each have their own word on schemas.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_is_left_out_where_the_release_says_so() {
+    let refusing = r#"{"properties": {"color": {"const": "red"}}}"#;
+    let files = [("templates/config.yaml", CONFIG), ("values.schema.json", refusing)];
+    let world = World::new();
+    let mut blue = wanted(chart("1.0.0", &files), json!({ "color": "blue" }));
+    blue.skip_schema_validation_upgrade = true;
+    assert_eq!(world.ensure(&blue).await.unwrap_err().code(), "invalid", "it is an install");
+    blue.skip_schema_validation = true;
+    assert_eq!(world.ensure(&blue).await.unwrap().action, ReleaseAction::Installed);
+
+    let mut green = wanted(chart("1.1.0", &files), json!({ "color": "green" }));
+    green.skip_schema_validation = true;
+    assert_eq!(world.ensure(&green).await.unwrap_err().code(), "invalid", "it is an upgrade");
+    green.skip_schema_validation_upgrade = true;
+    assert_eq!(world.ensure(&green).await.unwrap().action, ReleaseAction::Upgraded);
 }
 
 #[tokio::test(flavor = "multi_thread")]

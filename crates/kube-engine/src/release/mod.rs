@@ -54,7 +54,9 @@ pub struct Wanted {
     /// What changes rendered documents before they are stored and applied.
     pub post_render: Option<helm::PostRender>,
     pub disable_hooks: bool,
+    /// Whether values are not checked against the chart's schema at an install, and at an upgrade.
     pub skip_schema_validation: bool,
+    pub skip_schema_validation_upgrade: bool,
     /// Revisions that are kept.
     pub max_history: usize,
     pub timeout: Duration,
