@@ -167,8 +167,14 @@ pub fn registry(options: &options::Charts, around: &Surroundings) -> charts::Sou
 
 /// Returns where charts may come from.
 pub fn chart_options(options: &options::Charts, around: &Surroundings) -> charts::Options {
+    let directories = options.chart_dir.iter().map(|folder| around.folder.join(folder)).collect();
+    charts::Options { directories, ..registry_options(&options.registries, around) }
+}
+
+/// Returns how registries are spoken to.
+pub fn registry_options(options: &options::Registries, around: &Surroundings) -> charts::Options {
     charts::Options {
-        directories: options.chart_dir.iter().map(|folder| around.folder.join(folder)).collect(),
+        directories: Vec::new(),
         cache: private(around.cache.as_deref(), "charts"),
         docker_config: around.docker_config.clone(),
         plain_http: options.plain_http.clone(),

@@ -1,16 +1,24 @@
 //! `launchway module`: what a module is, without running a step of it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
+use bootstrap::ModuleRef;
 use serde_json::{Value, json};
 
 use crate::Surroundings;
+use crate::boot;
 use crate::engine;
 use crate::failure::Failure;
 use crate::module::Module;
 use crate::module_source::ModuleSource;
-use crate::options::Modules;
+use crate::options::{Modules, Registries};
+
+/// A module by what a person types, and where it may come from.
+pub struct Wanted<'a> {
+    pub reference: &'a str,
+    pub modules: &'a Modules,
+    pub registries: &'a Registries,
+}
 
 /// Prints the names of the stock modules.
 pub fn list() -> Result<(), Failure> {
@@ -21,8 +29,8 @@ pub fn list() -> Result<(), Failure> {
 }
 
 /// Prints imports, requested capabilities and parameters of a module.
-pub async fn inspect(reference: &str, as_json: bool, modules: &Modules, around: &Surroundings) -> Result<(), Failure> {
-    let (module, _) = load(reference, modules, around).await?;
+pub async fn inspect(wanted: &Wanted<'_>, as_json: bool, around: &Surroundings) -> Result<(), Failure> {
+    let (module, _) = load(wanted, around).await?;
     if as_json {
         println!("{:#}", to_json(&module));
     } else {
@@ -32,8 +40,8 @@ pub async fn inspect(reference: &str, as_json: bool, modules: &Modules, around: 
 }
 
 /// Prints how long a module takes to compile, and to be instantiated and describe itself. Nothing is taken from the compile cache.
-pub async fn bench(reference: &str, runs: u32, modules: &Modules, around: &Surroundings) -> Result<(), Failure> {
-    let (module, bytes) = load(reference, modules, around).await?;
+pub async fn bench(wanted: &Wanted<'_>, runs: u32, around: &Surroundings) -> Result<(), Failure> {
+    let (module, bytes) = load(wanted, around).await?;
     let (mut compile, mut describe) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         let started = Instant::now();
@@ -50,22 +58,15 @@ pub async fn bench(reference: &str, runs: u32, modules: &Modules, around: &Surro
     Ok(())
 }
 
-/// Loads a module by what a person types, with its bytes. A file is relative to the working directory.
-async fn load(reference: &str, modules: &Modules, around: &Surroundings) -> Result<(Arc<Module>, Vec<u8>), Failure> {
+/// Loads a module with its bytes. A file is relative to the working directory.
+async fn load(wanted: &Wanted<'_>, around: &Surroundings) -> Result<(Module, Vec<u8>), Failure> {
+    let parsed: ModuleRef = wanted.reference.parse().map_err(|message: String| Failure::user(message).hint(ModuleRef::FORMS))?;
     let engine = engine::engine(None).map_err(|error| Failure::bug(format!("{error:#}")))?;
     let linker = engine::linker(&engine).map_err(|error| Failure::bug(format!("{error:#}")))?;
-    let mut source = ModuleSource::new(engine, linker, &modules.replaced);
-    let is_file = reference.contains(['/', '.']);
-    let parsed = if is_file { bootstrap::ModuleRef::File(reference.into()) } else { bootstrap::ModuleRef::Stock(reference.into()) };
-    let registry = charts::Source::new(charts::Options {
-        directories: Vec::new(),
-        cache: None,
-        docker_config: None,
-        plain_http: Vec::new(),
-        offline: false,
-    });
-    let module = source.load(&parsed, &around.folder, &registry).await?;
-    Ok((module, source.bytes(&parsed, &around.folder, &registry).await?))
+    let source = ModuleSource::new(engine.clone(), linker.clone(), &wanted.modules.replaced);
+    let registry = charts::Source::new(boot::registry_options(wanted.registries, around));
+    let bytes = source.bytes(&parsed, &around.folder, &registry).await?;
+    Ok((Module::load(&engine, &linker, wanted.reference, &bytes).await?, bytes))
 }
 
 fn to_json(module: &Module) -> Value {

@@ -103,8 +103,12 @@ async fn run(options: Options) -> Result<(), Failure> {
         Command::Verify(options) => verify::verify(options).await,
         Command::Template(options) => template::template(*options, &around).await,
         Command::Module(ModuleCommand::List) => inspect::list(),
-        Command::Module(ModuleCommand::Inspect { module, json, modules }) => inspect::inspect(&module, json, &modules, &around).await,
-        Command::Module(ModuleCommand::Bench { module, runs, modules }) => inspect::bench(&module, runs, &modules, &around).await,
+        Command::Module(ModuleCommand::Inspect { module, json, modules, registries }) => {
+            inspect::inspect(&inspect::Wanted { reference: &module, modules: &modules, registries: &registries }, json, &around).await
+        }
+        Command::Module(ModuleCommand::Bench { module, runs, modules, registries }) => {
+            inspect::bench(&inspect::Wanted { reference: &module, modules: &modules, registries: &registries }, runs, &around).await
+        }
     }
 }
 

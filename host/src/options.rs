@@ -284,6 +284,13 @@ pub struct Charts {
     /// A folder whose archives NAME-VERSION.tgz stand in for any reference with that last path segment and version.
     #[arg(long, value_name = "DIR")]
     pub chart_dir: Vec<PathBuf>,
+    #[command(flatten)]
+    pub registries: Registries,
+}
+
+/// How registries are spoken to. Their credentials are Docker's.
+#[derive(Debug, Args)]
+pub struct Registries {
     /// A registry or repository host that is asked without TLS.
     #[arg(long, value_name = "HOST")]
     pub plain_http: Vec<String>,
@@ -393,23 +400,27 @@ pub enum ModuleCommand {
     List,
     /// Prints what a module imports, requests and may be given, without running a step.
     Inspect {
-        /// A stock module or a file.
+        /// A stock module, FILE.wasm, or oci://REGISTRY/REPOSITORY:TAG.
         module: String,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         modules: Modules,
+        #[command(flatten)]
+        registries: Registries,
     },
     /// Measures how long a module takes to compile, and to start and describe itself: medians.
     Bench {
-        /// A stock module or a file.
+        /// A stock module, FILE.wasm, or oci://REGISTRY/REPOSITORY:TAG.
         module: String,
         /// How often each is measured.
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         runs: u32,
         #[command(flatten)]
         modules: Modules,
+        #[command(flatten)]
+        registries: Registries,
     },
 }
 

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use launchway_tests::{Run, command, launchway, root, run, temporary};
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
@@ -295,6 +298,45 @@ fn inspect_shows_all_that_a_module_can_do() {
     assert!(shown["imports"].as_object().unwrap().keys().all(|name| name.starts_with("launchway:bootstrap/")));
     let text = launchway(folder.path(), ["module", "inspect", "cilium"]).stdout;
     assert_says("inspect", &text, &["imports (all that it can call)", "requested capabilities", "parameters (with:)", "manifests"]);
+}
+
+/// Serves a module as a registry without TLS does, as `modules/own:1.0.0`, until the test ends. Returns its address.
+fn serve(module: Vec<u8>) -> String {
+    let digest = format!("sha256:{}", Sha256::digest(&module).iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let manifest = json!({ "layers": [{ "mediaType": "application/wasm", "digest": digest, "size": module.len() }] }).to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let first = request.next().unwrap_or_default();
+            request.take_while(|line| !line.is_empty()).for_each(drop);
+            let path = first.split(' ').nth(1).unwrap_or_default();
+            let (status, body) = match path.strip_prefix("/v2/modules/own/") {
+                Some("manifests/1.0.0") => ("200 OK", manifest.as_bytes()),
+                Some(blob) if blob.strip_prefix("blobs/") == Some(&digest) => ("200 OK", &module[..]),
+                _ => ("404 Not Found", &b""[..]),
+            };
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            // A client that knows enough may hang up.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        }
+    });
+    address
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_module_in_a_registry_is_inspected_as_a_step_would_use_it() {
+    let folder = temporary().unwrap();
+    let address = serve(fs::read(misbehave()).unwrap());
+    let reference = format!("oci://{address}/modules/own:1.0.0");
+    let run = launchway(folder.path(), ["module", "inspect", &reference, "--plain-http", &address]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_says("inspect", &run.stdout, &["misbehave ", "imports (all that it can call)", "kubernetes: get, watch configmaps"]);
+    let run = launchway(folder.path(), ["module", "bench", &reference, "--runs", "1", "--plain-http", &address]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
 }
 
 #[test]

@@ -38,6 +38,28 @@ pub enum ModuleRef {
     Oci(String),
 }
 
+impl ModuleRef {
+    /// What helps with a text that is no module.
+    pub const FORMS: &str = "write the name of a stock module, ./FILE.wasm, or oci://REGISTRY/REPOSITORY:TAG@sha256:DIGEST";
+}
+
+impl std::str::FromStr for ModuleRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("oci://") {
+            return Ok(ModuleRef::Oci(text.into()));
+        }
+        if text.ends_with(".wasm") || text.starts_with("./") || text.starts_with("../") || text.starts_with('/') {
+            return Ok(ModuleRef::File(text.into()));
+        }
+        if text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+            return Ok(ModuleRef::Stock(text.into()));
+        }
+        Err(format!("{text} is no module"))
+    }
+}
+
 impl std::fmt::Display for ModuleRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -154,18 +176,8 @@ fn name_of(name: &Option<(String, Place)>) -> String {
 }
 
 fn module(text: &str, place: Place, what: &str, problems: &mut Problems) -> Option<ModuleRef> {
-    if text.starts_with("oci://") {
-        return Some(ModuleRef::Oci(text.into()));
-    }
-    if text.ends_with(".wasm") || text.starts_with("./") || text.starts_with("../") || text.starts_with('/') {
-        return Some(ModuleRef::File(text.into()));
-    }
-    if text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
-        return Some(ModuleRef::Stock(text.into()));
-    }
-    let hint = "write the name of a stock module, ./FILE.wasm, or oci://REGISTRY/REPOSITORY:TAG@sha256:DIGEST";
-    problems.add(place, format!("{what}: module: {text} is no module"), Some(hint.into()));
-    None
+    let parsed = text.parse();
+    parsed.map_err(|message| problems.add(place, format!("{what}: module: {message}"), Some(ModuleRef::FORMS.into()))).ok()
 }
 
 fn with(node: &Node, what: &str, problems: &mut Problems) -> Value {
