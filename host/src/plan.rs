@@ -48,13 +48,15 @@ pub struct Sources<'a> {
 /// Plans all steps. Everything wrong is reported at once, by its place in the manifest.
 pub async fn plan(file: &str, bootstrap: Bootstrap, sources: &mut Sources<'_>) -> Result<Vec<PlannedStep>, Failure> {
     let mut problems = Problems::new(file);
-    let mut blame = None;
+    let mut blamed = Vec::new();
     let mut planned = Vec::new();
     for step in bootstrap.steps {
         match plan_step(file, step, sources, &mut problems).await {
-            Ok(step) => planned.extend(step),
+            Ok(Some(step)) => planned.push(step),
+            // The step as it is written is among the problems.
+            Ok(None) => blamed.push(Blame::User),
             Err((place, failure)) => {
-                blame = blame.or(Some(failure.blame)).filter(|blame| *blame == failure.blame);
+                blamed.push(failure.blame);
                 problems.add(place, failure.message, (!failure.hints.is_empty()).then(|| failure.hints.join("; ")));
             }
         }
@@ -62,7 +64,15 @@ pub async fn plan(file: &str, bootstrap: Bootstrap, sources: &mut Sources<'_>) -
     if problems.is_empty() {
         return Ok(planned);
     }
-    Err(Failure::new(blame.unwrap_or(Blame::User), problems.to_string()))
+    Err(Failure::new(together(&blamed), problems.to_string()))
+}
+
+/// Returns who has to act on several faults: the one that all of them blame, else the person, who chose what is to blame.
+fn together(blamed: &[Blame]) -> Blame {
+    match blamed {
+        [first, others @ ..] if others.iter().all(|other| other == first) => *first,
+        _ => Blame::User,
+    }
 }
 
 /// Returns everything wrong with the steps that can be known without charts.
@@ -229,5 +239,19 @@ fn collect(error: &boon::ValidationError<'_, '_>, leaves: &mut Vec<(String, Stri
     }
     for cause in &error.causes {
         collect(cause, leaves);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_of_several_are_the_persons() {
+        assert_eq!(together(&[Blame::Module]), Blame::Module);
+        assert_eq!(together(&[Blame::Module, Blame::Module]), Blame::Module);
+        assert_eq!(together(&[Blame::Module, Blame::User, Blame::Module]), Blame::User);
+        assert_eq!(together(&[Blame::User, Blame::Module]), Blame::User);
+        assert_eq!(together(&[]), Blame::User);
     }
 }
