@@ -301,7 +301,7 @@ async fn declare_effects(sandbox: &Sandbox, steps: &[Arc<PlannedStep>], without:
             Some(release) => release.computed_values().map_err(|error| Failure::user(format!("step {}: {error}", planned.step.name)))?,
             None => Value::Null,
         };
-        let effects = planned.module.effects(&planned.params(), &values).await?;
+        let effects = planned.module.effects(&planned.params(planned.step.timeout), &values).await?;
         let declared = sandbox.declare(&effects);
         declared.map_err(|error| Failure::module(format!("module {}: effects: {}", planned.module.title(), chain(&error))))?;
     }

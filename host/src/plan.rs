@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use boon::{Compiler, Schemas};
 use bootstrap::{Bootstrap, Grants, ModuleRef, Place, Problems, ReleaseRef, Step};
@@ -26,10 +27,10 @@ pub struct PlannedStep {
 }
 
 impl PlannedStep {
-    /// Returns what the module is told.
-    pub fn params(&self) -> Value {
+    /// Returns what the module is told, by how much of the step's time is left.
+    pub fn params(&self, time_left: Duration) -> Value {
         let release = self.step.release.as_ref().map(|release| json!({ "namespace": release.namespace, "name": release.name }));
-        let timeout = u64::try_from(self.step.timeout.as_millis()).unwrap_or(u64::MAX);
+        let timeout = u64::try_from(time_left.as_millis()).unwrap_or(u64::MAX);
         json!({ "step": self.step.name, "release": release, "timeoutMs": timeout, "with": self.step.with })
     }
 }

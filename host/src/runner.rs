@@ -23,7 +23,7 @@ pub struct Run {
     pub powers: Box<PowersOf>,
 }
 
-/// From a step, its reporter, its deadline and the counter of its CPU ticks to its powers.
+/// From a step, its reporter, its deadline and the counter of its computing time, in nanoseconds, to its powers.
 pub type PowersOf = dyn Fn(&PlannedStep, StepReporter, Instant, Arc<AtomicU64>) -> Powers + Send + Sync;
 
 /// How the steps ended.
@@ -116,8 +116,9 @@ async fn phases(run: &Run, planned: &PlannedStep, powers: &Powers) -> Result<(),
         let name = phase.as_str();
         powers.reporter.event(&Event::PhaseStarted { step: &planned.step.name, phase: name });
         // The waits inside end by themselves, say why, and leave a record: the clock around them only catches what they cannot.
-        let timeout = powers.time_left() + Duration::from_secs(15);
-        let outcome = planned.module.run(&run.linker, phase, &planned.params(), powers.clone(), planned.limits, timeout).await;
+        let left = powers.time_left();
+        let (params, timeout) = (planned.params(left), left + Duration::from_secs(15));
+        let outcome = planned.module.run(&run.linker, phase, &params, powers.clone(), planned.limits, timeout).await;
         outcome.map_err(|fault| match fault {
             Fault::Said(said) => said_failure(name, &said),
             Fault::Broke(failure) => failure,

@@ -155,6 +155,22 @@ fn a_wait_ends_with_the_step_and_costs_no_cpu() {
     assert_says("wait-forever", &text, &["ConfigMap", "never", "timeout:"]);
 }
 
+/// A phase is told how much of the step's time the ones before it have left.
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_phase_is_told_what_is_left_of_the_time() {
+    let more = "with: { do: wait-a-little, namespaces: [default] }\ntimeout: 60s\n\
+        grants: { kubernetes: [{ verbs: [get, watch], apiGroups: [\"\"], resources: [configmaps], namespaces: [default] }] }";
+    let run = Repository::misbehaving("wait-a-little", more).boot();
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let all = run.events();
+    let left = |phase: &str| -> u64 {
+        let mut said = events(&all, "log").into_iter().filter_map(|event| event["message"].as_str()?.strip_prefix(phase));
+        said.find_map(|rest| rest.strip_prefix(" ran, ")?.strip_suffix(" ms left")?.parse().ok()).unwrap()
+    };
+    assert!(left("pre-install") <= 60_000 && left("post-install") + 300 <= left("pre-install"), "{}", run.stdout);
+}
+
 #[test]
 #[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
 fn a_call_that_was_not_requested_is_denied_as_a_value_and_on_record() {

@@ -43,8 +43,8 @@ impl Step for Misbehave {
         description
     }
 
-    fn pre_install(host: &impl Host, _: &Params) -> Result<Value> {
-        host.log(Level::Info, "pre-install ran");
+    fn pre_install(host: &impl Host, params: &Params) -> Result<Value> {
+        host.log(Level::Info, &format!("pre-install ran, {} ms left", params.timeout_ms));
         Ok(Value::Null)
     }
 
@@ -57,7 +57,7 @@ impl Step for Misbehave {
                 host.log(Level::Info, "about to panic");
                 panic!("the greeting must not be empty")
             }
-            "trap" => core::arch::wasm32::unreachable(),
+            "trap" => trap(host),
             "loop" => floods::spin(),
             "loop-with-calls" => floods::spin_with_calls(host),
             "memory" => floods::memory(),
@@ -72,14 +72,15 @@ impl Step for Misbehave {
             "read" => Ok(escapes::read(host, &with.files)),
             "fetch" => Ok(escapes::fetch(host, &with.charts)),
             "escape-path" => Ok(escapes::all(host)),
-            "wait-forever" => wait_forever(host),
+            "wait-forever" => wait_forever(host, &Wait::new()),
+            "wait-a-little" => Ok(json!(wait_forever(host, &Wait::new().timeout_ms(WAITED)).is_err())),
             other => undeclared::call(host, other),
         }
         .inspect(|outcome| host.log(Level::Info, &format!("outcome: {}", short(outcome))))
     }
 
-    fn post_install(host: &impl Host, _: &Params) -> Result<Value> {
-        host.log(Level::Info, "post-install ran");
+    fn post_install(host: &impl Host, params: &Params) -> Result<Value> {
+        host.log(Level::Info, &format!("post-install ran, {} ms left", params.timeout_ms));
         Ok(Value::Null)
     }
 }
@@ -90,9 +91,19 @@ fn short(outcome: &Value) -> String {
     text
 }
 
-fn wait_forever(host: &impl Host) -> Result<Value> {
+/// Traps in a function of its own, which no other is like: a backtrace names it.
+#[inline(never)]
+fn trap(host: &impl Host) -> ! {
+    host.log(Level::Info, "about to trap");
+    core::arch::wasm32::unreachable()
+}
+
+/// How long `wait-a-little` waits.
+const WAITED: u64 = 300;
+
+fn wait_forever(host: &impl Host, wait: &Wait) -> Result<Value> {
     let object = ObjectRef { api_version: "v1".into(), kind: "ConfigMap".into(), namespace: Some("default".into()), name: "never".into() };
-    host.wait(&Wait::new().until(object, "exists")).map(|_| Value::Null)
+    host.wait(&wait.clone().until(object, "exists")).map(|_| Value::Null)
 }
 
 /// The SDK always returns JSON from a phase: what it cannot do wrong is done here.
