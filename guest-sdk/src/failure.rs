@@ -5,8 +5,24 @@ use serde_json::Value;
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// A failure with an open code. Codes of the host: `denied`, `not-found`, `already-exists`, `conflict`, `invalid`, `forbidden`,
-/// `unavailable`, `timeout`, `cancelled`, `limit`, `unsupported`, `internal`.
+/// The codes of the host, which the contract explains. A later host may have more.
+pub const CODES: [&str; 13] = [
+    "denied",
+    "invalid",
+    "not-found",
+    "already-exists",
+    "unsupported",
+    "conflict",
+    "forbidden",
+    "unavailable",
+    "timeout",
+    "failed",
+    "locked",
+    "limit",
+    "internal",
+];
+
+/// A failure with an open code: one of [`CODES`] where it comes from the host, any other where a module makes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     pub code: String,
@@ -51,5 +67,21 @@ impl std::error::Error for Failure {}
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         Failure::invalid(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CODES;
+
+    #[test]
+    fn the_contract_has_these_codes() {
+        let contract = include_str!("../../docs/src/authors/contract.md");
+        let (_, failures) = contract.split_once("## Failures").expect("the chapter");
+        let (failures, _) = failures.split_once("\n## ").expect("the next chapter");
+        let told: Vec<&str> = failures.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0)).collect();
+        assert_eq!(told, CODES);
+        let wit = include_str!("../../wit/types.wit").replace("    /// ", "").replace('\n', " ");
+        assert!(wit.contains(&format!("`code` is open: {}; a module must cope with others.", CODES.join(", "))), "{wit}");
     }
 }

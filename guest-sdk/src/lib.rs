@@ -19,7 +19,7 @@ mod component;
 
 pub use describe::{Capabilities, Description, Rule};
 pub use effects::{Effect, Effects};
-pub use failure::{Failure, Result};
+pub use failure::{CODES, Failure, Result};
 pub use host::{Activity, Apply, Change, Entry, Host, Level, ObjectRef, Outcome, PatchType, ReleaseInfo, Selection, Wait};
 pub use params::{Params, ReleaseName};
 pub use serde;

@@ -156,3 +156,28 @@ fn row(planned: &PlannedStep, reporter: &StepReporter, time: Option<Duration>, r
         result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_says_whom_a_code_blames() {
+        let contract = include_str!("../../docs/src/authors/contract.md");
+        let rows = contract.lines().filter_map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let code = cells.get(1)?.strip_prefix('`')?.strip_suffix('`')?;
+            Some((code, *cells.get(3)?)).filter(|(_, blamed)| blamed.starts_with("the "))
+        });
+        let rows: Vec<(&str, &str)> = rows.collect();
+        assert!(rows.len() > 10, "{rows:?}");
+        for (code, blamed) in rows.into_iter().chain([("what-a-module-says", "the cluster")]) {
+            let said = types::Failure { code: code.into(), message: String::new(), retryable: false, details: None };
+            let word = match said_failure("install", &said).blame {
+                Blame::Bug => "program",
+                blame => blame.as_str(),
+            };
+            assert_eq!(format!("the {word}"), blamed, "{code}");
+        }
+    }
+}

@@ -203,3 +203,28 @@ fn the_template_language_knows_no_chart() {
     let found = built_from(package);
     assert!(found.iter().all(|name| !name.contains("yaml") && *name != "go-encoding"), "{found:?}");
 }
+
+/// The codes are literals: those of `fn code` are the arms of a match, those of a capability are given to `failure`.
+#[test]
+fn modules_are_told_no_code_that_is_not_in_the_contract() {
+    let sdk = std::fs::read_to_string(root().join("guest-sdk/src/failure.rs")).expect("the SDK");
+    let known = |code: &str| sdk.contains(&format!("    \"{code}\",\n"));
+    let literal = |text: &str, before: &str| -> Vec<String> {
+        let expression = regex::Regex::new(&format!(r#"{before}\s*"([a-z-]+)""#)).expect("an expression");
+        expression.captures_iter(text).map(|found| found[1].to_owned()).collect()
+    };
+    let mut said = Vec::new();
+    for file in sources(&root().join("host/src/capability")) {
+        said.extend(literal(&built(&std::fs::read_to_string(file).expect("a source")), r"failure\("));
+    }
+    for file in ["crates/kube-engine/src/error.rs", "crates/kube-engine/src/release/mod.rs"] {
+        let text = std::fs::read_to_string(root().join(file)).expect("a source");
+        let (_, codes) = text.split_once("pub fn code(&self) -> &'static str {").expect("the codes");
+        let (codes, _) = codes.split_once("\n    }\n").expect("an end");
+        said.extend(literal(codes, "=>"));
+    }
+    assert!(said.len() > 20, "{said:?}");
+    for code in said {
+        assert!(known(&code), "the code {code} is not in the contract");
+    }
+}
