@@ -71,6 +71,20 @@ impl Description {
         self.capabilities.releases.push(pattern.into());
         self
     }
+
+    /// Requests charts by reference, `*` at the end standing for anything.
+    #[must_use]
+    pub fn with_charts(mut self, pattern: &str) -> Self {
+        self.capabilities.charts.push(pattern.into());
+        self
+    }
+
+    /// Requests a secret of the manifest, to place it.
+    #[must_use]
+    pub fn with_secrets(mut self, name: &str) -> Self {
+        self.capabilities.secrets.push(name.into());
+        self
+    }
 }
 
 /// Requested or granted capabilities.
@@ -122,5 +136,34 @@ impl Rule {
     pub fn in_namespace(mut self, namespace: &str) -> Self {
         self.namespaces.push(namespace.into());
         self
+    }
+
+    /// Returns the rule for objects of this name only.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.resource_names.push(name.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_capability_can_be_requested() {
+        let rule = Rule::new(&["patch"], "", &["secrets"]).in_namespace("flux-system").named("sops-age");
+        let description = Description::new("m", "1.0.0", "Places a key.")
+            .with_kubernetes(rule)
+            .with_files("apps/**")
+            .with_charts("oci://registry.example.com/charts/*")
+            .with_releases("apps/web")
+            .with_secrets("age-key");
+        let expected = serde_json::json!({
+            "kubernetes": [{ "verbs": ["patch"], "apiGroups": [""], "resources": ["secrets"], "namespaces": ["flux-system"],
+                "resourceNames": ["sops-age"] }],
+            "files": ["apps/**"], "charts": ["oci://registry.example.com/charts/*"], "releases": ["apps/web"], "secrets": ["age-key"],
+        });
+        assert_eq!(serde_json::to_value(description.capabilities).expect("JSON"), expected);
     }
 }

@@ -35,12 +35,11 @@ struct With {
 impl Step for Misbehave {
     fn describe() -> Description {
         let words = json!({ "type": "array", "items": { "type": "string" } });
-        let mut description = Description::new("misbehave", env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_DESCRIPTION"))
+        Description::new("misbehave", env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_DESCRIPTION"))
             .with_parameters(json!({ "do": { "type": "string" }, "files": words, "namespaces": words, "charts": words }), &["do"])
             .with_files("$with.files")
-            .with_kubernetes(Rule::new(&["get", "watch"], "", &["configmaps"]).in_namespace("$with.namespaces"));
-        description.capabilities.charts.push("$with.charts".into());
-        description
+            .with_kubernetes(Rule::new(&["get", "watch"], "", &["configmaps"]).in_namespace("$with.namespaces"))
+            .with_charts("$with.charts")
     }
 
     fn pre_install(host: &impl Host, params: &Params) -> Result<Value> {
