@@ -339,7 +339,7 @@ fn inspect(reference: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>
     // The layer in the second half of the version: 0 is a core module.
     if bytes.get(6..8) == Some(&[0, 0]) {
         return Err(no_step(reference, "it is a core module, not a component")
-            .hint("a core module of the step's world becomes a component with `cargo xtask modules` or `wit-component`"));
+            .hint("a core module of the step's world becomes a component with `wasm-tools component new FILE -o OUT.wasm`"));
     }
     let decoded = wit_component::decode(bytes)
         .map_err(|error| no_step(reference, &format!("it is no component: {}", error.root_cause())).hint(AUTHOR))?;

@@ -285,7 +285,7 @@ fn what_is_no_step_is_refused_before_anything_runs() {
     for (what, bytes, words) in [
         ("a text", b"hello, I am no module\n".to_vec(), vec!["it is no WebAssembly"]),
         ("nothing", Vec::new(), vec!["it is no WebAssembly"]),
-        ("a core module", b"\0asm\x01\0\0\0".to_vec(), vec!["it is a core module, not a component", "wit-component"]),
+        ("a core module", b"\0asm\x01\0\0\0".to_vec(), vec!["it is a core module, not a component", "wasm-tools component new"]),
         ("half a component", component("", "step")[..400].to_vec(), vec!["it is no component"]),
         ("a WIT package", wit, vec!["it is a WIT package"]),
         ("WASI", component(WASI, "command"), vec!["imports wasi:cli/environment@0.2.0", "no WASI is offered", "wasm32-unknown-unknown"]),
