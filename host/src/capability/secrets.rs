@@ -2,6 +2,7 @@
 
 use kube_engine::ObjectRef;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use wasmtime::component::Resource as Handle;
 
 use super::{Answer, Call, failure, invalid};
@@ -52,10 +53,35 @@ async fn place(powers: &Call, secret: &Secret, target: ObjectRef, key: &str) -> 
         "apiVersion": "v1", "kind": "Secret", "metadata": { "name": target.name, "namespace": target.namespace },
         "stringData": { key: value },
     });
-    // A manager of its own for each key: two keys of one Secret do not remove each other.
-    let manager = format!("launchway-secret-{key}");
+    let manager = manager(key);
     let options = kube_engine::Apply { manager: &manager, force: true, default_namespace: None, dry_run: false };
     let change = powers.cluster.apply(&object, &options).await?;
     powers.reporter.changed(&change);
     Ok(())
+}
+
+/// The longest name of a field manager (apimachinery 0.36 `pkg/apis/meta/v1/validation`, FieldManagerMaxLength).
+const LONGEST: usize = 128;
+
+/// Returns the manager of a key's field. Each key has its own: two keys of one Secret do not remove each other.
+fn manager(key: &str) -> String {
+    const PREFIX: &str = "launchway-secret-";
+    if PREFIX.len() + key.len() <= LONGEST {
+        return format!("{PREFIX}{key}");
+    }
+    format!("{PREFIX}sha256-{}", hex::encode(Sha256::digest(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_a_manager_that_a_server_takes() {
+        assert_eq!(manager("sops.age"), "launchway-secret-sops.age");
+        let keys = ["k".repeat(111), "k".repeat(112), format!("{}l", "k".repeat(111)), "k".repeat(253)];
+        let managers: std::collections::BTreeSet<String> = keys.iter().map(|key| manager(key)).collect();
+        assert_eq!(managers.len(), keys.len());
+        assert!(managers.iter().all(|manager| manager.len() <= LONGEST), "{managers:?}");
+    }
 }
