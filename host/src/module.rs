@@ -264,8 +264,9 @@ impl Module {
                 message.push_str(&format!("\n    at {line}"));
             }
         }
+        let is_denied = exceeded.is_some() && state.check_denials().is_err();
         let way_out = exceeded.filter(|_| state.panicked.is_none()).and_then(|exceeded| exceeded.way_out());
-        Failure::module(message).hint(way_out.unwrap_or_else(|| AUTHOR.into()))
+        Failure::module(message).hint(way_out.unwrap_or_else(|| if is_denied { DENIED } else { AUTHOR }.into()))
     }
 }
 
@@ -300,6 +301,10 @@ impl StepState {
 
 /// The way out where the module is to blame.
 const AUTHOR: &str = "this is a fault of the module: tell its author";
+
+/// The way out where a module was told no too often.
+const DENIED: &str = "each denial has a line of its own: request and grant what the step is meant to do, raise `limits: { logLines: … }` of the \
+    step if so many denials are in order, or tell its author";
 
 /// Tells whether a function called itself very often when it trapped. A module's own stack lies in its memory and may end before the engine's.
 fn is_recursion(error: &wasmtime::Error) -> bool {

@@ -102,7 +102,7 @@ fn a_broken_module_is_named_with_phase_place_and_call() {
         &[module, "the greeting must not be empty", "src/lib.rs:", "last host call: report.log", "tell its author"],
     );
     let (text, _) = failed("trap", "", 4);
-    assert_says("trap", &text, &[module, "unreachable", "    at guest_sdk::component", "tell its author"]);
+    assert_says("trap", &text, &[module, "unreachable", "    at misbehave::trap", "tell its author"]);
     let (text, _) = failed("stack", "", 4);
     assert_says("stack", &text, &[module, "calls itself without end"]);
     assert!(text.lines().count() < 15, "a deep stack is not printed whole: {text}");
@@ -118,7 +118,7 @@ fn a_limit_is_named_with_the_way_to_raise_it() {
     for (misdeed, limits, words) in [
         ("loop", "{ cpu: 300ms }", ["300ms of its limit `cpu`", "limits: { cpu: … }"]),
         ("loop-with-calls", "{ cpu: 300ms, logLines: 100000000 }", ["300ms of its limit `cpu`", "limits: { cpu: … }"]),
-        ("loop-with-calls", "{ cpu: 60s, logLines: 1000 }", ["denied more than 1000 calls", "tell its author"]),
+        ("loop-with-calls", "{ cpu: 60s, logLines: 1000 }", ["denied more than 1000 calls", "raise `limits: { logLines: … }`"]),
         ("memory", "{ memory: 8Mi }", ["8Mi of its limit `memory`", "limits: { memory: … }"]),
         ("huge-call", "{ callBytes: 1Mi }", ["1Mi of its limit `callBytes`", "limits: { callBytes: … }"]),
         ("huge-outcome", "{ memory: 256Mi }", ["16Mi of its limit `callBytes`", "limits: { callBytes: … }"]),
