@@ -1,6 +1,7 @@
 //! A module that somebody else wrote: it checks a greeting against a file of the repository, installs its release, and leaves a
 //! report in the cluster. What it may do stands under `grants:` of its step, see `examples/home/launchway.yaml`.
 
+// ANCHOR: parameters
 use guest_sdk::{
     Apply, Description, Failure, Host, Level, ObjectRef, Params, Result, Rule, Selection, Step, Value, export_step, json, release,
 };
@@ -17,7 +18,9 @@ struct With {
     #[serde(default)]
     curious: bool,
 }
+// ANCHOR_END: parameters
 
+// ANCHOR: describe
 impl Step for Greeter {
     fn describe() -> Description {
         let parameters = json!({
@@ -27,13 +30,17 @@ impl Step for Greeter {
             },
             "curious": { "description": "Tries to list Secrets, which nobody grants.", "type": "boolean" },
         });
+        // ANCHOR: request
         Description::new("greeter", env!("CARGO_PKG_VERSION"), "Installs a greeter whose greeting is allowed, and reports it.")
             .with_release()
             .with_parameters(parameters, &["allowed"])
             .with_files("$with.allowed")
             .with_kubernetes(Rule::new(&["get", "patch"], "", &["configmaps"]).in_namespace("$release.namespace"))
+        // ANCHOR_END: request
     }
+    // ANCHOR_END: describe
 
+    // ANCHOR: phases
     /// Stops before anything is installed if the greeting is not one of the file's.
     fn pre_install(host: &impl Host, params: &Params) -> Result<Value> {
         let with: With = params.with()?;
@@ -75,7 +82,9 @@ impl Step for Greeter {
         Ok(release::outcome(&changes))
     }
 }
+// ANCHOR_END: phases
 
+// ANCHOR: denied
 /// Asks for something that was neither requested nor granted. The refusal is a value like any other: the step goes on.
 fn look_around(host: &impl Host, namespace: &str) -> Result<()> {
     let secrets = Selection { api_version: "v1".into(), kind: "Secret".into(), namespace: Some(namespace.into()), ..Selection::default() };
@@ -86,11 +95,15 @@ fn look_around(host: &impl Host, namespace: &str) -> Result<()> {
     }
     Ok(())
 }
+// ANCHOR_END: denied
 
+// ANCHOR: export
 export_step!(Greeter);
+// ANCHOR_END: export
 
 #[cfg(test)]
 mod tests {
+    // ANCHOR: test
     use super::*;
     use guest_sdk::fake::FakeHost;
 
@@ -115,6 +128,7 @@ mod tests {
         assert!(failure.is("invalid") && failure.message.contains("`Good day` is not in apps/greeter/allowed.txt"), "{failure}");
         assert_eq!(rude.calls(), ["read apps/greeter/allowed.txt"]);
     }
+    // ANCHOR_END: test
 
     #[test]
     fn the_report_follows_the_release() {
