@@ -11,6 +11,8 @@ mod engine;
 mod failure;
 mod grant;
 mod graph;
+#[cfg(test)]
+mod guide;
 mod handoff;
 mod hints;
 mod holder;
