@@ -42,7 +42,7 @@ struct Rewritten {
 
 /// Looks at the releases and tells.
 pub async fn verify(options: Verify) -> Result<(), Failure> {
-    let cluster = boot::connect(&options.connection).await?;
+    let cluster = boot::live(&options.connection).await?;
     let references = references(&cluster, &options.releases).await?;
     let seen = ready(&cluster, &references, Duration::from_secs(options.timeout)).await?;
     let mut found = Vec::new();
