@@ -7,7 +7,7 @@ use kube_engine::{Action, ObjectRef, PatchType, Propagation, Resource, Selection
 use serde_json::{Value, json};
 use wasmtime::component::Resource as Handle;
 
-use super::{Answer, Call, failure, invalid};
+use super::{Answer, Call, failure, invalid, write_failure};
 use crate::bindings::launchway::bootstrap::{kubernetes, types};
 use crate::grant::Access;
 use crate::module::StepState;
@@ -167,7 +167,7 @@ async fn create(powers: &Call, object: &str) -> Answer<kubernetes::Change> {
     let object: Value = serde_json::from_str(object).map_err(|error| invalid(format!("create: not JSON: {error}")))?;
     let reference = reference(&object)?;
     must_be_permitted(powers, "kubernetes.create", "create", &reference).await?;
-    changed(powers, powers.cluster.create(&object, MANAGER).await?)
+    changed(powers, powers.cluster.create(&object, MANAGER).await.map_err(|error| write_failure(&reference, error))?)
 }
 
 async fn patch(powers: &Call, object: ObjectRef, patch_type: &str, body: &str, subresource: Option<&str>) -> Answer<kubernetes::Change> {
@@ -179,7 +179,8 @@ async fn patch(powers: &Call, object: ObjectRef, patch_type: &str, body: &str, s
     };
     let body: Value = serde_json::from_str(body).map_err(|error| invalid(format!("patch of {object}: not JSON: {error}")))?;
     permitted_part(powers, "kubernetes.patch", "patch", &object, subresource).await?.ok_or_else(|| no_kind(&object))?;
-    changed(powers, powers.cluster.patch(&object, patch_type, &body, subresource, MANAGER).await?)
+    let patched = powers.cluster.patch(&object, patch_type, &body, subresource, MANAGER).await;
+    changed(powers, patched.map_err(|error| write_failure(&object, error))?)
 }
 
 async fn delete(powers: &Call, object: ObjectRef, propagation: Option<&str>) -> Answer<kubernetes::Change> {
@@ -190,7 +191,7 @@ async fn delete(powers: &Call, object: ObjectRef, propagation: Option<&str>) -> 
         Some(other) => return Err(invalid(format!("delete: unknown propagation {other}: use Background, Foreground or Orphan"))),
     };
     must_be_permitted(powers, "kubernetes.delete", "delete", &object).await?;
-    changed(powers, powers.cluster.delete(&object, propagation).await?)
+    changed(powers, powers.cluster.delete(&object, propagation).await.map_err(|error| write_failure(&object, error))?)
 }
 
 async fn apply(powers: &Call, request: &Apply) -> Answer<Vec<kubernetes::Change>> {
@@ -210,7 +211,7 @@ async fn apply(powers: &Call, request: &Apply) -> Answer<Vec<kubernetes::Change>
     for (reference, object) in &objects {
         let applied = async {
             must_be_permitted(powers, call, "patch", reference).await?;
-            changed(powers, powers.cluster.apply(object, &options).await?)
+            changed(powers, powers.cluster.apply(object, &options).await.map_err(|error| write_failure(reference, error))?)
         };
         match applied.await {
             Ok(change) => changes.push(change),

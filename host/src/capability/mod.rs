@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use kube_engine::Cluster;
+use kube_engine::{Cluster, ObjectRef};
 use wasmtime::component::Resource as Handle;
 
 use crate::bindings::launchway::bootstrap::types;
@@ -111,6 +111,22 @@ fn failure(code: &str, message: impl Into<String>) -> types::Failure {
 
 fn invalid(message: impl Into<String>) -> types::Failure {
     failure("invalid", message)
+}
+
+/// Returns the failure of a write.
+///
+/// What a server says of a Secret may hold its values: a JSON patch that copies one into a field that is checked makes the server repeat it.
+/// To place a secret is not to read it, so that only the code and the reason are told, to the module as to people.
+fn write_failure(object: &ObjectRef, error: kube_engine::Error) -> types::Failure {
+    let kube_engine::Error::Refused { code, status, .. } = &error else { return error.into() };
+    if object.kind != "Secret" || !object.group().is_empty() {
+        return error.into();
+    }
+    let is_word = |reason: &&str| reason.len() <= 40 && reason.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let reason = status.get("reason").and_then(serde_json::Value::as_str).filter(is_word).unwrap_or("refused");
+    let message =
+        format!("{object}: the API server answers {code} {reason}; what else it says of a Secret is not repeated, as it may hold a value");
+    types::Failure { code: error.code().into(), message, retryable: error.retryable(), details: None }
 }
 
 impl From<kube_engine::Error> for types::Failure {

@@ -5,7 +5,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Resource as Handle;
 
-use super::{Answer, Call, failure, invalid};
+use super::{Answer, Call, failure, invalid, write_failure};
 use crate::bindings::launchway::bootstrap::{secrets, types};
 use crate::grant::Access;
 use crate::module::StepState;
@@ -55,7 +55,7 @@ async fn place(powers: &Call, secret: &Secret, target: ObjectRef, key: &str) -> 
     });
     let manager = manager(key);
     let options = kube_engine::Apply { manager: &manager, force: true, default_namespace: None, dry_run: false };
-    let change = powers.cluster.apply(&object, &options).await?;
+    let change = powers.cluster.apply(&object, &options).await.map_err(|error| write_failure(&target, error))?;
     powers.reporter.changed(&change);
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod escapes;
 mod floods;
+mod secrets;
 mod undeclared;
 
 use guest_sdk::export::{Adapter, bindings};
@@ -30,16 +31,32 @@ struct With {
     /// Charts that are requested, and fetched by `fetch`.
     #[serde(default)]
     charts: Vec<String>,
+    /// Releases that are requested.
+    #[serde(default)]
+    releases: Vec<String>,
+    /// Secrets that are requested, and placed by `place`.
+    #[serde(default)]
+    secrets: Vec<String>,
+    /// Namespaces whose Secrets may be written, and not read.
+    #[serde(default, rename = "secretNamespaces")]
+    secret_namespaces: Vec<String>,
 }
 
 impl Step for Misbehave {
     fn describe() -> Description {
         let words = json!({ "type": "array", "items": { "type": "string" } });
+        let parameters = json!({
+            "do": { "type": "string" }, "files": words, "namespaces": words, "charts": words, "releases": words, "secrets": words,
+            "secretNamespaces": words,
+        });
         Description::new("misbehave", env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_DESCRIPTION"))
-            .with_parameters(json!({ "do": { "type": "string" }, "files": words, "namespaces": words, "charts": words }), &["do"])
+            .with_parameters(parameters, &["do"])
             .with_files("$with.files")
             .with_kubernetes(Rule::new(&["get", "watch"], "", &["configmaps"]).in_namespace("$with.namespaces"))
+            .with_kubernetes(Rule::new(&["patch"], "", &["secrets"]).in_namespace("$with.secretNamespaces"))
             .with_charts("$with.charts")
+            .with_releases("$with.releases")
+            .with_secrets("$with.secrets")
     }
 
     fn pre_install(host: &impl Host, params: &Params) -> Result<Value> {
@@ -71,6 +88,10 @@ impl Step for Misbehave {
             "read" => Ok(escapes::read(host, &with.files)),
             "fetch" => Ok(escapes::fetch(host, &with.charts)),
             "escape-path" => Ok(escapes::all(host)),
+            "place" => secrets::place(host, &with.secrets, &with.secret_namespaces),
+            "read-placed" => secrets::read_placed(host, &with.secrets, &with.secret_namespaces),
+            "peek" => secrets::peek(host, &with.releases),
+            "render-parts" => secrets::render_parts(host, &with.charts, &with.releases),
             "wait-forever" => wait_forever(host, &Wait::new()),
             "wait-a-little" => Ok(json!(wait_forever(host, &Wait::new().timeout_ms(WAITED)).is_err())),
             other => undeclared::call(host, other),

@@ -11,6 +11,11 @@ fn of_kind(api_version: &str, kind: &str) -> ObjectRef {
     ObjectRef { api_version: api_version.into(), kind: kind.into(), ..config_map("default") }
 }
 
+/// A name that clears the screen, forges a line of a log, and is longer than anybody reads.
+fn odd() -> String {
+    format!("x\u{1b}[2J\n::error::forged\u{202e}{}", "y".repeat(100_000))
+}
+
 /// Makes the call behind a name.
 pub fn call(host: &impl Host, name: &str) -> Result<Value> {
     let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "x", "namespace": "default" } });
@@ -36,6 +41,10 @@ pub fn call(host: &impl Host, name: &str) -> Result<Value> {
         "undeclared-release" => releases::Release::from_flux("default", "other").map(|_| ()).map_err(Into::into),
         "undeclared-chart" => charts::fetch("oci://127.0.0.1:1/charts/other", None).map(|_| ()).map_err(Into::into),
         "undeclared-secret" => secrets::open("token").map(|_| ()).map_err(Into::into),
+        "odd-secret" => secrets::open(&odd()).map(|_| ()).map_err(Into::into),
+        "odd-release" => releases::Release::from_flux(&odd(), "x").map(|_| ()).map_err(Into::into),
+        "odd-file" => host.read_text(&odd()).map(|_| ()),
+        "odd-chart" => charts::fetch(&odd(), None).map(|_| ()).map_err(Into::into),
         "undeclared-file" => host.read_text("secret.txt").map(|_| ()),
         other => return Err(Failure::invalid(format!("do: {other}: no such misdeed"))),
     };

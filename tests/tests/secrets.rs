@@ -1,0 +1,91 @@
+//! Secrets and modules: what a module may place it can never read, and nobody is told.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use launchway_tests::{Run, command, run, temporary};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// In base64 it ends with `=` and is no label: a server that is made to check it says so.
+const TOKEN: &str = "correct horse battery staple";
+
+fn misbehave() -> PathBuf {
+    std::env::var_os("LAUNCHWAY_MISBEHAVE").expect("LAUNCHWAY_MISBEHAVE is not set: run `cargo xtask test`, which builds the module").into()
+}
+
+/// Returns a repository whose only step may place the secret `token`, with the step's further lines.
+fn repository(source: &str, step: &str) -> TempDir {
+    let folder = temporary().unwrap();
+    fs::copy(misbehave(), folder.path().join("module.wasm")).unwrap();
+    let step: String = step.lines().map(|line| format!("      {line}\n")).collect();
+    let manifest = format!(
+        "apiVersion: launchway.dev/v1alpha1\nkind: Bootstrap\nmetadata: {{ name: test }}\nspec:\n  repository: .\n  flux: {{ path: flux }}\n  secrets: {{ token: {source} }}\n  steps:\n    - name: bad\n      module: ./module.wasm\n{step}"
+    );
+    fs::write(folder.path().join("launchway.yaml"), manifest).unwrap();
+    folder
+}
+
+fn boot(folder: &Path, output: &str) -> Run {
+    let args = ["boot", "--sandbox", "--sandbox-state", "state.json", "--output", output];
+    run(command(folder).args(args).env("TOKEN", TOKEN))
+}
+
+fn step(misdeed: &str, grants: &str) -> String {
+    format!("with: {{ do: {misdeed}, secrets: [token], secretNamespaces: [default] }}\ngrants: {{ {grants} }}\n")
+}
+
+/// Asserts that nothing that a run printed holds the secret, in plain or as the cluster keeps it.
+fn assert_silent(run: &Run) {
+    for printed in [&run.stdout, &run.stderr] {
+        for secret in [TOKEN.to_owned(), STANDARD.encode(TOKEN)] {
+            assert!(!printed.contains(&secret), "{printed}");
+        }
+    }
+}
+
+const ANY: &str = "kubernetes: [{ verbs: [patch], apiGroups: [\"\"], resources: [secrets], namespaces: [default] }]";
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_placed_secret_is_in_the_cluster_and_nowhere_else() {
+    for source in ["{ env: TOKEN }", "{ file: token.txt }"] {
+        for output in ["json", "plain"] {
+            let folder = repository(source, &step("place", &format!("secrets: [token], {ANY}")));
+            fs::write(folder.path().join("token.txt"), format!("{TOKEN}\n")).unwrap();
+            let run = boot(folder.path(), output);
+            assert_eq!(run.code, 0, "{source}: {}{}", run.stdout, run.stderr);
+            assert_silent(&run);
+            assert!(run.stdout.contains("placed"), "{}", run.stdout);
+            let state = fs::read_to_string(folder.path().join("state.json")).unwrap();
+            assert!(state.contains(&STANDARD.encode(TOKEN)), "{source}: it is in the cluster, as it was, without the line's end");
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn no_error_of_the_server_tells_what_was_placed() {
+    for output in ["json", "plain"] {
+        let folder = repository("{ env: TOKEN }", &step("read-placed", &format!("secrets: [token], {ANY}")));
+        let run = boot(folder.path(), output);
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        assert_silent(&run);
+        if output == "json" {
+            let all = run.events();
+            let said = all.iter().find_map(|event| event["message"].as_str()?.strip_prefix("outcome: "));
+            let tries: Vec<Value> = serde_json::from_str(said.unwrap()).unwrap();
+            let refused: Vec<&Value> = tries.iter().filter(|said| said["code"] == "invalid").collect();
+            assert!(refused.len() >= 4, "the server was made to speak: {tries:#?}");
+            assert!(
+                refused.iter().any(|said| said["message"].as_str().unwrap().contains("the API server answers 422 Invalid")),
+                "{refused:#?}"
+            );
+            assert!(refused.iter().all(|said| said["details"].is_null()), "{refused:#?}");
+        }
+    }
+}
