@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use boon::{Compiler, Schemas};
+use boon::{Compiler, SchemaIndex, Schemas, UrlLoader};
 use bootstrap::{Bootstrap, Grants, ModuleRef, Place, Problems, ReleaseRef, Step};
 use kustomize::Files;
 use serde_json::{Value, json};
@@ -198,15 +198,29 @@ fn join(mut one: Grants, other: &Grants) -> Grants {
     one
 }
 
+/// Refuses what a schema refers to outside of itself: the library's own loader would open any file of this machine for a module.
+struct Nothing;
+
+impl UrlLoader for Nothing {
+    fn load(&self, _: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        Err("a schema of parameters can only refer to itself".into())
+    }
+}
+
+fn compiled(parameters: &Value) -> Result<(Schemas, SchemaIndex), String> {
+    let location = "module:///parameters.json";
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler.use_loader(Box::new(Nothing));
+    // With `#` the library tells the cause, too.
+    compiler.add_resource(location, parameters.clone()).map_err(|error| format!("{error:#}"))?;
+    let index = compiler.compile(location, &mut schemas).map_err(|error| format!("{error:#}"))?;
+    Ok((schemas, index))
+}
+
 /// Checks `with:` against the module's JSON Schema, each fault at its place.
 fn check_parameters(step: &Step, module: &Module, problems: &mut Problems) {
-    let mut schemas = Schemas::new();
-    let mut compiler = Compiler::new();
-    let location = "module:///parameters.json";
-    let compiled = compiler.add_resource(location, module.description.parameters.clone()).map_err(|error| error.to_string());
-    let compiled = compiled.and_then(|()| compiler.compile(location, &mut schemas).map_err(|error| error.to_string()));
-    let index = match compiled {
-        Ok(index) => index,
+    let (schemas, index) = match compiled(&module.description.parameters) {
+        Ok(compiled) => compiled,
         Err(error) => {
             let message = format!("step {}: module {} has a faulty schema of its parameters: {error}", step.name, module.title());
             problems.add(step.locate("/module"), message, Some("tell the author of the module".into()));
@@ -254,5 +268,20 @@ mod tests {
         assert_eq!(together(&[Blame::Module, Blame::User, Blame::Module]), Blame::User);
         assert_eq!(together(&[Blame::User, Blame::Module]), Blame::User);
         assert_eq!(together(&[]), Blame::User);
+    }
+
+    #[test]
+    fn a_schema_opens_no_file_and_no_connection() {
+        let file = std::env::temp_dir().join(format!("launchway-schema-{}.json", std::process::id()));
+        std::fs::write(&file, r#"{ "type": "object" }"#).unwrap();
+        for elsewhere in [format!("file://{}", file.display()), "http://127.0.0.1:1/schema.json".into(), "other.json".into()] {
+            for schema in [json!({ "$ref": elsewhere }), json!({ "properties": { "a": { "$ref": elsewhere } } })] {
+                let wrong = compiled(&schema).map(drop).unwrap_err();
+                assert!(wrong.contains("can only refer to itself"), "{wrong}");
+            }
+            assert!(compiled(&json!({ "$schema": elsewhere })).is_err());
+        }
+        std::fs::remove_file(&file).unwrap();
+        compiled(&json!({ "$defs": { "a": { "type": "string" } }, "properties": { "a": { "$ref": "#/$defs/a" } } })).unwrap();
     }
 }
