@@ -7,6 +7,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::shown::shown;
+
 /// What a module asks for in `describe`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,7 +31,20 @@ pub struct RequestedRule {
     pub resource_names: Vec<String>,
 }
 
+impl RequestedRule {
+    fn words(&self) -> impl Iterator<Item = &String> {
+        let RequestedRule { verbs, api_groups, resources, namespaces, resource_names } = self;
+        [verbs, api_groups, resources, namespaces, resource_names].into_iter().flatten()
+    }
+}
+
 impl Request {
+    /// Returns every word of it.
+    pub fn words(&self) -> impl Iterator<Item = &String> {
+        let Request { kubernetes, files, charts, releases, secrets } = self;
+        kubernetes.iter().flat_map(RequestedRule::words).chain([files, charts, releases, secrets].into_iter().flatten())
+    }
+
     /// Returns the request of one step: `$release`, `$release.namespace` and `$with.KEY` replaced by what the step says.
     ///
     /// Paths from `$with` are relative to `folder`, as the modules read them; one that leaves the repository is a mistake of the step.
@@ -207,7 +222,9 @@ pub const MAX_PATH: usize = 4096;
 fn is_plain_reference(reference: &str) -> bool {
     let rest = reference.split_once("://").map_or(reference, |(_, rest)| rest);
     let lower = reference.to_ascii_lowercase();
+    let is_git = |part: &str| part.eq_ignore_ascii_case(".git") && !reference.contains("://");
     reference.len() <= MAX_PATH
+        && !rest.split('/').any(is_git)
         && !rest.split(['/', ' ']).any(|part| part == "..")
         && !reference.contains(['\\', '#', '?'])
         && !reference.chars().any(char::is_control)
@@ -277,7 +294,27 @@ pub struct Gate {
 
 /// A refused call, in the words of the audit line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denied(pub String);
+pub struct Denied(String);
+
+impl Denied {
+    /// Returns a refusal of `what`, which a module made up: of that the beginning is shown, in one line.
+    pub fn new(what: &str, why: &str) -> Self {
+        Denied(format!("{}: {why}", shown(what, MAX_SHOWN)))
+    }
+
+    /// Returns the refusal of something that stands behind what was asked for.
+    pub fn behind(what: &str, why: &Denied) -> Self {
+        Denied::new(what, &why.0)
+    }
+
+    /// Returns the words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How many characters of a text that a module made up are shown in a denial.
+const MAX_SHOWN: usize = 200;
 
 impl Gate {
     /// Returns the gate of a step.
@@ -330,10 +367,8 @@ impl Gate {
     /// Checks a chart reference.
     pub fn chart(&self, reference: &str) -> Result<(), Denied> {
         if !is_plain_reference(reference) {
-            return Err(Denied(format!(
-                "chart {}: a reference has no `..` in its path, no escapes, no query and no user",
-                shown(reference)
-            )));
+            let why = "a reference has no `..` or `.git` in its path, no escapes, no query and no user";
+            return Err(Denied::new(&format!("chart {reference}"), why));
         }
         self.ask(|key| key.grants.charts.iter().any(|grant| allows_chart(grant, reference)), || format!("chart {reference}"))
     }
@@ -351,8 +386,8 @@ impl Gate {
     fn ask(&self, allows: impl Fn(&Key) -> bool, what: impl Fn() -> String) -> Result<(), Denied> {
         match (allows(&self.requested), allows(&self.granted)) {
             (true, true) => Ok(()),
-            (false, _) => Err(Denied(format!("{}: the module did not request it", what()))),
-            (true, false) => Err(Denied(format!("{}: the manifest does not grant it", what()))),
+            (false, _) => Err(Denied::new(&what(), "the module did not request it")),
+            (true, false) => Err(Denied::new(&what(), "the manifest does not grant it")),
         }
     }
 }
@@ -361,14 +396,8 @@ fn plain(path: &str, what: &str) -> Result<(), Denied> {
     if is_plain(path) {
         return Ok(());
     }
-    Err(Denied(format!("{what} {}: not a plain path of the repository (no `..`, no `.git`, at most {MAX_PATH} bytes)", shown(path))))
-}
-
-/// Returns the beginning of a text that may be long or hold anything.
-fn shown(text: &str) -> String {
-    let start: String = text.chars().take(200).collect();
-    let cut = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{cut}", start.escape_debug())
+    let why = format!("not a plain path of the repository (no `..`, no `.git`, at most {MAX_PATH} bytes)");
+    Err(Denied::new(&format!("{what} {path}"), &why))
 }
 
 #[cfg(test)]
@@ -575,5 +604,29 @@ mod tests {
         assert!(!missing(&releases("hello/greeter"), &releases("hello")).is_empty(), "a namespace is no folder of releases");
         let charts = |word: &str| Grants { charts: words(&[word]), ..Grants::default() };
         assert!(missing(&charts("oci://ghcr.io/a/b"), &charts("oci://ghcr.io/*")).is_empty());
+    }
+
+    #[test]
+    fn a_denial_is_one_short_line_whatever_was_asked_for() {
+        let gate = Gate::new(Grants::default(), Grants::default());
+        let odd = format!("a\u{1b}[2J\n::error::\u{202e}{}", "x".repeat(100_000));
+        let denials = [
+            gate.secret(&odd),
+            gate.release(&odd),
+            gate.chart(&odd),
+            gate.chart(&odd.replace('\n', "")),
+            gate.file(&odd),
+            gate.folder(&format!("../{odd}")),
+            gate.kubernetes(Access { verb: "get", group: &odd, resource: &odd, namespace: Some(&odd), name: Some(&odd) }),
+            gate.kubernetes_group("get", &odd),
+            gate.api_group(&odd),
+            Err(Denied::behind(&odd, &Denied::new(&odd, "no"))),
+        ];
+        for denied in denials {
+            let text = denied.unwrap_err().as_str().to_owned();
+            assert!(text.len() < 600, "{text}");
+            assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text}");
+            assert!(text.contains(r"a\u{1b}[2J"), "{text}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::module::Module;
 use crate::module_source::ModuleSource;
 use crate::options::{Modules, Registries};
+use crate::shown::shown;
 
 /// A module by what a person types, and where it may come from.
 pub struct Wanted<'a> {
@@ -122,9 +123,13 @@ fn to_text(module: &Module) -> String {
     let required = |name: &str| description.parameters["required"].as_array().is_some_and(|list| list.iter().any(|item| item == name));
     for (name, schema) in &properties {
         let kind = schema.get("type").and_then(Value::as_str).unwrap_or("any");
-        let summary = schema.get("description").and_then(Value::as_str).map(|text| format!(": {text}")).unwrap_or_default();
+        let summary = schema.get("description").and_then(Value::as_str).map(|text| format!(": {}", in_one_line(text))).unwrap_or_default();
         text.push_str(&format!("  {name} ({kind}{}){summary}\n", if required(name) { ", required" } else { "" }));
     }
     text.push_str(&format!("\nrelease: {}\n", if description.release { "the step must name one" } else { "not needed" }));
     text
+}
+
+fn in_one_line(text: &str) -> String {
+    shown(&text.split_whitespace().collect::<Vec<_>>().join(" "), 500)
 }

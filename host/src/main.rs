@@ -29,6 +29,7 @@ mod report;
 mod repository;
 mod runner;
 mod secret_source;
+mod shown;
 mod status;
 mod template;
 mod verify;

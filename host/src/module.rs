@@ -1,5 +1,6 @@
 //! A step module: loaded, looked into without running it, asked what it is, and run phase by phase.
 
+mod description;
 mod limits;
 
 use std::collections::BTreeMap;
@@ -7,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
+pub use self::description::Description;
 pub use self::limits::{Exceeded, Limits, Meter, Usage};
 use crate::bindings;
 use crate::bindings::launchway::bootstrap::types;
@@ -20,6 +21,7 @@ use crate::capability::Powers;
 use crate::capability::report;
 use crate::failure::{Blame, Failure};
 use crate::grant::Request;
+use crate::shown::shown;
 
 /// A module that was looked at and compiled.
 pub struct Module {
@@ -32,21 +34,6 @@ pub struct Module {
     pub imports: BTreeMap<String, Vec<String>>,
     component: Component,
     engine: Engine,
-}
-
-/// What a module says of itself.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Description {
-    pub schema: u32,
-    pub name: String,
-    pub version: String,
-    pub summary: String,
-    #[serde(default)]
-    pub release: bool,
-    /// JSON Schema of `with:`.
-    pub parameters: Value,
-    pub capabilities: Request,
 }
 
 /// The phases of a step, in their order.
@@ -134,21 +121,13 @@ impl Module {
     /// Asks a component what it is, with every import trapping.
     pub async fn describe(&self) -> Result<Description, Failure> {
         let text = self.pure("describe", async |step, store| step.call_describe(store).await).await?;
-        let description: Description = serde_json::from_str(&text)
-            .map_err(|error| no_step(&self.reference, &format!("its describe() is not what it should be: {error}")))?;
+        let description =
+            Description::read(&text).map_err(|wrong| no_step(&self.reference, &format!("its describe() {wrong}")).hint(AUTHOR))?;
         if description.schema != 1 {
             let message = format!("its describe() has schema {}, this program knows 1", description.schema);
             return Err(no_step(&self.reference, &message).hint("use a module and a program of the same time"));
         }
-        let word =
-            |text: &str| !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._+".contains(c));
-        if !word(&description.name) || !word(&description.version) {
-            return Err(no_step(
-                &self.reference,
-                "its describe() has no usable name and version: letters, digits, `-`, `.`, `_` and `+`, at most 64 of each",
-            ));
-        }
-        Ok(Description { summary: report::message(description.summary), ..description })
+        Ok(description)
     }
 
     /// Asks what the workloads of the step's release will do at run time.
@@ -253,7 +232,7 @@ impl Module {
                 "its call stack is full: it calls itself without end, or too deeply".to_owned()
             }
             (None, None, Some(trap)) => format!("trapped: {trap}"),
-            (None, None, None) => error.root_cause().to_string(),
+            (None, None, None) => report::message(error.root_cause().to_string()),
         };
         message.push_str(&cause);
         if let Some(call) = state.call {
@@ -319,7 +298,8 @@ fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
         let name = frame.func_name()?;
         let name = format!("{:#}", rustc_demangle::demangle(name));
         let place = frame.symbols().iter().find_map(|symbol| Some(format!(" ({}:{})", symbol.file()?, symbol.line()?)));
-        Some(name + &place.unwrap_or_default())
+        // Both are the module's own words.
+        Some(shown(&(name + &place.unwrap_or_default()), 300))
     });
     let noise = ["panicking", "rust_begin_unwind", "__rust"];
     let mut lines: Vec<(String, usize)> = Vec::new();
@@ -370,5 +350,6 @@ fn inspect(reference: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>
 }
 
 fn no_step(reference: &str, message: &str) -> Failure {
-    Failure::module(format!("module {reference}: {message}"))
+    // What the readers of WebAssembly say quotes the module.
+    Failure::module(format!("module {reference}: {}", report::message(message.to_owned())))
 }

@@ -214,6 +214,26 @@ fn a_request_without_a_grant_stops_before_anything_runs() {
     assert_says("outside", &outside.stderr, &["../outside.txt leads out of the repository"]);
 }
 
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_denial_is_one_short_line_whatever_the_module_asks_for() {
+    for (misdeed, host_call) in [
+        ("odd-secret", "secrets.open"),
+        ("odd-release", "releases.from-flux"),
+        ("odd-file", "files.read-text"),
+        ("odd-chart", "charts.fetch"),
+    ] {
+        let repository = Repository::misbehaving(misdeed, "");
+        let run = launchway(&repository.path(), ["boot", "--sandbox", "--output", "plain"]);
+        assert_eq!(run.code, 0, "{misdeed}: {}{}", run.stdout, run.stderr);
+        let printed = format!("{}{}", run.stdout, run.stderr);
+        assert!(!printed.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{misdeed}: {printed:?}");
+        assert!(!printed.lines().any(|line| line.starts_with("::error::")), "{misdeed}: {printed}");
+        let denied: Vec<&str> = printed.lines().filter(|line| line.contains("bad: denied: ")).collect();
+        assert!(matches!(denied.as_slice(), [line] if line.contains(host_call) && line.len() < 600), "{misdeed}: {denied:?}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 #[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
@@ -260,6 +280,78 @@ fn component(wit: &str, world: &str) -> Vec<u8> {
     let mut core = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().validate(true).module(&core).unwrap().encode().unwrap()
+}
+
+/// Returns a step whose `describe` returns a text; `more` is further text of its core module.
+fn describing(description: &str, more: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
+    let world = resolve.select_world(&[package], Some("step")).unwrap();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let length = u32::try_from(description.len()).unwrap();
+    let text = format!(
+        r#"(module
+            (memory (export "memory") {})
+            (data (i32.const 0) "\10\00\00\00{}") (data (i32.const 16) "{}")
+            (func (export "describe") (result i32) i32.const 0)
+            (func (export "effects") (param i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "pre-install") (param i32 i32) (result i32) unreachable)
+            (func (export "install") (param i32 i32) (result i32) unreachable)
+            (func (export "post-install") (param i32 i32) (result i32) unreachable)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+            {more})"#,
+        description.len() / 65_536 + 1,
+        hex(&length.to_le_bytes()),
+        hex(description.as_bytes()),
+    );
+    let mut core = wat::parse_str(text).unwrap();
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().validate(true).module(&core).unwrap().encode().unwrap()
+}
+
+fn description(parameters: &Value, capabilities: &Value) -> String {
+    json!({ "schema": 1, "name": "stranger", "version": "1.0.0", "summary": "s", "parameters": parameters, "capabilities": capabilities })
+        .to_string()
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_description_is_the_words_of_a_stranger() {
+    let odd = "x\u{1b}[2J\n::error::forged";
+    let schema = temporary().unwrap();
+    fs::write(schema.path().join("schema.json"), r#"{ "type": "object" }"#).unwrap();
+    let elsewhere = json!({ "$ref": format!("file://{}/schema.json", schema.path().display()) });
+    for (what, description, code, words) in [
+        ("a schema in a file", description(&elsewhere, &json!({})), 2, ["faulty schema of its parameters", "can only refer to itself"]),
+        ("an odd file", description(&json!({}), &json!({ "files": [odd] })), 4, [r"x\u{1b}[2J\n::error", "no control characters"]),
+        ("an odd secret", description(&json!({}), &json!({ "secrets": [odd] })), 4, [r"x\u{1b}[2J\n::error", "no control characters"]),
+        (
+            "an odd verb",
+            description(&json!({}), &json!({ "kubernetes": [{ "verbs": [odd] }] })),
+            4,
+            [r"x\u{1b}[2J", "no control characters"],
+        ),
+        ("an odd parameter", description(&json!({ "properties": { odd: {} } }), &json!({})), 4, [r"x\u{1b}[2J", "its parameters"]),
+        ("an odd key", description(&json!({}), &json!({ odd: [] })), 4, [r"x\u{1b}[2J", "is not what it should be"]),
+        ("a book", description(&json!({ "title": "x".repeat(300 << 10) }), &json!({})), 4, ["describe()", "is longer than 256 KiB"]),
+    ] {
+        let repository = Repository::new(&describing(&description, ""), "");
+        let boot = repository.boot();
+        assert_eq!((boot.code, boot.stdout.as_str()), (code, ""), "{what}: {}", boot.stderr);
+        let mut runs = vec![boot];
+        if code == 4 {
+            runs.push(launchway(&repository.path(), ["module", "inspect", "./module.wasm"]));
+        }
+        for run in runs {
+            assert_says(what, &run.stderr, &words);
+            assert!(!run.stderr.contains('\u{1b}') && run.stderr.len() < 1000, "{what}: {:?}", run.stderr);
+        }
+    }
+    let lines = json!({ "properties": { "a": { "description": format!("first\n\tsecond {}", "x".repeat(10_000)) } } });
+    let repository = Repository::new(&describing(&description(&lines, &json!({})), ""), "");
+    let run = launchway(&repository.path(), ["module", "inspect", "./module.wasm"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("  a (any): first second xxx") && run.stdout.len() < 2000, "{}", run.stdout);
 }
 
 const WASI: &str = "package wasi:cli@0.2.0;\n\

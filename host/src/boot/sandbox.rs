@@ -8,6 +8,7 @@ use kube_sandbox::Sandbox;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::capability::report;
 use crate::failure::{Failure, chain};
 use crate::options;
 use crate::plan::PlannedStep;
@@ -64,7 +65,8 @@ pub async fn declare_effects(sandbox: &Sandbox, steps: &[Arc<PlannedStep>], with
         };
         let effects = planned.module.effects(&planned.params(planned.step.timeout), &values).await?;
         let declared = sandbox.declare(&effects);
-        declared.map_err(|error| Failure::module(format!("module {}: effects: {}", planned.module.title(), chain(&error))))?;
+        let wrong = |error| format!("module {}: effects: {}", planned.module.title(), report::message(chain(&error)));
+        declared.map_err(|error| Failure::module(wrong(error)))?;
     }
     Ok(())
 }

@@ -58,8 +58,8 @@ fn may_look(gate: &Gate, repository: &Repository, path: &str) -> Result<(), Deni
 
 fn behind(repository: &Repository, path: &str, ask: impl Fn(&str) -> Result<(), Denied>) -> Result<(), Denied> {
     match repository.real_path(path) {
-        Ok(Some(real)) if real != path => ask(&real).map_err(|Denied(what)| Denied(format!("{path} is a link: {what}"))),
-        Err(error) if error.raw_os_error().is_none() => Err(Denied(format!("{path}: a link leads out of the repository"))),
+        Ok(Some(real)) if real != path => ask(&real).map_err(|denied| Denied::behind(&format!("{path} is a link"), &denied)),
+        Err(error) if error.raw_os_error().is_none() => Err(Denied::new(path, "a link leads out of the repository")),
         // What cannot be found or read is reported when it is read.
         _ => Ok(()),
     }
@@ -211,13 +211,13 @@ struct Granted {
 impl Files for Granted {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
         let path = join("", path).ok_or_else(|| format!("{path}: leads out of the repository"))?;
-        may_read(&self.gate, &self.repository, &path).map_err(|denied| format!("denied: {}", denied.0))?;
+        may_read(&self.gate, &self.repository, &path).map_err(|denied| format!("denied: {}", denied.as_str()))?;
         self.repository.bytes(&path)
     }
 
     fn list(&self, folder: &str) -> Result<Option<Vec<kustomize::Entry>>, String> {
         let folder = join("", folder).ok_or_else(|| format!("{folder}: leads out of the repository"))?;
-        may_look(&self.gate, &self.repository, &folder).map_err(|denied| format!("denied: {}", denied.0))?;
+        may_look(&self.gate, &self.repository, &folder).map_err(|denied| format!("denied: {}", denied.as_str()))?;
         self.repository.list(&folder)
     }
 }
@@ -279,7 +279,7 @@ mod tests {
             symlink(target, root.join("granted").join(link)).unwrap();
         }
         let repository = folder.repository();
-        let asked = |path: &str| may_read(&gate(), &repository, path).map_err(|denied| denied.0);
+        let asked = |path: &str| may_read(&gate(), &repository, path).map_err(|denied| denied.as_str().to_owned());
         assert_eq!(asked("granted/inside"), Ok(()));
         assert!(asked("granted/secret").unwrap_err().contains("granted/secret is a link: file secret"));
         for outside in ["granted/outside", "granted/absolute"] {

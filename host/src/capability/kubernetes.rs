@@ -11,6 +11,7 @@ use super::{Answer, Call, failure, invalid, write_failure};
 use crate::bindings::launchway::bootstrap::{kubernetes, types};
 use crate::grant::Access;
 use crate::module::StepState;
+use crate::shown::{is_unseen, shown};
 
 /// Who owns the fields of manifests that modules apply: the controller that will take them over (`specs` of Flux: kustomize-controller applies
 /// raw manifests under this name), so that it finds nothing to change.
@@ -107,7 +108,7 @@ impl kubernetes::HostWait for StepState {
         let texts =
             [api_version, kind, name, &condition].iter().map(|text| text.len()).sum::<usize>() + namespace.as_ref().map_or(0, String::len);
         self.hold(texts + size_of::<(ObjectRef, Condition)>())?;
-        let parsed = condition.parse().map_err(invalid);
+        let parsed = parse_condition(&condition);
         let wait = self.table.get_mut(&this)?;
         Ok(parsed.map(|condition| wait.conditions.push((object.into(), condition))))
     }
@@ -254,6 +255,17 @@ async fn wait(powers: &Call, request: &Wait) -> Answer<Vec<String>> {
             Err(with_pending(failure("failed", crate::report::pending_text(&pending)), &pending))
         }
     }
+}
+
+/// The longest condition of a wait.
+const MAX_CONDITION: usize = 1024;
+
+/// Reads a condition. People are shown it while it is waited for.
+fn parse_condition(text: &str) -> Answer<Condition> {
+    if text.len() > MAX_CONDITION || text.contains(is_unseen) {
+        return Err(invalid(format!("condition {}: has at most {MAX_CONDITION} bytes and no control characters", shown(text, 200))));
+    }
+    text.parse().map_err(invalid)
 }
 
 fn with_pending(mut failure: types::Failure, pending: &[Pending]) -> types::Failure {

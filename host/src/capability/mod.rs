@@ -75,8 +75,8 @@ impl Call {
     /// Turns a refused call into a value, after an audit line.
     fn refuse(&self, call: &'static str, denied: Denied) -> types::Failure {
         self.usage.denied();
-        self.reporter.denied(call, &denied.0);
-        failure("denied", format!("{call} is denied: {}", denied.0))
+        self.reporter.denied(call, denied.as_str());
+        failure("denied", format!("{call} is denied: {}", denied.as_str()))
     }
 }
 

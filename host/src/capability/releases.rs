@@ -50,6 +50,11 @@ impl releases::HostRelease for StepState {
         if let Err(denied) = powers.gate.release(&release.to_string()) {
             return Ok(Err(powers.refuse("releases.from-parts", denied)));
         }
+        let ReleaseRef { namespace, name } = release.clone();
+        let named = ObjectRef { api_version: "v1".into(), kind: "Release".into(), namespace: Some(namespace), name };
+        if let Err(wrong) = super::kubernetes::check_reference(&named) {
+            return Ok(Err(wrong));
+        }
         let values = match serde_json::from_str(&values).map(as_floats) {
             Ok(Value::Object(values)) => values,
             Ok(Value::Null) => Map::new(),
