@@ -2,6 +2,7 @@
 
 mod description;
 mod limits;
+mod parts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -328,6 +329,7 @@ fn inspect(reference: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>
     }
     let decoded = wit_component::decode(bytes)
         .map_err(|error| no_step(reference, &format!("it is no component: {}", error.root_cause())).hint(AUTHOR))?;
+    parts::check(bytes).map_err(|wrong| no_step(reference, &wrong).hint(AUTHOR))?;
     let wit_component::DecodedWasm::Component(resolve, world) = decoded else {
         return Err(no_step(reference, "it is a WIT package, not a component"));
     };

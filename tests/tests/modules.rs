@@ -354,6 +354,28 @@ fn a_description_is_the_words_of_a_stranger() {
     assert!(run.stdout.contains("  a (any): first second xxx") && run.stdout.len() < 2000, "{}", run.stdout);
 }
 
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_component_has_no_more_parts_than_a_module_needs() {
+    let plain = description(&json!({}), &json!({}));
+    let of_parts = |instances: usize, globals: usize| {
+        let globals = "(global i32 (i32.const 0))".repeat(globals);
+        let instances = "(core instance (instantiate $m))".repeat(instances);
+        wat::parse_str(format!("(component (core module $m {globals}) {instances})")).unwrap()
+    };
+    for (what, bytes, words) in [
+        ("instances", of_parts(65, 0), "it has 65 core instances, and a module may have 64"),
+        ("globals", of_parts(1, 20_001), "it has 20001 globals, and a module may have 20000"),
+        ("as many as may be", of_parts(64, 20_000), "it is no step of this version"),
+        ("tables", describing(&plain, &"(table 0 funcref)".repeat(65)), "table count too high at 65"),
+        ("memories", describing(&plain, &"(memory 0)".repeat(16)), "memory count too high at 17"),
+    ] {
+        let run = Repository::new(&bytes, "").boot();
+        assert_eq!((run.code, run.stdout.as_str()), (4, ""), "{what}: {}", run.stderr);
+        assert_says(what, &run.stderr, &[words]);
+    }
+}
+
 const WASI: &str = "package wasi:cli@0.2.0;\n\
     interface environment { get-arguments: func() -> list<string>; }\n\
     world command { import environment; export describe: func() -> string; }";

@@ -99,6 +99,13 @@ pub struct Meter {
 /// Elements of all tables together: the functions that are called indirectly.
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
+/// Core instances of a component. What Rust makes has three; interpreters that are linked at run time have one a library.
+pub const MAX_INSTANCES: usize = 64;
+/// Tables of all instances together.
+const MAX_TABLES: usize = 64;
+/// Linear memories of all instances together.
+const MAX_MEMORIES: usize = 16;
+
 impl Meter {
     pub fn new(limit: u64) -> Self {
         Meter { limit, memory: 0, held: 0, table_elements: 0, last: 0 }
@@ -136,6 +143,18 @@ impl ResourceLimiter for Meter {
             return Err(Exceeded { what: format!("its tables have more than {MAX_TABLE_ELEMENTS} elements"), key: None }.into());
         }
         Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES
     }
 }
 
