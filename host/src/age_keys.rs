@@ -8,6 +8,7 @@ use age::armor::ArmoredReader;
 use flux::DataKeys;
 
 use crate::Surroundings;
+use crate::bounded;
 use crate::failure::Failure;
 
 /// Private keys. They are never printed.
@@ -38,7 +39,7 @@ impl AgeKeys {
 
     fn add_file(&mut self, file: &std::path::Path) -> Result<(), Failure> {
         let place = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| Failure::user(format!("age keys {place}: {error}")))?;
+        let text = bounded::text(bounded::any(file, bounded::TEXT)).map_err(|error| Failure::user(format!("age keys {place}: {error}")))?;
         self.add(&place, &text)
     }
 

@@ -18,6 +18,7 @@ pub use self::connect::live;
 pub use self::sandbox::is_cidr;
 use crate::Surroundings;
 use crate::age_keys::AgeKeys;
+use crate::bounded;
 use crate::capability::Powers;
 use crate::chart_source::ChartSource;
 use crate::engine;
@@ -148,7 +149,7 @@ fn powers(
 /// Reads the manifest and returns it with its name for people and its folder.
 pub fn read_manifest(given: Option<&Path>, around: &Surroundings) -> Result<(Bootstrap, String, PathBuf), Failure> {
     let file = manifest(given, &around.folder)?;
-    let text = std::fs::read_to_string(&file).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
+    let text = bounded::text(bounded::any(&file, bounded::TEXT)).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
     let shown = shown(&file, &around.folder);
     let bootstrap = bootstrap::parse(&shown, &text).map_err(|problems| Failure::user(problems.to_string()))?;
     Ok((bootstrap, shown, file.parent().map(Path::to_owned).unwrap_or_default()))

@@ -8,6 +8,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use sprig::semver::{Constraint, Version};
 
+use crate::bounded;
 use crate::chart_source::ChartSource;
 use crate::failure::chain;
 
@@ -29,7 +30,7 @@ pub struct Distribution {
 pub async fn fetch(instance: &Value, file: Option<&Path>, charts: &ChartSource) -> Result<Distribution, String> {
     let text = |pointer: &str| instance.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
     let archive = match (file, text("/spec/distribution/artifact")) {
-        (Some(file), _) => std::fs::read(file).map_err(|error| format!("--flux-manifests {}: {error}", file.display()))?,
+        (Some(file), _) => bounded::any(file, bounded::CHART).map_err(|error| format!("--flux-manifests {}: {error}", file.display()))?,
         (None, Some(artifact)) => {
             charts.source().artifact(artifact).await.map_err(|error| format!("spec.distribution.artifact {artifact}: {}", chain(&error)))?
         }

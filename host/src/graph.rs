@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::Surroundings;
 use crate::boot;
+use crate::bounded;
 use crate::failure::{Failure, chain};
 use crate::options::{self, GraphFormat};
 use crate::repository::Repository;
@@ -41,7 +42,7 @@ struct Graph {
 /// Prints the graph of a manifest.
 pub fn graph(options: &options::Graph, around: &Surroundings) -> Result<(), Failure> {
     let file = boot::manifest(options.file.as_deref(), &around.folder)?;
-    let text = std::fs::read_to_string(&file).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
+    let text = bounded::text(bounded::any(&file, bounded::TEXT)).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
     let bootstrap = bootstrap::parse(&boot::shown(&file, &around.folder), &text).map_err(|problems| Failure::user(problems.to_string()))?;
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
     let root = bootstrap.repository.as_ref().map_or_else(|| Repository::around(&folder), |path| folder.join(path));

@@ -3,6 +3,7 @@
 mod age_keys;
 mod bindings;
 mod boot;
+mod bounded;
 mod capability;
 mod chart_source;
 mod check;

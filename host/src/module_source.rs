@@ -9,6 +9,7 @@ use charts::Source;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+use crate::bounded;
 use crate::failure::{Failure, chain};
 use crate::module::{Module, StepState};
 
@@ -71,5 +72,5 @@ impl ModuleSource {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::user(format!("module {}: {error}", path.display())))
+    bounded::file(path, bounded::MODULE).map_err(|error| Failure::user(format!("module {}: {error}", path.display())))
 }

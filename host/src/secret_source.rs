@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use bootstrap::SecretSource as Defined;
 
+use crate::bounded;
+
 /// The secrets that the manifest defines.
 pub struct SecretSource {
     defined: BTreeMap<String, Defined>,
@@ -36,7 +38,8 @@ impl SecretSource {
             }
             Some(Defined::File(file)) => {
                 let path = self.folder.join(file);
-                let text = std::fs::read_to_string(&path).map_err(|error| format!("secret {name}: {}: {error}", path.display()))?;
+                let text = bounded::text(bounded::file(&path, bounded::SECRET))
+                    .map_err(|error| format!("secret {name}: {}: {error}", path.display()))?;
                 Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
             }
             None => Err(format!("secret {name} is not defined in the manifest")),

@@ -1,7 +1,7 @@
 //! `launchway template`: what `helm template` prints, with its options (`helm/helm` `pkg/cmd/template.go`).
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::mem::ManuallyDrop;
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::Surroundings;
 use crate::boot::registry;
+use crate::bounded;
 use crate::failure::{Failure, chain};
 use crate::options;
 
@@ -187,12 +188,11 @@ fn given_by_options(options: &options::Template) -> Vec<Given> {
 
 fn read(file: &str, around: &Surroundings) -> Result<String, Failure> {
     if file == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map_err(|error| Failure::user(format!("standard input: {error}")))?;
-        return Ok(text);
+        let text = bounded::text(bounded::stream(io::stdin(), bounded::CHART));
+        return text.map_err(|error| Failure::user(format!("standard input: {error}")));
     }
     let path = around.folder.join(file);
-    let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+    let bytes = bounded::any(&path, bounded::CHART).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::user(format!("open {file}: no such file or directory")),
         _ => Failure::user(format!("open {file}: {error}")),
     })?;

@@ -8,6 +8,7 @@ use kube_sandbox::Sandbox;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::bounded;
 use crate::capability::report;
 use crate::failure::{Failure, chain};
 use crate::options;
@@ -38,7 +39,7 @@ pub fn open(options: &options::Sandbox) -> Result<Sandbox, Failure> {
             let wrong = |error: String| {
                 Failure::user(format!("{}: {error}", file.display())).hint("remove the file to start with an empty sandbox")
             };
-            let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+            let text = bounded::text(bounded::any(file, bounded::STATE)).map_err(|error| wrong(error.to_string()))?;
             let value: Value = serde_json::from_str(&text).map_err(|error| wrong(format!("not a saved sandbox: {error}")))?;
             Some(Sandbox::load(&value).map_err(|error| wrong(chain(&error)))?)
         }

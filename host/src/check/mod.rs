@@ -17,6 +17,7 @@ use helm::HelmCompat;
 
 use crate::Surroundings;
 use crate::boot;
+use crate::bounded;
 use crate::chart_source::ChartSource;
 use crate::failure::{Blame, Failure, chain};
 use crate::options;
@@ -121,7 +122,7 @@ fn subject(options: &options::Check, around: &Surroundings, steps: &mut steps::S
 }
 
 fn of_manifest(options: &options::Check, around: &Surroundings, file: &Path, steps: &mut steps::Steps) -> Result<Subject, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
+    let text = bounded::text(bounded::any(file, bounded::TEXT)).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
     let shown = boot::shown(file, &around.folder);
     let bootstrap = bootstrap::parse(&shown, &text);
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
