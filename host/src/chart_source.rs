@@ -56,6 +56,12 @@ impl ChartSource {
         }
     }
 
+    /// Returns where in the repository a reference leads, if it does.
+    pub fn inside(&self, reference: &Reference) -> Option<String> {
+        let Reference::Path(path) = reference else { return None };
+        path.strip_prefix(&self.repository).ok()?.to_str().map(str::to_owned)
+    }
+
     /// Returns the reference behind what a module names.
     pub fn of_text(&self, text: &str, version: Option<&str>) -> Result<Reference, String> {
         match Reference::parse(text, version).map_err(|error| chain(&error))? {

@@ -5,6 +5,7 @@ mod bindings;
 mod boot;
 mod bounded;
 mod capability;
+mod chart_links;
 mod chart_source;
 mod check;
 mod distribution;

@@ -237,11 +237,56 @@ fn a_denial_is_one_short_line_whatever_the_module_asks_for() {
 #[cfg(unix)]
 #[test]
 #[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_chart_of_the_repository_leads_nowhere_else() {
+    use std::os::unix::fs::symlink;
+    let charts = ["good", "to-outside", "to-git", "to-other", "is-link"].map(|name| format!("granted-charts/{name}"));
+    let with = format!("with: {{ do: fetch, charts: [{}] }}\ngrants: {{ charts: [\"granted-charts/*\"] }}", charts.join(", "));
+    let repository = Repository::misbehaving("fetch", &with);
+    let root = repository.path();
+    fs::write(repository.0.path().join("outside.yaml"), "a: b\n").unwrap();
+    fs::create_dir(root.join(".git")).unwrap();
+    fs::write(root.join(".git/config"), "a: b\n").unwrap();
+    for chart in ["granted-charts/good", "granted-charts/to-outside", "granted-charts/to-git", "granted-charts/to-other", "other-chart"] {
+        fs::create_dir_all(root.join(chart)).unwrap();
+        fs::write(root.join(chart).join("Chart.yaml"), "apiVersion: v2\nname: chart\nversion: 1.0.0\n").unwrap();
+    }
+    for (link, target) in [
+        ("granted-charts/good/values.yaml", "Chart.yaml"),
+        ("granted-charts/to-outside/values.yaml", "../../../outside.yaml"),
+        ("granted-charts/to-git/values.yaml", "../../.git/config"),
+        ("granted-charts/to-other/values.yaml", "../../other-chart/Chart.yaml"),
+        ("granted-charts/is-link", "../other-chart"),
+    ] {
+        symlink(target, root.join(link)).unwrap();
+    }
+    let run = repository.boot();
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let outcome: Vec<Value> = serde_json::from_str(&outcome(&run)).unwrap();
+    assert!(outcome[0].as_str().is_some_and(|info| info.contains("\"version\":\"1.0.0\"")), "{outcome:?}");
+    assert_eq!(outcome.len(), 10);
+    assert!(outcome[1..].iter().all(|code| code == "denied"), "{outcome:?}");
+    let all = run.events();
+    let why: Vec<&str> = events(&all, "denied").iter().map(|event| event["what"].as_str().unwrap()).collect();
+    for words in ["leads out of the repository", "what git keeps for itself", "values.yaml is a link", "granted-charts/is-link is a link"] {
+        assert!(why.iter().any(|why| why.contains(words)), "{words}: {why:#?}");
+    }
+}
+
+/// Returns what the first step said that its `install` came to.
+fn outcome(run: &Run) -> String {
+    let all = run.events();
+    let said = events(&all, "log").into_iter().find_map(|event| event["message"].as_str()?.strip_prefix("outcome: ").map(str::to_owned));
+    said.unwrap_or_else(|| panic!("no outcome: {}{}", run.stdout, run.stderr))
+}
+
+#[cfg(unix)]
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
 fn no_path_leads_out_of_the_grant() {
     use std::os::unix::fs::symlink;
     let repository = Repository::misbehaving("escape-path", "with: { do: escape-path, files: [granted] }\ngrants: { files: [granted] }");
     let (root, outside) = (repository.path(), repository.0.path().join("outside.txt"));
-    for folder in ["granted/kustomize", "granted/kustomize-dots", "granted/.git", "granted-too", ".git", "other"] {
+    for folder in ["granted/kustomize", "granted/kustomize-dots", "granted/.git", "granted-too", ".git", "other", "secret-kustomize"] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
     let config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: secret }\n";
@@ -251,7 +296,12 @@ fn no_path_leads_out_of_the_grant() {
     }
     fs::write(root.join("granted/kustomize/kustomization.yaml"), "resources: [../../secret.txt]\n").unwrap();
     fs::write(root.join("granted/kustomize-dots/kustomization.yaml"), "resources: [link.yaml]\n").unwrap();
+    fs::write(root.join("secret-kustomize/kustomization.yaml"), "resources: [secret.yaml]\n").unwrap();
+    fs::write(root.join("secret-kustomize/secret.yaml"), config_map).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(root.join("granted/pipe")).status().unwrap();
+    assert!(pipe.success());
     for (link, target) in [
+        ("granted/kustomize-link", "../secret-kustomize"),
         ("granted/link-to-secret", "../secret.txt"),
         ("granted/link-outside", "../../outside.txt"),
         ("granted/link-absolute", "/etc/passwd"),
@@ -263,13 +313,8 @@ fn no_path_leads_out_of_the_grant() {
     }
     let run = repository.boot();
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    let all = run.events();
-    let outcome = events(&all, "log")
-        .into_iter()
-        .find_map(|event| event["message"].as_str()?.strip_prefix("outcome: "))
-        .expect("the module says what worked");
-    assert_eq!(outcome, r#"{"worked":[]}"#);
-    assert!(events(&all, "denied").len() > 50, "each try is on record");
+    assert_eq!(outcome(&run), r#"{"worked":[]}"#);
+    assert!(events(&run.events(), "denied").len() > 50, "each try is on record");
 }
 
 /// Returns a component of a world whose functions all trap.

@@ -8,6 +8,7 @@ use wasmtime::component::Resource as Handle;
 
 use super::{Answer, Call, failure, invalid};
 use crate::bindings::launchway::bootstrap::charts as contract;
+use crate::chart_links;
 use crate::module::StepState;
 
 /// A chart that was fetched for a module.
@@ -29,6 +30,9 @@ impl contract::Host for StepState {
 async fn fetch(powers: &Call, reference: &str, version: Option<&str>) -> Answer<FetchedChart> {
     powers.gate.chart(reference).map_err(|denied| powers.refuse("charts.fetch", denied))?;
     let found = powers.charts.of_text(reference, version).map_err(invalid)?;
+    if let Some(inside) = powers.charts.inside(&found) {
+        chart_links::check(&powers.gate, &powers.repository, &inside).map_err(|denied| powers.refuse("charts.fetch", denied))?;
+    }
     let fetched = powers.charts.fetch(&found).await.map_err(|message| failure("not-found", message))?;
     Ok(FetchedChart { fetched, reference: found.to_string() })
 }
