@@ -119,34 +119,117 @@ pub fn join(folder: &str, path: &str) -> Option<String> {
 
 /// Returns what is requested and not granted, a line each.
 pub fn missing(requested: &Grants, granted: &Grants) -> Vec<String> {
-    let mut missing = Vec::new();
-    for rule in requested.kubernetes.iter().filter(|rule| !granted.kubernetes.iter().any(|grant| covers(grant, rule))) {
-        missing.push(format!("kubernetes: {}", yaml_rule(rule)));
-    }
-    let mut words = |name: &str, requested: &[String], granted: &[String], allows: fn(&str, &str) -> bool| {
-        // A request that is a pattern itself is more than any of the words it stands for: only the same pattern or a whole folder covers it.
-        let covered =
-            |word: &str, grant: &String| grant == word || if is_pattern(word) { covers_pattern(grant, word) } else { allows(grant, word) };
-        for word in requested.iter().filter(|word| !granted.iter().any(|grant| covered(word, grant))) {
+    let rules = requested.kubernetes.iter().flat_map(|rule| uncovered(rule, &granted.kubernetes));
+    let mut missing: Vec<String> = rules.map(|rule| format!("kubernetes: {}", yaml_rule(&rule))).collect();
+    let mut words = |name: &str, requested: &[String], granted: &[String], covers: fn(&str, &str) -> bool| {
+        for word in requested.iter().filter(|word| !granted.iter().any(|grant| covers(grant, word))) {
             missing.push(format!("{name}: [ \"{word}\" ]"));
         }
     };
-    words("files", &requested.files, &granted.files, allows_file);
+    words("files", &requested.files, &granted.files, covers_file);
+    // A `*` in the end of a request is one more character that the rest of the grant stands for.
     words("charts", &requested.charts, &granted.charts, allows_chart);
-    words("releases", &requested.releases, &granted.releases, allows_word);
-    words("secrets", &requested.secrets, &granted.secrets, allows_word);
+    words("releases", &requested.releases, &granted.releases, covers_word);
+    words("secrets", &requested.secrets, &granted.secrets, covers_word);
     missing
 }
 
-fn is_pattern(word: &str) -> bool {
+/// Tells whether a word stands for others.
+pub fn is_pattern(word: &str) -> bool {
     word.contains(['*', '?', '[', '{'])
 }
 
-/// Tells whether a granted word allows everything that a requested pattern may stand for, where that can be told without doubt.
-fn covers_pattern(grant: &str, pattern: &str) -> bool {
+/// Tells whether a granted path allows everything that a requested one may stand for, where that can be told without doubt: a request that is a
+/// pattern is more than any of the words it stands for, and only the same pattern or a whole folder covers it.
+fn covers_file(grant: &str, word: &str) -> bool {
+    if grant == word || !is_pattern(word) {
+        return grant == word || allows_file(grant, word);
+    }
     let folder = grant.trim_end_matches("**").trim_end_matches('/');
     let whole = grant.ends_with("/**") || !is_pattern(grant);
-    grant == "**" || (whole && !is_pattern(folder) && pattern.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+    grant == "**" || (whole && !is_pattern(folder) && word.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// Tells the same of releases and secrets.
+///
+/// A `*` of a request stands for any text without `/`, and so does one of a grant: where the grant matches the request with its `*` read as a letter
+/// that nothing else holds, it matches whatever stands in its place. Other patterns are only covered by themselves.
+fn covers_word(grant: &str, word: &str) -> bool {
+    let has_only_stars = |text: &str| !text.contains("**") && !text.contains(['?', '[', '{', '\\']);
+    if grant == word || matches!(grant, "*" | "**") || !is_pattern(word) {
+        return allows_word(grant, word);
+    }
+    word != "*" && has_only_stars(grant) && has_only_stars(word) && allows_word(grant, word)
+}
+
+/// How many single permissions of one rule are looked at one by one.
+const MAX_PERMISSIONS: usize = 1000;
+
+/// Returns what of a requested rule no granted rule covers. Several granted rules may each cover a part.
+fn uncovered(rule: &Rule, granted: &[Rule]) -> Vec<Rule> {
+    if granted.iter().any(|grant| covers(grant, rule)) {
+        return Vec::new();
+    }
+    let lists = [&rule.verbs, &rule.api_groups, &rule.resources, &rule.namespaces, &rule.resource_names];
+    let count = lists.iter().fold(1_usize, |count, list| count.saturating_mul(list.len().max(1)));
+    if count > MAX_PERMISSIONS || lists[..3].iter().any(|list| list.is_empty()) {
+        return vec![rule.clone()];
+    }
+    let mut left = vec![rule.clone()];
+    for field in FIELDS {
+        left = left.iter().flat_map(|rule| field.split(rule)).collect();
+    }
+    left.retain(|single| !granted.iter().any(|grant| covers(grant, single)));
+    for field in FIELDS {
+        left = field.join(left);
+    }
+    left
+}
+
+/// One of the lists of a rule.
+#[derive(Clone, Copy)]
+struct Field {
+    of: fn(&mut Rule) -> &mut Vec<String>,
+}
+
+const FIELDS: [Field; 5] = [
+    Field { of: |rule| &mut rule.verbs },
+    Field { of: |rule| &mut rule.api_groups },
+    Field { of: |rule| &mut rule.resources },
+    Field { of: |rule| &mut rule.namespaces },
+    Field { of: |rule| &mut rule.resource_names },
+];
+
+impl Field {
+    /// Returns a rule for each item of the list. An empty list, which means all, stays.
+    fn split(self, rule: &Rule) -> Vec<Rule> {
+        let mut rest = rule.clone();
+        let items = std::mem::take((self.of)(&mut rest));
+        if items.is_empty() {
+            return vec![rest];
+        }
+        let single = |item: String| {
+            let mut rule = rest.clone();
+            (self.of)(&mut rule).push(item);
+            rule
+        };
+        items.into_iter().map(single).collect()
+    }
+
+    /// Makes one of the rules that differ in this list only.
+    fn join(self, rules: Vec<Rule>) -> Vec<Rule> {
+        let mut joined: Vec<Rule> = Vec::new();
+        let mut known: BTreeMap<String, usize> = BTreeMap::new();
+        for mut rule in rules {
+            let items = std::mem::take((self.of)(&mut rule));
+            let position = *known.entry(format!("{rule:?}")).or_insert(joined.len());
+            if position == joined.len() {
+                joined.push(rule);
+            }
+            (self.of)(&mut joined[position]).extend(items);
+        }
+        joined
+    }
 }
 
 fn yaml_rule(rule: &Rule) -> String {
@@ -468,10 +551,7 @@ mod tests {
             ..Grants::default()
         };
         let granted = Grants { kubernetes: vec![rule(&["get"], &["*"], &["*"], &[])], secrets: words(&["*"]), ..Grants::default() };
-        assert_eq!(
-            missing(&requested, &granted),
-            [r#"kubernetes: [{ verbs: ["get", "patch"], apiGroups: [""], resources: ["configmaps"] }]"#]
-        );
+        assert_eq!(missing(&requested, &granted), [r#"kubernetes: [{ verbs: ["patch"], apiGroups: [""], resources: ["configmaps"] }]"#]);
         assert!(missing(&requested, &requested).is_empty());
     }
 
@@ -600,10 +680,88 @@ mod tests {
         for (requested, granted) in [("apps/*", "apps"), ("apps/*/x", "apps/**"), ("apps/a", "apps/*"), ("a[b", "a[b"), ("*", "**")] {
             assert!(!lacks(requested, granted), "{granted} covers {requested}");
         }
-        let releases = |word: &str| Grants { releases: words(&[word]), ..Grants::default() };
-        assert!(!missing(&releases("hello/greeter"), &releases("hello")).is_empty(), "a namespace is no folder of releases");
-        let charts = |word: &str| Grants { charts: words(&[word]), ..Grants::default() };
-        assert!(missing(&charts("oci://ghcr.io/a/b"), &charts("oci://ghcr.io/*")).is_empty());
+    }
+
+    #[test]
+    fn patterns_of_charts_releases_and_secrets_are_no_paths() {
+        let covered = |list: fn(&mut Grants) -> &mut Vec<String>, requested: &str, granted: &str| {
+            let grants = |word: &str| {
+                let mut grants = Grants::default();
+                list(&mut grants).push(word.to_owned());
+                grants
+            };
+            missing(&grants(requested), &grants(granted)).is_empty()
+        };
+        let lists: [fn(&mut Grants) -> &mut Vec<String>; 2] = [|grants| &mut grants.releases, |grants| &mut grants.secrets];
+        for list in lists {
+            for (requested, granted) in [
+                ("hello/*", "*"),
+                ("hello/*", "**"),
+                ("hello/*", "hello/*"),
+                ("hello/a*", "hello/*"),
+                ("hello/a-*", "*/a*"),
+                ("hello/greeter", "hello/*"),
+                ("hello/greeter", "*"),
+                ("*", "*"),
+            ] {
+                assert!(covered(list, requested, granted), "{granted} covers {requested}");
+            }
+            for (requested, granted) in [
+                ("hello/*", "hello"),
+                ("hello/greeter", "hello"),
+                ("hello/*", "hello/a*"),
+                ("hello/*", "hello/?"),
+                ("hello/*", "hello/[*]"),
+                ("hello/**", "hello/*"),
+                ("hello/*", "hello/greeter"),
+                ("*", "hello/*"),
+                ("*", "*/*"),
+            ] {
+                assert!(!covered(list, requested, granted), "{granted} does not cover {requested}");
+            }
+        }
+        let charts: fn(&mut Grants) -> &mut Vec<String> = |grants| &mut grants.charts;
+        for (requested, granted) in [
+            ("oci://ghcr.io/a/*", "oci://ghcr.io/*"),
+            ("oci://ghcr.io/a/b", "oci://ghcr.io/*"),
+            ("oci://ghcr.io/a*", "oci://ghcr.io/a*"),
+            ("charts/*", "*"),
+        ] {
+            assert!(covered(charts, requested, granted), "{granted} covers {requested}");
+        }
+        for (requested, granted) in
+            [("oci://ghcr.io/*", "oci://ghcr.io/a/*"), ("charts/*", "charts"), ("charts/a/b", "charts"), ("charts/a*", "charts/a")]
+        {
+            assert!(!covered(charts, requested, granted), "{granted} does not cover {requested}");
+        }
+    }
+
+    #[test]
+    fn several_rules_may_cover_one_and_only_the_rest_is_missing() {
+        let requested = rule(&["get", "patch", "watch"], &["", "apps"], &["configmaps"], &["a", "b"]);
+        let lacks = |granted: &[Rule]| {
+            let grants = |rules: &[Rule]| Grants { kubernetes: rules.to_vec(), ..Grants::default() };
+            missing(&grants(std::slice::from_ref(&requested)), &grants(granted))
+        };
+        let read = rule(&["get", "watch"], &["*"], &["*"], &[]);
+        let in_a = rule(&["patch"], &["", "apps"], &["configmaps"], &["a"]);
+        let in_b = rule(&["patch"], &["", "apps"], &["configmaps"], &["b"]);
+        assert!(lacks(&[read.clone(), in_a.clone(), in_b]).is_empty());
+        assert_eq!(
+            lacks(&[read.clone(), in_a]),
+            [r#"kubernetes: [{ verbs: ["patch"], apiGroups: ["", "apps"], resources: ["configmaps"], namespaces: ["b"] }]"#]
+        );
+        assert_eq!(
+            lacks(&[read]),
+            [r#"kubernetes: [{ verbs: ["patch"], apiGroups: ["", "apps"], resources: ["configmaps"], namespaces: ["a", "b"] }]"#]
+        );
+        let everywhere = rule(&["get"], &[""], &["configmaps"], &[]);
+        let parts = [rule(&["get"], &[""], &["configmaps"], &["a"]), rule(&["get"], &[""], &["configmaps"], &["*"])];
+        let grants = |rules: &[Rule]| Grants { kubernetes: rules.to_vec(), ..Grants::default() };
+        assert_eq!(missing(&grants(&[everywhere]), &grants(&parts)).len(), 1, "named namespaces are not all there is");
+        let many: Vec<String> = (0..500).map(|n| format!("r{n}")).collect();
+        let many = Rule { resources: many.clone(), resource_names: many, ..rule(&["get"], &[""], &[], &[]) };
+        assert_eq!(missing(&grants(&[many]), &grants(&parts)).len(), 1, "a huge rule is not taken apart");
     }
 
     #[test]

@@ -138,7 +138,8 @@ async fn understand(file: &str, step: &Step, sources: &mut Sources<'_>, problems
     };
     let requested = module.description.capabilities.for_step(step, &folder);
     let requested = requested.map_err(|message| (step.locate("/with"), Failure::user(format!("step {}: {message}", step.name))))?;
-    let others = requested.releases.iter().filter_map(|name| name.parse::<ReleaseRef>().ok());
+    let names = requested.releases.iter().filter(|name| !grant::is_pattern(name));
+    let others = names.filter_map(|name| name.parse::<ReleaseRef>().ok());
     let others: Vec<ReleaseRef> = others.filter(|name| Some(name) != step.release.as_ref()).collect();
     for name in &others {
         sources.releases.spec(name).map_err(named(step.locate("/with")))?;

@@ -39,6 +39,9 @@ fn step(misdeed: &str, grants: &str) -> String {
     format!("with: {{ do: {misdeed}, secrets: [token], secretNamespaces: [default] }}\ngrants: {{ {grants} }}\n")
 }
 
+const RULE: &str =
+    "kubernetes: [{ verbs: [patch], apiGroups: [\"\"], resources: [secrets], namespaces: [default], resourceNames: [placed] }]";
+
 /// Asserts that nothing that a run printed holds the secret, in plain or as the cluster keeps it.
 fn assert_silent(run: &Run) {
     for printed in [&run.stdout, &run.stderr] {
@@ -88,4 +91,37 @@ fn no_error_of_the_server_tells_what_was_placed() {
             assert!(refused.iter().all(|said| said["details"].is_null()), "{refused:#?}");
         }
     }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_key_that_the_operator_keeps_stops_the_run() {
+    let place = |grants: &str| step("place", grants);
+    let with = |with: &str| format!("with: {{ do: nothing, {with} }}\n");
+    for (what, step, words) in [
+        ("the secret", place(ANY), r#"secrets: [ "token" ]"#),
+        (
+            "the rule",
+            place("secrets: [token]"),
+            r#"kubernetes: [{ verbs: ["patch"], apiGroups: [""], resources: ["secrets"], namespaces: ["default"] }]"#,
+        ),
+        ("a rule for all names", place(&format!("secrets: [token], {RULE}")), r#"resources: ["secrets"], namespaces: ["default"] }]"#),
+        ("both", place("secrets: []"), r#"secrets: [ "token" ]"#),
+        ("a chart", with("charts: [charts/a]"), r#"charts: [ "charts/a" ]"#),
+        ("releases", with("releases: [\"default/*\"]"), r#"releases: [ "default/*" ]"#),
+        (
+            "the half of it",
+            with("namespaces: [default, other]")
+                + "grants: { kubernetes: [{ verbs: [get, watch], apiGroups: [\"\"], resources: [configmaps], namespaces: [default] }] }",
+            r#"namespaces: ["other"]"#,
+        ),
+    ] {
+        let run = boot(repository("{ env: TOKEN }", &step).path(), "json");
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{what}: {}", run.stderr);
+        assert!(run.stderr.contains("requests what the manifest does not grant") && run.stderr.contains(words), "{what}: {}", run.stderr);
+        assert_silent(&run);
+    }
+    let absent = boot(repository("{ env: NOT_SET }", &place(&format!("secrets: [token], {ANY}"))).path(), "json");
+    assert_eq!((absent.code, absent.stdout.as_str()), (2, ""), "{}", absent.stderr);
+    assert!(absent.stderr.contains("secret token: the environment has no variable NOT_SET"), "{}", absent.stderr);
 }
