@@ -16,6 +16,7 @@ mod graph;
 #[cfg(test)]
 mod guide;
 mod handoff;
+mod hidden;
 mod hints;
 mod holder;
 mod init;

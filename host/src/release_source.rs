@@ -10,7 +10,7 @@ use flux::{ReleaseSpec, Tree};
 use go_encoding::json::map_as_integers;
 use helm::release::Release;
 use helm::{HelmCompat, RenderError};
-use kube_engine::release::{CrdPolicy, Wanted};
+use kube_engine::release::{CrdPolicy, Lookups, Wanted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use crate::age_keys::AgeKeys;
 use crate::chart_source::ChartSource;
 use crate::failure::{Failure, chain};
+use crate::hidden::Hidden;
 use crate::hints;
 use crate::repository::Repository;
 
@@ -36,6 +37,10 @@ pub struct ReleaseSource {
 /// A release with its chart.
 pub struct OpenRelease {
     pub wanted: Wanted,
+    /// Its values as modules see them: what is secret in them is masked.
+    pub masked: Map<String, Value>,
+    /// What else modules do not see of it.
+    pub hidden: Hidden,
     /// None for a release that a module put together itself.
     pub spec: Option<ReleaseSpec>,
     pub chart_reference: String,
@@ -104,7 +109,8 @@ impl ReleaseSource {
         let fetched = self.charts.fetch(&reference).await.map_err(|message| Failure::user(format!("{place}: {message}")))?;
         let wanted = self.wanted(&spec, &fetched)?;
         let is_tracked = oci_digest(&spec, &fetched).is_some();
-        let open = Arc::new(self.opened_as(wanted, Some(spec), reference.to_string(), fetched.digest.clone(), is_tracked));
+        let masked = flux::masked_values(self.tree()?, &spec.namespace, &spec.name).map_err(|error| Failure::user(chain(&error)))?;
+        let open = Arc::new(self.opened_as(wanted, masked, Some(spec), reference.to_string(), fetched.digest.clone(), is_tracked));
         opened.insert(release.clone(), open.clone());
         Ok(open)
     }
@@ -159,6 +165,7 @@ impl ReleaseSource {
             crds_upgrade: policy(spec.crds_upgrade),
             crd_labels: flux::origin_labels(&spec.helm_release),
             post_render: Some(post_render(&spec.helm_release, &place, is_on("UseHelm3Defaults"))?),
+            lookups: None,
             disable_hooks: spec.disable_hooks,
             skip_schema_validation: spec.skip_schema_validation,
             skip_schema_validation_upgrade: spec.skip_schema_validation_upgrade,
@@ -167,8 +174,16 @@ impl ReleaseSource {
         })
     }
 
-    /// Returns a release that is in no repository.
-    pub fn of_parts(&self, fetched: &Fetched, reference: &str, release: &ReleaseRef, values: Map<String, Value>) -> OpenRelease {
+    /// Returns a release that is in no repository. Whose values these are may look up what he may see anyway.
+    pub fn of_parts(
+        &self,
+        fetched: &Fetched,
+        reference: &str,
+        release: &ReleaseRef,
+        values: Map<String, Value>,
+        lookups: Lookups,
+    ) -> OpenRelease {
+        let masked = values.clone();
         let wanted = Wanted {
             name: release.name.clone(),
             namespace: release.namespace.clone(),
@@ -180,13 +195,14 @@ impl ReleaseSource {
             crds_upgrade: CrdPolicy::Create,
             crd_labels: Map::new(),
             post_render: None,
+            lookups: Some(lookups),
             disable_hooks: false,
             skip_schema_validation: false,
             skip_schema_validation_upgrade: false,
             max_history: 5,
             timeout: Duration::from_secs(300),
         };
-        self.opened_as(wanted, None, reference.into(), fetched.digest.clone(), false)
+        self.opened_as(wanted, masked, None, reference.into(), fetched.digest.clone(), false)
     }
 
     /// Returns the releases opened so far.
@@ -203,15 +219,18 @@ impl ReleaseSource {
     fn opened_as(
         &self,
         wanted: Wanted,
+        masked: Map<String, Value>,
         spec: Option<ReleaseSpec>,
         chart_reference: String,
         chart_digest: Option<String>,
         is_tracked: bool,
     ) -> OpenRelease {
+        let hidden = Hidden::of(&wanted.values, &masked);
         // Two releases of one chart must not get the same passwords.
         let seed =
             Sha256::new().chain_update(self.seed).chain_update(&wanted.namespace).chain_update([0]).chain_update(&wanted.name).finalize();
-        OpenRelease { wanted, spec, chart_reference, chart_digest, is_tracked, seed: seed.into(), record: std::sync::Mutex::default() }
+        let record = std::sync::Mutex::default();
+        OpenRelease { wanted, masked, hidden, spec, chart_reference, chart_digest, is_tracked, seed: seed.into(), record }
     }
 }
 
@@ -236,9 +255,9 @@ impl OpenRelease {
         self.chart_digest.as_deref().filter(|_| self.is_tracked)
     }
 
-    /// Returns the values as templates see them, the chart's defaults included.
+    /// Returns the values as templates see them, the chart's defaults included, for a module: what is secret in them is masked.
     pub fn computed_values(&self) -> Result<Value, String> {
-        let (mut chart, values) = ((*self.wanted.chart).clone(), &self.wanted.values);
+        let (mut chart, values) = ((*self.wanted.chart).clone(), &self.masked);
         helm::values::process_dependencies(&mut chart, values, &self.wanted.compat).map_err(|error| error.to_string())?;
         let computed = helm::values::coalesce_values(&chart, values, &self.wanted.compat).map_err(|error| error.to_string())?;
         Ok(map_as_integers(&computed))

@@ -125,3 +125,77 @@ fn a_key_that_the_operator_keeps_stops_the_run() {
     assert_eq!((absent.code, absent.stdout.as_str()), (2, ""), "{}", absent.stderr);
     assert!(absent.stderr.contains("secret token: the environment has no variable NOT_SET"), "{}", absent.stderr);
 }
+
+const FLUX: &str = "apiVersion: v1
+kind: Secret
+metadata: { name: web-values, namespace: default }
+stringData:
+  values.yaml: |
+    password: correct horse battery staple
+    enabled: true
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: { name: web, namespace: default }
+spec:
+  interval: 1h
+  chart: { spec: { chart: ./charts/web, sourceRef: { kind: GitRepository, name: flux-system, namespace: flux-system } } }
+  valuesFrom: [{ kind: Secret, name: web-values }]
+  values: { color: green }
+";
+
+const TEMPLATE: &str = r#"apiVersion: v1
+kind: Secret
+metadata: { name: {{ .Release.Name }}, labels: { enabled: "{{ .Values.enabled }}" } }
+data: { password: {{ .Values.password | default "none" | b64enc }}, random: {{ randAlphaNum 20 | b64enc }} }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: {{ .Release.Name }} }
+data:
+  url: "https://user:{{ .Values.password }}@host/{{ .Values.color }}"
+  found: {{ (lookup "v1" "Secret" "default" "placed").data | toJson | quote }}
+  listed: {{ (lookup "v1" "Secret" "default" "").items | toJson | quote }}
+  readable: {{ (lookup "v1" "ConfigMap" "default" "kube-root-ca.crt").data | keys | toJson | quote }}
+"#;
+
+fn with_chart(step: &str) -> TempDir {
+    let folder = repository("{ env: TOKEN }", step);
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir_all(path("charts/web/templates")).unwrap();
+    fs::create_dir_all(path("flux")).unwrap();
+    fs::write(path("charts/web/Chart.yaml"), "apiVersion: v2\nname: web\nversion: 1.0.0\n").unwrap();
+    fs::write(path("charts/web/templates/all.yaml"), TEMPLATE).unwrap();
+    fs::write(path("flux/all.yaml"), FLUX).unwrap();
+    folder
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_release_shows_a_module_no_secret_values() {
+    let folder = with_chart("with: { do: peek, releases: [default/web] }\ngrants: { releases: [default/web] }\n");
+    let run = boot(folder.path(), "json");
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert_silent(&run);
+    for shown in [r#"values: {\"color\":\"green\",\"enabled\":true,"#, "render: ", "kind: Secret", "@host/green", r#"enabled: \"true\""#] {
+        assert!(run.stdout.contains(shown), "{shown}: {}", run.stdout);
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn a_chart_of_a_module_looks_up_what_the_module_may_see() {
+    let rules = "kubernetes: [{ verbs: [get, watch], apiGroups: [\"\"], resources: [configmaps], namespaces: [default] }]";
+    let folder = with_chart(&step("place", &format!("secrets: [token], {ANY}")));
+    assert_eq!(boot(folder.path(), "json").code, 0);
+    let render = with_chart(&format!(
+        "with: {{ do: render-parts, charts: [charts/web], releases: [\"default/*\"], namespaces: [default] }}\ngrants: {{ charts: [charts/web], releases: [\"default/*\"], {rules} }}\n"
+    ));
+    fs::copy(folder.path().join("state.json"), render.path().join("state.json")).unwrap();
+    let run = boot(render.path(), "json");
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert_silent(&run);
+    for shown in [r#"found: \"null\""#, r#"listed: \"[]\""#, "readable: ", "ca.crt"] {
+        assert!(run.stdout.contains(shown), "{shown}: {}", run.stdout);
+    }
+}

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::fields::{get, items, kind, name, namespace, text};
+use crate::masked::Secrets;
 use crate::origin::{self, Origin};
 use crate::release::ReleaseSpec;
 use crate::sops::MASK;
-use crate::tree::{Located, Secrecy, Tree};
+use crate::tree::{Located, Tree};
 use crate::values;
 
 /// One thing and where it comes from.
@@ -79,7 +80,8 @@ pub fn places(files: &dyn Files, tree: &Tree, inside: &str, wanted: &str) -> Res
 
 /// Calls `act` with the JSON pointer of every value that holds no others, explained.
 fn each_value(files: &dyn Files, tree: &Tree, release: &Located, spec: &ReleaseSpec, act: &mut dyn FnMut(&str, Explained)) {
-    let mut explain = |pointer: &str, value: &Value| act(pointer, of_value(files, tree, release, pointer, value));
+    let secrets = Secrets::of(tree, release);
+    let mut explain = |pointer: &str, value: &Value| act(pointer, of_value(files, tree, release, &secrets, pointer, value));
     leaves(&map_as_integers(&spec.values), String::new(), &mut explain);
 }
 
@@ -129,7 +131,7 @@ fn chart(files: &dyn Files, tree: &Tree, release: &Located, found: &mut Vec<Expl
 }
 
 /// Calls `act` with every value that holds no others, and its JSON pointer.
-fn leaves(value: &Value, pointer: String, act: &mut dyn FnMut(&str, &Value)) {
+pub(crate) fn leaves(value: &Value, pointer: String, act: &mut dyn FnMut(&str, &Value)) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in map {
@@ -146,23 +148,20 @@ fn leaves(value: &Value, pointer: String, act: &mut dyn FnMut(&str, &Value)) {
     }
 }
 
-fn of_value(files: &dyn Files, tree: &Tree, release: &Located, pointer: &str, value: &Value) -> Explained {
+fn of_value(files: &dyn Files, tree: &Tree, release: &Located, secrets: &Secrets<'_>, pointer: &str, value: &Value) -> Explained {
     let path = format!("values{}", pointer.replace('.', "\\.").replace('/', "."));
-    let shown = |is_secret: bool| if is_secret { Value::from(MASK) } else { value.clone() };
-    let is_secret = |reference: &Value| text(reference, &["kind"]) == Some("Secret");
+    let shown = if secrets.holds(pointer, value) { Value::from(MASK) } else { value.clone() };
     let inline = format!("/spec/values{pointer}");
     if release.object.value.pointer(&inline).is_some_and(|written| as_integers(written) == *value) {
-        return Explained { path, ..field(files, release, "", shown(release.secrecy == Secrecy::Decrypted), &[&inline]) };
+        return Explained { path, ..field(files, release, "", shown, &[&inline]) };
     }
     let references = items(&release.object.value, &["spec", "valuesFrom"]);
     for reference in references.iter().rev() {
         if let Some((origin, via)) = of_reference(files, tree, release, reference, pointer, value) {
-            return Explained { path, value: shown(is_secret(reference)), origin: Some(origin), via: Some(via) };
+            return Explained { path, value: shown, origin: Some(origin), via: Some(via) };
         }
     }
-    // It was merged out of several, of which any may be secret.
-    let value = shown(references.iter().any(is_secret));
-    Explained { path, ..field(files, release, "", value, &["/spec/valuesFrom", "/spec/values"]) }
+    Explained { path, ..field(files, release, "", shown, &["/spec/valuesFrom", "/spec/values"]) }
 }
 
 fn of_reference(

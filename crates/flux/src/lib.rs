@@ -12,6 +12,7 @@ mod explain;
 mod fields;
 mod gates;
 pub mod handoff;
+mod masked;
 mod origin;
 mod post_render;
 mod release;
@@ -28,6 +29,7 @@ pub use digest::{common_metadata_digest, config_digest, post_renderers_digest, s
 pub use error::{Error, Place};
 pub use explain::{Explained, explain, places};
 pub use kustomize::Absent;
+pub use masked::masked_values;
 pub use origin::Origin;
 pub use post_render::{PostRender, origin_labels};
 pub use release::{CrdPolicy, ReleaseId, ReleaseSpec};

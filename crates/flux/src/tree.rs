@@ -29,6 +29,8 @@ pub(crate) struct Located {
     pub(crate) unknown: Vec<String>,
     /// Whether it holds values that are encrypted in the repository, and why they could not be decrypted.
     pub(crate) secrecy: Secrecy,
+    /// What variables from Secrets stand for that were filled in.
+    pub(crate) secrets: Vec<String>,
 }
 
 /// What of an object is secret.
@@ -225,7 +227,7 @@ impl Walk<'_> {
         for object in &build.objects {
             let mut object = object.clone();
             let secrecy = self.decrypt(&mut object, &itself.value);
-            all.push(Located { object, kustomization: None, unknown: Vec::new(), secrecy });
+            all.push(Located { object, kustomization: None, unknown: Vec::new(), secrecy, secrets: Vec::new() });
         }
         let held = std::mem::replace(&mut self.tree.objects, all);
         let variables = self.variables(&itself.value);
@@ -325,14 +327,16 @@ impl Walk<'_> {
         for mut found in build.objects {
             let mut unknown = Vec::new();
             let secrecy = self.decrypt(&mut found, spec);
-            if let Some(variables) = &variables
-                && let Err(error) = variables.apply(&mut found, self.unset, &mut unknown)
-            {
-                self.tree.failures.push(error);
-                continue;
+            let mut secrets = Vec::new();
+            if let Some(variables) = &variables {
+                secrets = variables.secrets_in(&found.value);
+                if let Err(error) = variables.apply(&mut found, self.unset, &mut unknown) {
+                    self.tree.failures.push(error);
+                    continue;
+                }
             }
             common_metadata(&mut found.value, spec);
-            let located = Located { object: found, kustomization: id.clone(), unknown, secrecy };
+            let located = Located { object: found, kustomization: id.clone(), unknown, secrecy, secrets };
             let value = &located.object.value;
             if is_kustomization(value) && self.seen.insert((namespace(value).to_string(), name(value).to_string())) {
                 self.open.push_back(located.clone());
@@ -351,7 +355,17 @@ impl Walk<'_> {
             match self.tree.find("", of_kind, namespace(value), wanted) {
                 Some(found) => match found.encrypted() {
                     Some(why) => variables.unknown.push(format!("{title}, which substituteFrom names, {why}")),
-                    None => variables.values.extend(values::entries(&found.object.value)),
+                    None => {
+                        let is_secret = of_kind == "Secret" || found.secrecy == Secrecy::Decrypted;
+                        for (name, value) in values::entries(&found.object.value) {
+                            if is_secret {
+                                variables.secret.insert(name.clone())
+                            } else {
+                                variables.secret.remove(&name)
+                            };
+                            variables.values.insert(name, value);
+                        }
+                    }
                 },
                 None if flag(reference, &["optional"]) => {}
                 None => variables.unknown.push(format!("{title}, which substituteFrom names, is not in the tree")),
@@ -359,6 +373,7 @@ impl Walk<'_> {
         }
         for (key, value) in get(post_build, &["substitute"]).and_then(Value::as_object).into_iter().flatten() {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+            variables.secret.remove(key);
             variables.values.insert(key.clone(), text);
         }
         variables.values.values_mut().for_each(|value| value.retain(|c| c != '\n'));
@@ -371,6 +386,8 @@ impl Walk<'_> {
 #[derive(Debug, Default)]
 struct Variables {
     values: BTreeMap<String, String>,
+    /// The names of those whose value comes from a Secret.
+    secret: BTreeSet<String>,
     /// Sources that are not known.
     unknown: Vec<String>,
     /// Whether to substitute even without variables.
@@ -378,6 +395,16 @@ struct Variables {
 }
 
 impl Variables {
+    /// Returns what the secret variables that an object names stand for.
+    fn secrets_in(&self, object: &Value) -> Vec<String> {
+        if self.secret.is_empty() {
+            return Vec::new();
+        }
+        let text = object.to_string();
+        let named = self.secret.iter().filter(|name| text.contains(&format!("${{{name}")));
+        named.filter_map(|name| self.values.get(name)).filter(|value| !value.is_empty()).cloned().collect()
+    }
+
     fn apply(&self, found: &mut Object, unset: Unset, unknown: &mut Vec<String>) -> Result<(), Error> {
         const DISABLED: &str = "kustomize.toolkit.fluxcd.io/substitute";
         let marked = |field: &str| text(&found.value, &["metadata", field, DISABLED]) == Some("disabled");

@@ -40,6 +40,7 @@ fn wanted(chart: Arc<Chart>, values: Value) -> Wanted {
         crds_upgrade: CrdPolicy::Create,
         crd_labels: serde_json::Map::new(),
         post_render: None,
+        lookups: None,
         disable_hooks: false,
         skip_schema_validation: false,
         skip_schema_validation_upgrade: false,

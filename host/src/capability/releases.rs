@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use go_encoding::json::{as_floats, map_as_integers};
 use helm::release::Release;
 use kube_engine::ObjectRef;
-use kube_engine::release::{self, BeforeFlux, Context, Progress, ReleaseError, ReleaseState};
+use kube_engine::release::{self, Asked, BeforeFlux, Context, Progress, ReleaseError, ReleaseState};
 use serde_json::{Map, Value, json};
 use wasmtime::component::Resource as Handle;
 
@@ -18,6 +18,7 @@ use super::charts::FetchedChart;
 use super::{Answer, Call, Powers, failure, invalid};
 use crate::bindings::launchway::bootstrap::{releases, types};
 use crate::failure::Blame;
+use crate::grant::Access;
 use crate::module::StepState;
 use crate::release_source::OpenRelease;
 
@@ -63,7 +64,14 @@ impl releases::HostRelease for StepState {
         };
         self.hold(bytes)?;
         let chart = self.table.get(&chart)?;
-        let open = Arc::new(powers.releases.of_parts(&chart.fetched, &chart.reference, &release, values));
+        let gate = powers.gate.clone();
+        // Templates with values of the module are the module's words.
+        let lookups = move |asked: &Asked<'_>| {
+            let (verb, resource) = (if asked.name.is_some() { "get" } else { "list" }, asked.resource);
+            let access = Access { verb, group: &resource.group, resource: &resource.plural, namespace: asked.namespace, name: asked.name };
+            gate.kubernetes(access).is_ok()
+        };
+        let open = Arc::new(powers.releases.of_parts(&chart.fetched, &chart.reference, &release, values, Arc::new(lookups)));
         Ok(Ok(self.push(StepRelease { open })?))
     }
 
@@ -72,17 +80,22 @@ impl releases::HostRelease for StepState {
     }
 
     async fn values(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<String> {
-        Ok(map_as_integers(&self.table.get(&this)?.open.wanted.values).to_string())
+        Ok(map_as_integers(&self.table.get(&this)?.open.masked).to_string())
     }
 
     async fn computed_values(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
         let open = &self.table.get(&this)?.open;
-        Ok(open.computed_values().map(|values| values.to_string()).map_err(invalid))
+        let values = open.computed_values().map_err(|error| invalid(open.hidden.hide(&error)));
+        Ok(values.map(|values| values.to_string()))
     }
 
     async fn render(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
         let (powers, open) = self.release("releases.render", &this)?;
-        Ok(powers.with(&open, async |context| Ok(release::render(context, &open.wanted).await?.manifest())).await)
+        let rendered = powers.with(&open, async |context| release::render(context, &open.wanted).await).await;
+        Ok(rendered.map(|mut rendered| {
+            rendered.documents.iter_mut().for_each(|document| document.text = open.hidden.document(&document.text));
+            rendered.manifest()
+        }))
     }
 
     async fn objects(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<Vec<types::ObjectRef>>> {
@@ -94,7 +107,7 @@ impl releases::HostRelease for StepState {
     async fn crds(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
         let (powers, open) = self.release("releases.crds", &this)?;
         let crds = powers.with(&open, async |context| release::crds(context, &open.wanted).await).await;
-        Ok(crds.map(|crds| crds.iter().map(go_encoding::yaml::to_string).collect::<Vec<_>>().join("---\n")))
+        Ok(crds.map(|crds| open.hidden.hide(&crds.iter().map(go_encoding::yaml::to_string).collect::<Vec<_>>().join("---\n"))))
     }
 
     async fn status(&mut self, this: Handle<StepRelease>) -> wasmtime::Result<Answer<String>> {
@@ -174,7 +187,7 @@ impl BeforeFlux for Seeding<'_> {
 
 fn of_release(open: &OpenRelease, error: &ReleaseError) -> types::Failure {
     let message = format!("release {}/{}: {}", open.wanted.namespace, open.wanted.name, crate::failure::chain(error));
-    types::Failure { code: error.code().into(), message, retryable: error.retryable(), details: None }
+    types::Failure { code: error.code().into(), message: open.hidden.hide(&message), retryable: error.retryable(), details: None }
 }
 
 async fn from_flux(powers: &Call, release: ReleaseRef) -> Answer<Arc<OpenRelease>> {

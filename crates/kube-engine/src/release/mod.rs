@@ -19,6 +19,7 @@ use helm::release::{RecordError, Release};
 use serde_json::{Map, Value};
 
 use crate::cluster::{Apply, Cluster};
+use crate::discovery::Resource;
 use crate::error::Error;
 use crate::object::{Change, ObjectRef};
 use crate::wait::{Pending, WaitError};
@@ -53,6 +54,8 @@ pub struct Wanted {
     pub crd_labels: Map<String, Value>,
     /// What changes rendered documents before they are stored and applied.
     pub post_render: Option<helm::PostRender>,
+    /// What templates may look up; everything where nothing says.
+    pub lookups: Option<Lookups>,
     pub disable_hooks: bool,
     /// Whether values are not checked against the chart's schema at an install, and at an upgrade.
     pub skip_schema_validation: bool,
@@ -60,6 +63,18 @@ pub struct Wanted {
     /// Revisions that are kept.
     pub max_history: usize,
     pub timeout: Duration,
+}
+
+/// Tells of each `lookup` of a template whether it may see what is there. Nothing is there for one that may not.
+pub type Lookups = Arc<dyn Fn(&Asked<'_>) -> bool + Send + Sync>;
+
+/// What a template looks up.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub resource: &'a Resource,
+    pub namespace: Option<&'a str>,
+    /// None: all of a namespace or of the cluster.
+    pub name: Option<&'a str>,
 }
 
 /// What to do with the files under `crds/`.

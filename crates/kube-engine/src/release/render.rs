@@ -6,8 +6,9 @@ use helm::{Capabilities, KubeVersion, Lookup, RenderRequest, Rendered};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-use super::{Context, ReleaseError, Wanted};
+use super::{Asked, Context, Lookups, ReleaseError, Wanted};
 use crate::cluster::Cluster;
+use crate::discovery::Resource;
 use crate::object::{ObjectRef, Selection};
 
 /// Renders a release for a first install.
@@ -31,7 +32,8 @@ pub(super) async fn render_revision(
     request.compat = wanted.compat.clone();
     request.skip_schema_validation = if is_upgrade { wanted.skip_schema_validation_upgrade } else { wanted.skip_schema_validation };
     request.post_render = wanted.post_render.clone();
-    request.lookup = Some(Arc::new(ClusterLookup { cluster: context.cluster.clone(), handle: Handle::current() }));
+    request.lookup =
+        Some(Arc::new(ClusterLookup { cluster: context.cluster.clone(), handle: Handle::current(), lookups: wanted.lookups.clone() }));
     request.environment = Some(sprig::Environment {
         seconds: now.as_second(),
         nanoseconds: u32::try_from(now.subsec_nanosecond()).unwrap_or(0),
@@ -57,19 +59,34 @@ async fn capabilities(cluster: &Cluster, wanted: &Wanted) -> Result<Capabilities
 struct ClusterLookup {
     cluster: Cluster,
     handle: Handle,
+    lookups: Option<Lookups>,
+}
+
+impl ClusterLookup {
+    fn may_see(&self, api_version: &str, kind: &str, namespace: Option<&str>, name: Option<&str>) -> Result<bool, String> {
+        let Some(lookups) = &self.lookups else { return Ok(true) };
+        let resource = self.handle.block_on(self.cluster.resource(api_version, kind)).map_err(|error| error.to_string())?;
+        let asked = |resource: &Resource| lookups(&Asked { resource, namespace: namespace.filter(|_| resource.namespaced), name });
+        Ok(resource.as_ref().is_some_and(asked))
+    }
 }
 
 impl Lookup for ClusterLookup {
     fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Option<Value>, String> {
         let namespace = (!namespace.is_empty()).then(|| namespace.to_owned());
+        let may_see = self.may_see(api_version, kind, namespace.as_deref(), (!name.is_empty()).then_some(name))?;
         let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
         if !name.is_empty() {
+            if !may_see {
+                return Ok(None);
+            }
             let object = ObjectRef { api_version, kind, namespace, name: name.into() };
             return self.handle.block_on(self.cluster.get(&object)).map_err(|error| error.to_string());
         }
         let list_kind = format!("{kind}List");
         let selection = Selection { api_version: api_version.clone(), kind, namespace, ..Selection::default() };
-        let items = self.handle.block_on(self.cluster.list(&selection)).map_err(|error| error.to_string())?;
+        let items =
+            if may_see { self.handle.block_on(self.cluster.list(&selection)).map_err(|error| error.to_string())? } else { Vec::new() };
         Ok(Some(serde_json::json!({ "apiVersion": api_version, "kind": list_kind, "metadata": {}, "items": items })))
     }
 }
