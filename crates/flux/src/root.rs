@@ -36,8 +36,10 @@ struct Candidates {
     sure: Named,
     /// `gotk-sync.yaml` elsewhere.
     sync: Named,
-    /// A file with a source and a Kustomization of it whose folder the file is in.
+    /// A file with a Git repository and a Kustomization of it whose folder the file is in.
     own: Named,
+    /// The same with another kind of source, which more often holds what somebody else publishes.
+    published: Named,
     /// The folder of a cluster under `clusters`, as `flux bootstrap` has them.
     clusters: Named,
 }
@@ -63,8 +65,8 @@ fn all(files: &dyn Files) -> Result<Named, Error> {
             found.add(&path, &manifests);
         }
     }
-    let Candidates { sure, sync, own, clusters } = found;
-    Ok([sure, sync, own, clusters].into_iter().find(|named| !named.is_empty()).unwrap_or_default())
+    let Candidates { sure, sync, own, published, clusters } = found;
+    Ok([sure, sync, own, published, clusters].into_iter().find(|named| !named.is_empty()).unwrap_or_default())
 }
 
 impl Candidates {
@@ -80,20 +82,25 @@ impl Candidates {
             let list = match (is_sync, is_gotk, is_inside) {
                 (false, ..) | (true, true, true) => &mut self.sure,
                 (true, true, false) => &mut self.sync,
-                (true, false, true) if has_source_of(value, manifests) => &mut self.own,
-                (true, false, _) => continue,
+                (true, false, true) => match source_of(value, manifests) {
+                    Some("GitRepository") => &mut self.own,
+                    Some(_) => &mut self.published,
+                    None => continue,
+                },
+                (true, false, false) => continue,
             };
             list.push((folder, Place { title, file: path.to_string(), line: *line }));
         }
     }
 }
 
-/// Returns whether the source of a Kustomization is among the objects beside it.
-fn has_source_of(kustomization: &Value, manifests: &[Manifest]) -> bool {
+/// Returns the kind of a Kustomization's source, if that is among the objects beside it.
+fn source_of<'a>(kustomization: &'a Value, manifests: &[Manifest]) -> Option<&'a str> {
     let wanted = |field: &str| text(kustomization, &["spec", "sourceRef", field]);
-    manifests.iter().any(|Manifest { value, .. }| {
+    let is_it = |Manifest { value, .. }: &Manifest| {
         group(value) == "source.toolkit.fluxcd.io" && Some(kind(value)) == wanted("kind") && Some(name(value)) == wanted("name")
-    })
+    };
+    wanted("kind").filter(|_| manifests.iter().any(is_it))
 }
 
 /// Returns the folder of a cluster that a file is in: `clusters/NAME`, at any depth.

@@ -126,7 +126,7 @@ fn walk(files: &dyn Files, root: Option<&str>, keys: Option<&dyn DataKeys>) -> R
         None => root::find(files)?,
     };
     let tree = walk_artifact(files, &root, keys, "")?;
-    // What the source leaves out is written in the tree, too.
+    // What the source leaves out is written in the tree, mostly in the root, which is then all that was read.
     match tree.ignored().map(str::to_string) {
         Some(ignored) => walk_artifact(files, &root, keys, &ignored),
         None => Ok(tree),
@@ -139,13 +139,21 @@ fn walk_artifact(files: &dyn Files, root: &str, keys: Option<&dyn DataKeys>, ign
     if files.list(&root).map_err(|message| Error::Read { path: root.clone(), message })?.is_none() {
         return Err(Error::NoFolder(root));
     }
-    let tree = walk_below(files, &root, keys, Unset::Refuse)?;
+    let goes_on = |tree: &Tree| !ignored.is_empty() || tree.ignored().is_none();
+    let tree = walk_below(files, &root, keys, Unset::Refuse, &goes_on)?;
     let stumbled = tree.failures.iter().any(|failure| matches!(failure, Error::Variable { .. }));
     // What an unset variable means is written in the tree itself.
-    if stumbled && !tree.is_strict() { walk_below(files, &root, keys, Unset::Empty) } else { Ok(tree) }
+    if stumbled && !tree.is_strict() { walk_below(files, &root, keys, Unset::Empty, &goes_on) } else { Ok(tree) }
 }
 
-fn walk_below(files: &dyn Files, root: &str, keys: Option<&dyn DataKeys>, unset: Unset) -> Result<Tree, Error> {
+/// Walks the tree, or builds the root only where that tells not to go on.
+fn walk_below(
+    files: &dyn Files,
+    root: &str,
+    keys: Option<&dyn DataKeys>,
+    unset: Unset,
+    goes_on: &dyn Fn(&Tree) -> bool,
+) -> Result<Tree, Error> {
     let tree = Tree {
         root: root.to_string(),
         objects: Objects::default(),
@@ -160,6 +168,9 @@ fn walk_below(files: &dyn Files, root: &str, keys: Option<&dyn DataKeys>, unset:
     let (seen, open, waiting, absent) = (BTreeSet::new(), VecDeque::new(), Vec::new(), BTreeSet::new());
     let mut walk = Walk { files, keys, unset, tree, seen, open, waiting, absent };
     walk.root()?;
+    if !goes_on(&walk.tree) {
+        return Ok(walk.tree);
+    }
     walk.run();
     walk.tree.objects = outside_namespaces(std::mem::take(&mut walk.tree.objects));
     walk.tree.instance = Some(walk.tree.find_instance());
@@ -577,8 +588,6 @@ impl Tree {
         self.root_id.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()))
     }
 
-    /// Returns whether a source is one that nobody writes down: the one that flux-operator makes of the FluxInstance, or that the root
-    /// itself is read from.
     /// Returns a HelmRelease with the values of its `valuesFrom` too, as far as they are known; any other object as it is.
     fn with_all_values(&self, located: &Located) -> Value {
         let mut value = located.object.value.clone();
@@ -597,6 +606,8 @@ impl Tree {
         text(&source.object.value, &["spec", "ignore"]).filter(|text| !text.trim().is_empty())
     }
 
+    /// Returns whether a source is one that nobody writes down: the one that flux-operator makes of the FluxInstance, or that the root
+    /// itself is read from.
     pub(crate) fn is_made_by_instance(&self, of_kind: &str, inside: &str, wanted: &str) -> bool {
         let this = Source { kind: of_kind.to_string(), namespace: inside.to_string(), name: wanted.to_string() };
         let is_made = match self.instance() {

@@ -129,6 +129,10 @@ fn the_root_is_found_wherever_it_is_named() {
     let apps = kustomization("apps", "k/apps", "");
     let list = [("k/flux/config/cluster.yaml", own.as_str()), ("k/flux/apps.yaml", &apps), ("k/apps/x/own.yaml", &apps)];
     check(&list, &["k/flux"]);
+    // Flux itself, from an artifact of its own.
+    let published = format!("{}{}", kustomization("flux", "./", "").replace("GitRepository", "OCIRepository"), source.replace("GitRepository", "OCIRepository"));
+    check(&[list[0], ("k/flux/config/flux.yaml", &published)], &["k/flux"]);
+    check(&[("k/flux/config/flux.yaml", &published)], &[""]);
     let values = "instance:\n  sync: {kind: GitRepository, path: k/flux/cluster}\n";
     check(&[list[0], ("k/apps/flux/values.yaml", values)], &["k/flux/cluster"]);
     // Of what gotk-sync.yaml holds, the one that synchronises it counts.

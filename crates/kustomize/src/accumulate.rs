@@ -440,12 +440,14 @@ fn flatten(file: &str, line: usize, mut value: Value, openapi: &Arc<OpenApi>, fo
     Ok(())
 }
 
-/// kustomize writes the annotations anew when it takes its notes away, as texts all of them.
+/// kustomize writes the annotations anew when it takes its notes away, as texts all of them; what is none has none.
 fn annotations_as_text(value: &mut Value) {
     let annotations = value.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")).and_then(Value::as_object_mut);
     for value in annotations.into_iter().flat_map(|map| map.values_mut()) {
         if value.is_number() || value.is_boolean() {
             *value = Value::from(go_encoding::json::to_string(value));
+        } else if value.is_object() || value.is_array() {
+            *value = Value::from("");
         }
     }
 }

@@ -79,7 +79,12 @@ fn key(object: &Object, first: &[String], last: &[String]) -> (usize, String, St
     };
     let (kind, api) = (text("/kind", "~K"), text("/apiVersion", "~V"));
     let version = api.rsplit_once('/').map_or(api.as_str(), |(_, version)| version);
-    let group = if group_of(&api).is_empty() { "~G" } else { group_of(&api) };
+    let group = match group_of(&api) {
+        // Namespaces of Kubernetes come before what others call so.
+        "" if kind == "Namespace" => "",
+        "" => "~G",
+        group => group,
+    };
     // Of a kind that is in both lists, the last one counts.
     let rank = match (last.iter().rposition(|name| *name == kind), first.iter().rposition(|name| *name == kind)) {
         (Some(at), _) => first.len() + 1 + at,

@@ -1,4 +1,5 @@
-//! What makes a ConfigMap or Secret in the cluster without being one: an ExternalSecret, a Certificate, a SealedSecret.
+//! What makes a ConfigMap or Secret in the cluster without being one: an ExternalSecret, a Certificate, a SealedSecret; or one of another
+//! namespace that a controller copies.
 
 use serde_json::Value;
 
@@ -21,13 +22,22 @@ const TARGETS: &[&[&str]] = &[
     &["spec", "output", "name"],
 ];
 
-/// Returns the custom resource that makes the object, if one of the tree does.
+/// Annotations by which kubernetes-reflector and kubernetes-replicator copy an object into other namespaces.
+const COPIES: [&str; 2] = ["reflector.v1.k8s.emberstack.com/reflection-", "replicator.v1.mittwald.de/replicat"];
+
+/// Returns the object of the tree that makes the wanted one, if one does.
 pub(crate) fn of<'a>(tree: &'a Tree, of_kind: &str, inside: &str, wanted: &str) -> Option<&'a Located> {
     tree.located().find(|located| {
         let value = &located.object.value;
         let is_custom = group(value).contains('.') && !group(value).ends_with("toolkit.fluxcd.io");
-        is_custom && makes(value, of_kind, inside, wanted)
+        is_custom && makes(value, of_kind, inside, wanted) || is_copied(value, of_kind, wanted)
     })
+}
+
+fn is_copied(value: &Value, of_kind: &str, wanted: &str) -> bool {
+    let annotations = || value.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
+    let asks = || annotations().any(|(key, _)| COPIES.iter().any(|copies| key.starts_with(copies)));
+    group(value).is_empty() && kind(value) == of_kind && name(value) == wanted && asks()
 }
 
 /// Returns the ArtifactGenerator that makes an ExternalArtifact, if one of the tree does.

@@ -124,7 +124,11 @@ impl<'a> Index<'a> {
         let place = |located: &Located| format!("{}:{}", located.object.file, located.object.line);
         let same_name = self.0.iter().find(|(key, _)| of_kind(key) && key.3 == reference.name);
         if let Some(((_, _, inside, _), located)) = same_name {
-            return Some(format!("there is one in namespace {inside} ({}); say `namespace: {inside}`", place(located)));
+            let way_out = match reference.rule {
+                Rule::DanglingValuesFrom => format!("only namespace {} is looked in", reference.namespace),
+                _ => format!("say `namespace: {inside}`"),
+            };
+            return Some(format!("there is one in namespace {inside} ({}); {way_out}", place(located)));
         }
         let nearly = |key: &(&str, &str, &str, &str)| of_kind(key) && key.2 == reference.namespace && is_near(key.3, &reference.name);
         if let Some((key, located)) = self.0.iter().find(|(key, _)| nearly(key)) {
@@ -160,6 +164,10 @@ fn finding(files: &dyn Files, tree: &Tree, index: &Index<'_>, reference: &Refere
     let others: Vec<String> = tree.elsewhere().iter().map(ToString::to_string).collect();
     let sets = tree.located().any(|located| is_resource_set(&located.object.value));
     let found = match index.near(reference) {
+        // A policy or controller that is not in the tree may copy it.
+        Some(near) if reference.rule == Rule::DanglingValuesFrom && !others.is_empty() => {
+            return Finding { severity: Severity::Warning, ..found }.hint(near);
+        }
         Some(near) => return found.hint(near),
         None if !others.is_empty() => {
             Finding { severity: Severity::Warning, ..found }.hint(format!("it may come from what is not followed: {}", others.join(", ")))
