@@ -64,6 +64,11 @@ pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 /// Returns the time.
 pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
 
+/// Reads the table of built-in kinds, as the first sandbox of a process does otherwise.
+pub fn read_kinds() {
+    kinds::Kinds::built_in();
+}
+
 /// How a sandbox behaves.
 #[derive(Clone)]
 pub struct Options {

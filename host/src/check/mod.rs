@@ -43,6 +43,8 @@ pub async fn check(options: options::Check, around: &Surroundings) -> Result<(),
     if helm::KubeVersion::parse(&options.kube_version, &compat).is_none() {
         return Err(Failure::user(format!("--kube-version {}: is no version", options.kube_version)).hint("write it as v1.36.3"));
     }
+    // Read beside the tree, which takes as long.
+    std::thread::spawn(kube_sandbox::read_kinds);
     let mut steps = steps::Steps::default();
     let subject = subject(&options, around, &mut steps)?;
     let charts = Arc::new(offline_charts(&options, around, &subject));

@@ -2,14 +2,17 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::Arc;
 
 use bootstrap::ModuleRef;
 use charts::Fetched;
 use flux::check::{Finding, Rule, position};
 use flux::{ReleaseSpec, Tree};
+use futures::StreamExt;
 use go_encoding::json::map_as_integers;
-use helm::{Chart, HelmCompat, KubeVersion, RenderError, RenderRequest};
+use helm::{Capabilities, Chart, HelmCompat, KubeVersion, RenderError, RenderRequest};
 use kube_engine::{Apply, Cluster, Error};
 use kube_sandbox::Sandbox;
 use kustomize::Object;
@@ -79,10 +82,7 @@ const FLUX: [&str; 3] = ["toolkit.fluxcd.io", "fluxcd.controlplane.io", "extensi
 pub async fn run(scene: &Scene<'_>, steps: &mut Steps, findings: &mut Vec<Finding>, not_checked: &mut Vec<String>) -> Result<(), Failure> {
     let stage = stage(scene);
     let (hands, absent) = charts_at_hand(scene, findings, not_checked).await;
-    let mut rendered = Vec::new();
-    for (spec, fetched) in hands {
-        rendered.extend(render(scene, &absent, spec, &fetched, findings, not_checked));
-    }
+    let mut rendered = render_each(scene, &absent, hands, findings, not_checked).await?;
     declare_effects(scene, &mut rendered).await?;
     define(&stage, scene.tree, &rendered, findings).await?;
     let served = Served::by(&stage.cluster).await?;
@@ -132,7 +132,7 @@ async fn charts_at_hand(
     scene: &Scene<'_>,
     findings: &mut Vec<Finding>,
     not_checked: &mut Vec<String>,
-) -> (Vec<(ReleaseSpec, std::sync::Arc<Fetched>)>, Vec<String>) {
+) -> (Vec<(ReleaseSpec, Arc<Fetched>)>, Vec<String>) {
     let (mut hands, mut absent) = (Vec::new(), BTreeSet::new());
     for id in scene.tree.releases() {
         // A release that cannot be read has been told of by the tree.
@@ -171,34 +171,51 @@ fn version_fault(scene: &Scene<'_>, spec: &ReleaseSpec, fetched: &Fetched) -> Op
     Some(Finding::error(Rule::NotAdoptable, &spec.file, spec.line, 1, message).hint("name the tag of that version, or another chart"))
 }
 
-fn render(
+/// Renders the charts, as many at a time as there are processors.
+async fn render_each(
     scene: &Scene<'_>,
     absent: &[String],
-    spec: ReleaseSpec,
-    fetched: &Fetched,
+    hands: Vec<(ReleaseSpec, Arc<Fetched>)>,
     findings: &mut Vec<Finding>,
     not_checked: &mut Vec<String>,
-) -> Option<Rendered> {
-    let chart_definitions = fetched.chart.crds().iter().flat_map(|crd| documents(&String::from_utf8_lossy(&crd.data))).collect();
-    let mut found = Rendered { definitions: chart_definitions, objects: Vec::new(), effects: Vec::new(), spec };
-    let spec = &found.spec;
-    if let Some(unknown) = spec.unknown.first() {
-        not_checked.push(format!("what {} ({}:{}) renders to: {unknown}", title(spec), spec.file, spec.line));
-        return Some(found);
-    }
-    let rendered = match helm::render(&fetched.chart, &request(scene, spec)) {
-        Ok(rendered) => rendered,
-        Err(error) => {
-            findings.push(render_fault(scene, spec, &fetched.chart, absent, &error));
-            return Some(found);
+) -> Result<Vec<Rendered>, Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let capabilities = capabilities(scene);
+    let work = hands.iter().map(|(spec, fetched)| {
+        let request = spec.unknown.is_empty().then(|| request(scene, spec, &capabilities));
+        let fetched = Arc::clone(fetched);
+        tokio::task::spawn_blocking(move || request.map(|request| objects_of(&fetched.chart, &request)))
+    });
+    // Each is started once there is room for it.
+    let results: Vec<_> = futures::stream::iter(work).buffered(processors).collect().await;
+    let mut rendered = Vec::with_capacity(hands.len());
+    for ((spec, fetched), result) in hands.into_iter().zip(results) {
+        let result = result.map_err(|error| Failure::bug(format!("{}: rendering ended early: {error}", title(&spec))))?;
+        let definitions = fetched.chart.crds().iter().flat_map(|crd| documents(&String::from_utf8_lossy(&crd.data))).collect();
+        let mut found = Rendered { definitions, objects: Vec::new(), effects: Vec::new(), spec };
+        match result {
+            Some(Ok(objects)) => {
+                let (definitions, objects): (Vec<Value>, Vec<Value>) = objects.into_iter().partition(is_definition);
+                found.definitions.extend(definitions);
+                found.objects = objects;
+            }
+            Some(Err(error)) => findings.push(render_fault(scene, &found.spec, &fetched.chart, absent, &error)),
+            None => {
+                let spec = &found.spec;
+                let unknown = spec.unknown.first().map(String::as_str).unwrap_or_default();
+                not_checked.push(format!("what {} ({}:{}) renders to: {unknown}", title(spec), spec.file, spec.line));
+            }
         }
-    };
+        rendered.push(found);
+    }
+    Ok(rendered)
+}
+
+/// Returns everything that a chart renders to, its hooks last.
+fn objects_of(chart: &Chart, request: &RenderRequest) -> Result<Vec<Value>, RenderError> {
+    let rendered = helm::render(chart, request)?;
     let hooks = rendered.hooks.iter().map(|hook| &hook.document);
-    let objects = rendered.documents.iter().chain(hooks).flat_map(|document| documents(&document.text));
-    let (definitions, objects): (Vec<Value>, Vec<Value>) = objects.partition(is_definition);
-    found.definitions.extend(definitions);
-    found.objects = objects;
-    Some(found)
+    Ok(rendered.documents.iter().chain(hooks).flat_map(|document| documents(&document.text)).collect())
 }
 
 fn documents(text: &str) -> Vec<Value> {
@@ -210,23 +227,27 @@ fn documents(text: &str) -> Vec<Value> {
     flat.filter(|value| value.get("kind").is_some()).collect()
 }
 
-/// The kinds of the tree count as served: in the end they are.
-fn request(scene: &Scene<'_>, spec: &ReleaseSpec) -> RenderRequest {
+fn request(scene: &Scene<'_>, spec: &ReleaseSpec, capabilities: &Capabilities) -> RenderRequest {
     let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);
     request.compat = scene.compat.clone();
     request.skip_schema_validation = spec.skip_schema_validation;
     request.values = spec.values.clone();
+    request.capabilities = capabilities.clone();
+    request
+}
+
+/// The kinds of the tree count as served: in the end they are.
+fn capabilities(scene: &Scene<'_>) -> Capabilities {
     let kinds = scene.tree.objects().filter_map(|object| {
         let (api, kind) = (object.value["apiVersion"].as_str()?, object.value["kind"].as_str()?);
         api.contains('.').then(|| [api.to_owned(), format!("{api}/{kind}")])
     });
     let kinds: BTreeSet<String> = kinds.flatten().collect();
-    let mut capabilities = helm::Capabilities::offline(scene.compat).with_api_versions(kinds);
-    if let Some(version) = KubeVersion::parse(&scene.options.kube_version, scene.compat) {
-        capabilities = capabilities.with_kube_version(version);
+    let capabilities = Capabilities::offline(scene.compat).with_api_versions(kinds);
+    match KubeVersion::parse(&scene.options.kube_version, scene.compat) {
+        Some(version) => capabilities.with_kube_version(version),
+        None => capabilities,
     }
-    request.capabilities = capabilities;
-    request
 }
 
 fn render_fault(scene: &Scene<'_>, spec: &ReleaseSpec, chart: &Chart, absent: &[String], error: &RenderError) -> Finding {
