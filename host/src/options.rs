@@ -120,7 +120,7 @@ pub struct Check {
     /// The Kubernetes version to check for.
     #[arg(long, value_name = "VERSION", default_value = "v1.36.3")]
     pub kube_version: String,
-    /// The cluster's range of service addresses, if no Talos, k3s or kubeadm configuration in the repository says it.
+    /// The cluster's range of service addresses, or both with a comma, if no Talos, k3s or kubeadm configuration in the repository says it.
     #[arg(long, value_name = "CIDR")]
     pub service_cidr: Option<String>,
     /// Takes warnings for errors.

@@ -1,6 +1,6 @@
 //! Addresses and node ports of services.
 //!
-//! Mirrors `pkg/registry/core/service/storage/alloc.go` of Kubernetes v1.36.3 for one address family.
+//! Mirrors `pkg/registry/core/service/storage/alloc.go` of Kubernetes v1.36.3.
 
 use std::net::IpAddr;
 
@@ -109,7 +109,12 @@ fn address(state: &State, old: Option<&Value>, object: &mut Value, causes: &mut 
         causes.push(Cause::invalid("spec.clusterIPs[0]", &json!([wanted]), "may not change once set"));
         return;
     }
-    let range = state.options.service_cidr.split(',').find_map(|cidr| Range::parse(cidr.trim()));
+    let ranges: Vec<Range> = state.options.service_cidr.split(',').filter_map(|cidr| Range::parse(cidr.trim())).collect();
+    let is_v6 = match (wanted.parse::<IpAddr>(), object["spec"]["ipFamilies"][0].as_str()) {
+        (Ok(address), _) => Some(address.is_ipv6()),
+        (Err(_), family) => family.map(|family| family == "IPv6"),
+    };
+    let range = ranges.iter().find(|range| is_v6.is_none_or(|is_v6| range.v6 == is_v6)).or(ranges.first()).copied();
     let chosen = match (wanted.as_str(), range) {
         ("None", _) => Some("None".to_owned()),
         (_, None) => Some(wanted.clone()).filter(|ip| !ip.is_empty()),
@@ -117,17 +122,39 @@ fn address(state: &State, old: Option<&Value>, object: &mut Value, causes: &mut 
         (wanted, Some(range)) => asked_address(state, object, wanted, range, before, causes),
     };
     let Some(chosen) = chosen else { return };
-    let family = if chosen.contains(':') { "IPv6" } else { "IPv4" };
+    let second = ranges.iter().find(|other| range.is_some_and(|range| range.v6 != other.v6));
+    let second = second.filter(|_| chosen != "None").and_then(|range| second_address(state, old, object, *range, causes));
     object["spec"]["clusterIP"] = chosen.clone().into();
     if object["spec"]["clusterIPs"].as_array().is_none_or(Vec::is_empty) {
         object["spec"]["clusterIPs"] = json!([chosen]);
     }
-    if object["spec"]["ipFamilies"].is_null() {
-        object["spec"]["ipFamilies"] = json!([family]);
+    if let (Some(second), Some(addresses)) = (second, object["spec"]["clusterIPs"].as_array_mut()) {
+        addresses.truncate(1);
+        addresses.push(second.into());
+    }
+    if object["spec"]["ipFamilies"].as_array().is_none_or(|families| families.len() < addresses_of(object).count()) {
+        let families: Vec<&str> = addresses_of(object).map(|address| if address.contains(':') { "IPv6" } else { "IPv4" }).collect();
+        object["spec"]["ipFamilies"] = json!(families);
     }
     if object["spec"]["ipFamilyPolicy"].is_null() {
         object["spec"]["ipFamilyPolicy"] = "SingleStack".into();
     }
+}
+
+/// Returns the address of the other family that a service asks for, or gets where it wants both.
+fn second_address(state: &State, old: Option<&Value>, object: &Value, range: Range, causes: &mut Vec<Cause>) -> Option<String> {
+    let before = old.and_then(|old| old["spec"]["clusterIPs"][1].as_str()).unwrap_or_default();
+    match object["spec"]["clusterIPs"][1].as_str() {
+        Some(wanted) => asked_address(state, object, wanted, range, before, causes),
+        None if matches!(object["spec"]["ipFamilyPolicy"].as_str(), Some("PreferDualStack" | "RequireDualStack")) => {
+            free_address(state, object, range)
+        }
+        None => None,
+    }
+}
+
+fn addresses_of(service: &Value) -> impl Iterator<Item = &str> {
+    service["spec"]["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn asked_address(state: &State, object: &Value, wanted: &str, range: Range, before: &str, causes: &mut Vec<Cause>) -> Option<String> {
@@ -151,12 +178,12 @@ fn asked_address(state: &State, object: &Value, wanted: &str, range: Range, befo
 }
 
 fn taken(state: &State, object: &Value, address: &str) -> bool {
-    others(state, object).any(|service| service["spec"]["clusterIP"] == address)
+    others(state, object).any(|service| addresses_of(service).any(|taken| taken == address))
 }
 
 /// The first addresses of the range are left to those who ask for one: the server's own is the first.
 fn free_address(state: &State, object: &Value, range: Range) -> Option<String> {
-    let used: std::collections::HashSet<&str> = others(state, object).filter_map(|service| service["spec"]["clusterIP"].as_str()).collect();
+    let used: std::collections::HashSet<&str> = others(state, object).flat_map(addresses_of).collect();
     let reserved = (1u128 << range.bits.min(20)) / 16;
     let start = reserved.clamp(1, 256);
     (start..).map_while(|offset| range.nth(offset)).map(|address| address.to_string()).find(|address| !used.contains(address.as_str()))

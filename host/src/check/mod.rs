@@ -36,8 +36,9 @@ pub struct Subject {
 
 /// Checks a repository.
 pub async fn check(options: options::Check, around: &Surroundings) -> Result<(), Failure> {
-    if let Some(cidr) = options.service_cidr.as_ref().filter(|cidr| !boot::is_cidr(cidr)) {
-        return Err(Failure::user(format!("--service-cidr {cidr}: is no range of addresses")).hint("write it as 10.96.0.0/12"));
+    if let Some(cidr) = options.service_cidr.as_ref().filter(|cidr| !cidr.split(',').all(boot::is_cidr)) {
+        let hint = "write it as 10.96.0.0/12, or with both families as 10.96.0.0/12,fd00:96::/112";
+        return Err(Failure::user(format!("--service-cidr {cidr}: is no range of addresses")).hint(hint));
     }
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     if helm::KubeVersion::parse(&options.kube_version, &compat).is_none() {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::repository::Repository;
 
-/// A range and the file that says so.
+/// The ranges, with a comma between those of both families, and the file that says so.
 pub struct Range {
     pub cidr: String,
     pub file: String,
@@ -39,9 +39,9 @@ fn of_document(value: &Value) -> Option<String> {
     ];
     let text = pointers.iter().find_map(|pointer| match value.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),
-        Value::Array(items) => items.first()?.as_str().map(str::to_owned),
+        Value::Array(items) => Some(items.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join(",")),
         _ => None,
     })?;
-    let first = text.split(',').next()?.trim().to_owned();
-    crate::boot::is_cidr(&first).then_some(first)
+    let ranges: Vec<&str> = text.split(',').map(str::trim).collect();
+    ranges.iter().all(|range| crate::boot::is_cidr(range)).then(|| ranges.join(","))
 }

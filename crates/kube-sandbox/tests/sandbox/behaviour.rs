@@ -272,3 +272,27 @@ async fn a_patch_cannot_grow_without_bound() {
     let (code, _) = send(&sandbox, &format!("PATCH {SECRETS}/a"), "application/json-patch+json", &json!(doubling)).await;
     assert_eq!(code, 413);
 }
+
+#[tokio::test]
+async fn services_get_addresses_of_both_families() {
+    let both =
+        Sandbox::new(kube_sandbox::Options { service_cidr: "10.43.0.0/16,fd00:43::/112".into(), ..kube_sandbox::Options::default() });
+    let service = |name: &str, more: Value| {
+        let mut spec = json!({ "ports": [{ "port": 1 }] });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "metadata": { "name": name }, "spec": spec })
+    };
+    let create = async |name: &str, more: Value| {
+        let (code, created) = post(&both, "/api/v1/namespaces/default/services", &service(name, more)).await;
+        (code, created["spec"]["clusterIPs"].clone(), created["spec"]["ipFamilies"].clone())
+    };
+    let given = json!(["10.43.0.10", "fd00:43::a"]);
+    let dual = json!({ "ipFamilyPolicy": "PreferDualStack", "clusterIP": "10.43.0.10", "clusterIPs": given });
+    assert_eq!(create("given", dual).await, (201, given, json!(["IPv4", "IPv6"])));
+    let (code, chosen, families) = create("chosen", json!({ "ipFamilyPolicy": "RequireDualStack" })).await;
+    assert_eq!((code, chosen.as_array().map(Vec::len), families), (201, Some(2), json!(["IPv4", "IPv6"])));
+    assert_eq!(create("sixth", json!({ "clusterIP": "fd00:43::b" })).await, (201, json!(["fd00:43::b"]), json!(["IPv6"])));
+    assert_eq!(create("first", json!({})).await.2, json!(["IPv4"]));
+    assert_eq!(create("outside", json!({ "clusterIP": "fd00:44::b" })).await.0, 422);
+    assert_eq!(create("taken", json!({ "clusterIP": "fd00:43::a" })).await.0, 422);
+}
