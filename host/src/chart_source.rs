@@ -50,7 +50,9 @@ impl ChartSource {
     /// Returns the reference behind what a HelmRelease names.
     pub fn of_release(&self, chart: &flux::ChartRef) -> Reference {
         match chart.clone() {
-            flux::ChartRef::Oci { url, tag, semver, digest, insecure } => Reference::Oci { repository: url, tag, semver, digest, insecure },
+            flux::ChartRef::Oci { url, tag, semver, filter, digest, insecure } => {
+                Reference::Oci { repository: url, tag, semver, filter, digest, insecure }
+            }
             flux::ChartRef::Repository { url, name, version } => Reference::Repository { url, name, version },
             flux::ChartRef::Path { path } => Reference::Path(self.repository.join(path)),
         }

@@ -110,9 +110,10 @@ impl Files for Repository {
         for entry in found {
             let entry = entry.map_err(|error| error.to_string())?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let path = format!("{folder}/{name}");
-            let directory = self.root.metadata(&path).is_ok_and(|found| found.is_dir());
-            entries.push(Entry { name, directory });
+            let is = entry.file_type().map_err(|error| error.to_string())?;
+            let leads_to_folder = || self.root.metadata(format!("{folder}/{name}")).is_ok_and(|found| found.is_dir());
+            let (link, directory) = (is.is_symlink(), is.is_dir() || is.is_symlink() && leads_to_folder());
+            entries.push(Entry { name, directory, link });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Some(entries))

@@ -4,6 +4,7 @@
 //! $ launchway boot --sandbox
 //! from examples/home          (optional: a folder of the repository to start from)
 //! remove PATH                 (optional: leaves a file or folder of it out)
+//! link PATH TARGET            (optional: a symbolic link)
 //! === file PATH
 //! content
 //! === exit 2
@@ -14,6 +15,7 @@
 //! Times, the temporary folder and the place of the repository are shown as `TIME`, `$TEMP` and `$ROOT`.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -31,6 +33,7 @@ pub struct Case {
     head: String,
     from: Option<String>,
     removed: Vec<String>,
+    links: Vec<(String, String)>,
     files: Vec<(String, String)>,
     /// Everything after it.
     pub expected: String,
@@ -76,6 +79,8 @@ impl Case {
                 case.from = Some(from.trim().to_owned());
             } else if let Some(path) = line.strip_prefix("remove ") {
                 case.removed.push(path.trim().to_owned());
+            } else if let Some((path, target)) = line.strip_prefix("link ").and_then(|link| link.trim().split_once(' ')) {
+                case.links.push((path.to_owned(), target.to_owned()));
             } else if !line.trim().is_empty() {
                 bail!("a case has no line like {line:?}");
             }
@@ -98,6 +103,11 @@ impl Case {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
             fs::write(path, content)?;
+        }
+        for (path, target) in &self.links {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().context("a link lies in a folder")?)?;
+            symlink(target, &path).with_context(|| path.display().to_string())?;
         }
         Ok(folder)
     }

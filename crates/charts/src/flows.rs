@@ -123,7 +123,7 @@ async fn nothing_named_is_latest() {
     let stock = Stock::new("1.0.0");
     let server = Server::start(move |call, _| stock.answer(call)).await;
     let repository = format!("oci://{}/charts/app", server.host());
-    let reference = Reference::Oci { repository, tag: None, semver: None, digest: None, insecure: true };
+    let reference = Reference::Oci { repository, tag: None, semver: None, filter: None, digest: None, insecure: true };
     Setting::default().source().fetch(&reference).await.unwrap();
     assert_eq!(server.paths()[0], "/v2/charts/app/manifests/latest");
 }

@@ -11,7 +11,7 @@ use helm::Chart;
 use helm::chart::IgnoreRules;
 
 use crate::error::{Kind, Problem};
-use crate::reference::Reference;
+use crate::reference::{Reference, as_tag};
 use crate::version;
 
 /// Largest archive that is read, from a disk or a network: Helm's limit for an unpacked chart.
@@ -145,9 +145,9 @@ pub(crate) fn find_in(directory: &Path, reference: &Reference) -> Result<Option<
     let Some(name) = reference.archive_name() else { return Ok(None) };
     match wanted(reference) {
         Wanted::Exactly(version) => exact(directory, name, version),
-        Wanted::InRange(range) => match exact(directory, name, range)? {
+        Wanted::InRange(range, filter) => match exact(directory, name, range)? {
             Some(found) => Ok(Some(found)),
-            None => highest(directory, name, range),
+            None => highest(directory, name, range, filter),
         },
         Wanted::Unknown => Ok(None),
     }
@@ -155,7 +155,8 @@ pub(crate) fn find_in(directory: &Path, reference: &Reference) -> Result<Option<
 
 enum Wanted<'a> {
     Exactly(&'a str),
-    InRange(&'a str),
+    /// A range, and the expression that tags must fit.
+    InRange(&'a str, Option<&'a str>),
     /// Only a manifest's digest is known, which no archive can prove.
     Unknown,
 }
@@ -164,9 +165,9 @@ fn wanted(reference: &Reference) -> Wanted<'_> {
     match reference {
         Reference::Oci { tag: Some(tag), digest: Some(_), .. } => Wanted::Exactly(tag),
         Reference::Oci { digest: Some(_), .. } | Reference::Path(_) => Wanted::Unknown,
-        Reference::Oci { semver: Some(range), .. } => Wanted::InRange(range),
+        Reference::Oci { semver: Some(range), filter, .. } => Wanted::InRange(range, filter.as_deref()),
         Reference::Oci { tag, .. } => Wanted::Exactly(tag.as_deref().unwrap_or("latest")),
-        Reference::Repository { version, .. } => Wanted::InRange(version),
+        Reference::Repository { version, .. } => Wanted::InRange(version, None),
     }
 }
 
@@ -191,8 +192,8 @@ fn exact(directory: &Path, name: &str, version: &str) -> Result<Option<Found>, P
 }
 
 /// Takes the highest archive in the range whose `Chart.yaml` agrees with its name: `a-1.0.0-2.0.0.tgz` may be chart `a-1.0.0`.
-fn highest(directory: &Path, name: &str, range: &str) -> Result<Option<Found>, Problem> {
-    let range = version::constraint(range)?;
+fn highest(directory: &Path, name: &str, range: &str, filter: Option<&str>) -> Result<Option<Found>, Problem> {
+    let (range, filter) = (version::constraint(range)?, version::Filter::of(filter)?);
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -201,7 +202,7 @@ fn highest(directory: &Path, name: &str, range: &str) -> Result<Option<Found>, P
     let candidates = entries.filter_map(|entry| {
         let file = entry.ok()?.file_name().into_string().ok()?;
         let version = file.strip_prefix(name)?.strip_prefix('-')?.strip_suffix(".tgz")?.replace('_', "+");
-        Some((version::strict(&version)?, file))
+        Some((version::strict(&version).filter(|_| filter.fits(&as_tag(&version)))?, file))
     });
     for (version, file) in version::matching(candidates, &range) {
         let found = read_archive(&directory.join(file))?;
@@ -272,6 +273,17 @@ mod tests {
         assert_eq!(found(&directory, &repository).unwrap(), "a-2.0.0_x.tgz");
         let outside = Reference::Repository { url: "https://h".into(), name: "a".into(), version: "../a-1.2.0".into() };
         assert!(find_in(directory.path(), &outside).is_err(), "a path is no version");
+    }
+
+    #[test]
+    fn a_filter_leaves_versions_out() {
+        let directory = directory(&[("a-1.2.0.tgz", "a", "1.2.0"), ("a-1.3.0-rc.1.tgz", "a", "1.3.0-rc.1")]);
+        let mut reference = oci("a", Some(">=1.0.0-0"));
+        assert_eq!(found(&directory, &reference).unwrap(), "a-1.3.0-rc.1.tgz");
+        if let Reference::Oci { filter, .. } = &mut reference {
+            *filter = Some("^[0-9.]+$".to_owned());
+        }
+        assert_eq!(found(&directory, &reference).unwrap(), "a-1.2.0.tgz");
     }
 
     #[test]

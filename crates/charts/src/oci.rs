@@ -78,13 +78,13 @@ struct Registry<'a> {
 
 /// Pulls a layer.
 pub(crate) async fn pull(network: &Network, reference: &Reference, layer: Layer) -> Result<Pulled, Problem> {
-    let Reference::Oci { repository, tag, semver, digest, insecure } = reference else {
+    let Reference::Oci { repository, tag, semver, filter, digest, insecure } = reference else {
         return Err(Problem::new(Kind::Invalid, "not an OCI reference").hint("write oci://host/path"));
     };
     let registry = Registry::new(network, &OciLocation::parse(repository)?, *insecure)?;
     let (tag, digest) = match (digest, semver) {
         (Some(digest), _) => (None, Some(Digest::parse(digest)?)),
-        (None, Some(range)) => (Some(registry.highest(range).await?), None),
+        (None, Some(range)) => (Some(registry.highest(range, filter.as_deref()).await?), None),
         (None, None) => (Some(as_tag(tag.as_deref().unwrap_or("latest"))), None),
     };
     if let Some(tag) = &tag {
@@ -125,16 +125,18 @@ impl<'a> Registry<'a> {
     }
 
     /// Returns the tag of the highest version in the range; a tag that is spelled like the range counts first.
-    async fn highest(&self, range: &str) -> Result<String, Problem> {
+    async fn highest(&self, range: &str, filter: Option<&str>) -> Result<String, Problem> {
         let constraint = version::constraint(range)?;
-        let tags = self.tags().await?;
+        let filter = version::Filter::of(filter)?;
+        let mut tags = self.tags().await?;
+        tags.retain(|tag| filter.fits(tag));
         if let Some(tag) = tags.iter().find(|tag| tag.replace('_', "+") == range) {
             return Ok(tag.clone());
         }
         let count = tags.len();
         let candidates = tags.into_iter().filter_map(|tag| Some((version::strict(&tag.replace('_', "+"))?, tag)));
         version::matching(candidates, &constraint).into_iter().next().map(|(_, tag)| tag).ok_or_else(|| {
-            let reason = format!("none of its {count} tags is a version that satisfies {range:?}");
+            let reason = format!("none of its {count} tags{filter} is a version that satisfies {range:?}");
             Problem::new(Kind::Missing, reason).hint("pre-releases count only if the range names one, as in >=1.0.0-0")
         })
     }

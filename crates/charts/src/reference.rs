@@ -20,6 +20,8 @@ pub enum Reference {
         tag: Option<String>,
         /// A range of versions; the highest tag in it is taken.
         semver: Option<String>,
+        /// A regular expression: only tags that it fits somewhere count as versions in the range (`semverFilter` of an OCIRepository).
+        filter: Option<String>,
         /// The digest of the manifest, `sha256:…`.
         digest: Option<String>,
         /// Whether plain HTTP is allowed for this reference.
@@ -93,7 +95,7 @@ fn parse_oci(text: &str, version: Option<&str>) -> Result<Reference, Problem> {
         None if tag.is_none() && digest.is_none() => semver = Some("*".to_owned()),
         None => {}
     }
-    Ok(Reference::Oci { repository: repository.to_owned(), tag, semver, digest, insecure: false })
+    Ok(Reference::Oci { repository: repository.to_owned(), tag, semver, filter: None, digest, insecure: false })
 }
 
 fn parse_repository(text: &str, version: Option<&str>) -> Result<Reference, Problem> {
@@ -228,7 +230,8 @@ mod tests {
 
     fn oci(repository: &str, tag: Option<&str>, semver: Option<&str>, digest: Option<&str>) -> Reference {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        Reference::Oci { repository: repository.to_owned(), tag: own(tag), semver: own(semver), digest: own(digest), insecure: false }
+        let (repository, tag, semver, digest) = (repository.to_owned(), own(tag), own(semver), own(digest));
+        Reference::Oci { repository, tag, semver, filter: None, digest, insecure: false }
     }
 
     #[test]

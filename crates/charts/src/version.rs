@@ -4,7 +4,9 @@
 //! `pkg/repo/v1/index.go` `Get`, `pkg/registry/client.go` `GetTagMatchingVersionOrConstraint`). Ranges are Masterminds'.
 
 use std::cmp::Ordering;
+use std::fmt;
 
+use regex::Regex;
 use sprig::semver::{Constraint, Version};
 
 use crate::error::{Kind, Problem};
@@ -32,6 +34,27 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
 pub(crate) fn constraint(text: &str) -> Result<Constraint, Problem> {
     let wanted = if text.is_empty() { "*" } else { text };
     Constraint::parse(wanted).map_err(|error| Problem::new(Kind::Invalid, format!("version {text:?}: {error}")))
+}
+
+/// What tags must fit, before the range is looked at (`ocirepository_controller.go`, `filterTags`).
+pub(crate) struct Filter(Option<Regex>);
+
+impl Filter {
+    pub(crate) fn of(text: Option<&str>) -> Result<Filter, Problem> {
+        let invalid = |error| Problem::new(Kind::Invalid, format!("semverFilter: {error}"));
+        text.filter(|text| !text.is_empty()).map(Regex::new).transpose().map(Filter).map_err(invalid)
+    }
+
+    pub(crate) fn fits(&self, tag: &str) -> bool {
+        self.0.as_ref().is_none_or(|pattern| pattern.is_match(tag))
+    }
+}
+
+/// Says, after a number of tags, which ones they are.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |pattern| write!(f, " that fit {:?}", pattern.as_str()))
+    }
 }
 
 /// Sorts versions that satisfy the range, highest first; those that only differ in build metadata by their text.
@@ -62,6 +85,13 @@ mod tests {
         assert!(!same("1.2.3", "1.2.3+a"));
         assert!(!same("1.2.3", "1.2.4"));
         assert!(!same("main", "dev"));
+    }
+
+    #[test]
+    fn a_filter_fits_anywhere_in_a_tag() {
+        let fits = |text: &str, tag: &str| Filter::of(Some(text)).unwrap_or_else(|_| panic!("{text}")).fits(tag);
+        assert!(fits("-rc", "1.2.3-rc.1") && !fits("-rc", "1.2.3") && fits("^v?1", "v1.2.3") && !fits("^1\\.2$", "1.2.3"));
+        assert!(Filter::of(None).is_ok_and(|all| all.fits("x")) && Filter::of(Some("(")).is_err());
     }
 
     #[test]

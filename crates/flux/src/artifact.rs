@@ -1,6 +1,8 @@
 //! What of a repository Flux sees: source-controller leaves files out of the artifact that it makes of a source, those that
 //! `.sourceignore` names, else what is no manifest (`fluxcd/pkg/sourceignore` 0.18, `fluxcd/pkg/artifact` 0.18 `storage/archive.go`).
 
+use std::collections::BTreeSet;
+
 use kustomize::{Entry, Files, KUSTOMIZATION_FILES};
 
 use crate::substitute::pattern_fits;
@@ -17,17 +19,25 @@ const OTHERWISE: &str = "*.jpg,*.jpeg,*.gif,*.png,*.wmv,*.flv,*.tar.gz,*.zip,.gi
 pub(crate) struct Artifact<'a> {
     files: &'a dyn Files,
     patterns: Vec<Pattern>,
+    /// Symbolic links, which `storage/archive.go` leaves out.
+    links: BTreeSet<String>,
 }
 
 impl<'a> Artifact<'a> {
     /// Reads the `.sourceignore` files of a repository; `ignored` is `spec.ignore` of its source.
     pub(crate) fn of(files: &'a dyn Files, ignored: &str) -> Result<Artifact<'a>, String> {
-        let mut own = named(files)?;
+        let (mut own, links) = named(files)?;
         own.extend(patterns(ignored, ""));
         let otherwise = if own.is_empty() { OTHERWISE } else { "" };
         let always = [VERSION_CONTROL, otherwise].into_iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty());
         let patterns = always.map(|text| Pattern::new(text, "")).chain(own).collect();
-        Ok(Artifact { files, patterns })
+        Ok(Artifact { files, patterns, links })
+    }
+
+    /// Returns the symbolic link that a path is or leads through.
+    fn link_on(&self, path: &str) -> Option<&str> {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        ends.filter(|_| !self.links.is_empty()).find_map(|end| self.links.get(&path[..end])).map(String::as_str)
     }
 
     /// The last pattern that fits decides.
@@ -48,7 +58,7 @@ impl<'a> Artifact<'a> {
     fn visible(&self, folder: &str) -> Result<Option<Vec<Entry>>, String> {
         let Some(entries) = self.files.list(folder)? else { return Ok(None) };
         let mut found = Vec::new();
-        for entry in entries {
+        for entry in entries.into_iter().filter(|entry| !entry.link) {
             let path = inside(folder, &entry.name);
             let is_hidden = if entry.directory { self.is_hidden(&path)? } else { self.is_left_out(&path, false) };
             if !is_hidden {
@@ -61,10 +71,13 @@ impl<'a> Artifact<'a> {
 
 impl Files for Artifact<'_> {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        let is_kustomization = KUSTOMIZATION_FILES.iter().any(|name| path == *name || path.ends_with(&format!("/{name}")));
+        if let Some(link) = self.link_on(path) {
+            return if is_kustomization { Ok(None) } else { Err(of_link(path, link)) };
+        }
         if !self.is_left_out(path, false) {
             return self.files.read(path);
         }
-        let is_kustomization = KUSTOMIZATION_FILES.iter().any(|name| path == *name || path.ends_with(&format!("/{name}")));
         match self.files.read(path)? {
             Some(_) if !is_kustomization => Err(format!(
                 "Flux does not see this file: source-controller leaves it out, by {FILE} or, without one, by its default patterns"
@@ -74,29 +87,46 @@ impl Files for Artifact<'_> {
     }
 
     fn list(&self, folder: &str) -> Result<Option<Vec<Entry>>, String> {
-        if !folder.is_empty() && self.is_hidden(folder)? { Ok(None) } else { self.visible(folder) }
+        if !folder.is_empty() && (self.link_on(folder).is_some() || self.is_hidden(folder)?) { Ok(None) } else { self.visible(folder) }
     }
+}
+
+/// Says why Flux does not see what is, or is below, a symbolic link.
+fn of_link(path: &str, link: &str) -> String {
+    let which = if path == link { "is a symbolic link".to_string() } else { format!("is below the symbolic link {link}") };
+    format!("{which}, which Flux leaves out of its artifacts; put the files there, or list the path that it leads to")
+}
+
+/// Returns why Flux does not see a path of a repository, if that is because of a symbolic link.
+pub(crate) fn linked(files: &dyn Files, path: &str) -> Option<String> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let link = ends.map(|end| &path[..end]).find(|path| {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        files.list(folder).ok().flatten().is_some_and(|entries| entries.iter().any(|entry| entry.name == name && entry.link))
+    })?;
+    Some(of_link(path, link))
 }
 
 fn inside(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") }
 }
 
-/// Returns the patterns of every `.sourceignore` file; those further down come later.
-fn named(files: &dyn Files) -> Result<Vec<Pattern>, String> {
-    let (mut found, mut open, mut count) = (Vec::new(), vec![String::new()], 0);
+/// Returns the patterns of every `.sourceignore` file, those further down later, and the symbolic links.
+fn named(files: &dyn Files) -> Result<(Vec<Pattern>, BTreeSet<String>), String> {
+    let (mut found, mut links, mut open, mut count) = (Vec::new(), BTreeSet::new(), vec![String::new()], 0);
     while let Some(folder) = open.pop().filter(|_| count < MAX_FOLDERS) {
         count += 1;
-        // What cannot be listed, such as a link that leads to itself, holds no patterns.
+        // What cannot be listed holds no patterns.
         let entries = files.list(&folder).ok().flatten().unwrap_or_default();
-        if entries.iter().any(|entry| entry.name == FILE && !entry.directory) {
+        if entries.iter().any(|entry| entry.name == FILE && !entry.directory && !entry.link) {
             let text = files.read(&inside(&folder, FILE))?.unwrap_or_default();
             found.extend(patterns(&String::from_utf8_lossy(&text), &folder));
         }
-        let folders = entries.iter().rev().filter(|entry| entry.directory && entry.name != ".git");
+        links.extend(entries.iter().filter(|entry| entry.link).map(|entry| inside(&folder, &entry.name)));
+        let folders = entries.iter().rev().filter(|entry| entry.directory && !entry.link && entry.name != ".git");
         open.extend(folders.map(|entry| inside(&folder, &entry.name)));
     }
-    Ok(found)
+    Ok((found, links))
 }
 
 fn patterns(text: &str, folder: &str) -> Vec<Pattern> {

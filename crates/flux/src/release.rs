@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::digest::hex;
 use crate::error::Error;
 use crate::fields::{duration, flag, get, name, namespace, text};
-use crate::source::{self, ChartRef};
+use crate::source::{self, ChartRef, ValuesFiles};
 use crate::tree::{Located, Tree, owned};
 use crate::values;
 
@@ -51,6 +51,8 @@ pub struct ReleaseSpec {
     pub storage_namespace: String,
     /// The chart.
     pub chart: ChartRef,
+    /// What Flux makes the chart's own values of, where that is not its `values.yaml`.
+    pub values_files: ValuesFiles,
     /// The values: `valuesFrom` in order, then `spec.values`. They are as Helm holds them: every number is a float, but for the integers that
     /// a `targetPath` sets.
     pub values: Map<String, Value>,
@@ -104,6 +106,7 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
         release_namespace: target.unwrap_or(&own_namespace).to_string(),
         storage_namespace: text(value, &["spec", "storageNamespace"]).unwrap_or(&own_namespace).to_string(),
         chart: source::chart(tree, located)?,
+        values_files: source::values_files(tree, located),
         values,
         file: located.object.file.clone(),
         line: located.object.line,

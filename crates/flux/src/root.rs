@@ -1,11 +1,13 @@
 //! Finds the folder that Flux synchronises: what a FluxInstance, the chart that makes one, or `gotk-sync.yaml` says, else a Kustomization
 //! that synchronises the folder it lies in.
 
-use kustomize::{Files, Manifest};
+use std::collections::BTreeSet;
+
+use kustomize::{Files, KUSTOMIZATION_FILES, Manifest};
 use serde_json::Value;
 
 use crate::error::{Error, Place};
-use crate::fields::{group, kind, name, text};
+use crate::fields::{group, items, kind, name, text};
 
 /// How many files are looked at.
 const MAX_FILES: usize = 50_000;
@@ -22,7 +24,7 @@ pub fn find(files: &dyn Files) -> Result<String, Error> {
 
 /// Returns every folder that Flux synchronises somewhere, sorted: a repository may be for several clusters.
 pub fn find_each(files: &dyn Files) -> Result<Vec<String>, Error> {
-    let folders: std::collections::BTreeSet<String> = all(files)?.into_iter().map(|(folder, _)| folder).collect();
+    let folders: BTreeSet<String> = all(files)?.into_iter().map(|(folder, _)| folder).collect();
     Ok(folders.into_iter().collect())
 }
 
@@ -47,6 +49,7 @@ struct Candidates {
 /// Returns the folders and what names them.
 fn all(files: &dyn Files) -> Result<Named, Error> {
     let mut found = Candidates::default();
+    let mut of_others = BTreeSet::new();
     for path in yaml_files(files)? {
         let text = files.read(&path).map_err(|message| Error::Read { path: path.clone(), message })?.unwrap_or_default();
         // Most files are none of ours, and some are no YAML: only those that may name the folder are parsed.
@@ -57,6 +60,9 @@ fn all(files: &dyn Files) -> Result<Named, Error> {
                 found.clusters.push((folder.to_string(), place));
             }
         }
+        if let Some(folder) = of_cluster(&path) {
+            of_others.extend(listed(&path, &text).into_iter().filter(|listed| !is_inside(listed, folder)));
+        }
         let holds = |words: &[&str]| words.iter().all(|word| content.contains(word));
         let may_name = holds(&["FluxInstance"]) || holds(&["flux-instance"]) || holds(&["instance:", "sync:"]);
         let may_synchronise = holds(&["kustomize.toolkit.fluxcd.io/", "source.toolkit.fluxcd.io/"]) || path.ends_with("gotk-sync.yaml");
@@ -65,7 +71,12 @@ fn all(files: &dyn Files) -> Result<Named, Error> {
             found.add(&path, &manifests);
         }
     }
-    let Candidates { sure, sync, own, published, clusters } = found;
+    let Candidates { sure, sync, own, published, mut clusters } = found;
+    // What the kustomization of another cluster lists is a part of that one.
+    let is_base = |(folder, _): &(String, Place)| of_others.iter().any(|path| is_inside(path, folder));
+    if !clusters.iter().all(is_base) {
+        clusters.retain(|named| !is_base(named));
+    }
     Ok([sure, sync, own, published, clusters].into_iter().find(|named| !named.is_empty()).unwrap_or_default())
 }
 
@@ -101,6 +112,22 @@ fn source_of<'a>(kustomization: &'a Value, manifests: &[Manifest]) -> Option<&'a
         group(value) == "source.toolkit.fluxcd.io" && Some(kind(value)) == wanted("kind") && Some(name(value)) == wanted("name")
     };
     wanted("kind").filter(|_| manifests.iter().any(is_it))
+}
+
+fn is_inside(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns the paths that a kustomization file lists.
+fn listed(path: &str, text: &[u8]) -> Vec<String> {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    if !KUSTOMIZATION_FILES.contains(&file) {
+        return Vec::new();
+    }
+    let manifests = kustomize::manifests(path, text).unwrap_or_default();
+    let fields = ["resources", "bases", "components"];
+    let all = manifests.iter().flat_map(|manifest| fields.iter().flat_map(|field| items(&manifest.value, &[field])));
+    all.filter_map(|entry| kustomize::join_path(folder, entry.as_str()?)).collect()
 }
 
 /// Returns the folder of a cluster that a file is in: `clusters/NAME`, at any depth.
@@ -151,6 +178,10 @@ fn yaml_files(files: &dyn Files) -> Result<Vec<String>, Error> {
         let entries = files.list(&folder).map_err(|message| Error::Read { path: folder.clone(), message })?;
         for entry in entries.unwrap_or_default() {
             let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+            if entry.link {
+                // Flux does not see what it leads to.
+                continue;
+            }
             if entry.directory && !entry.name.starts_with('.') {
                 open.push(path);
             } else if !entry.directory && (path.ends_with(".yaml") || path.ends_with(".yml")) {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::fields::{flag, name, namespace, text};
+use crate::fields::{flag, items, name, namespace, text};
 use crate::tree::{Located, Tree};
 
 /// A chart, as its source names it.
@@ -19,6 +19,8 @@ pub enum ChartRef {
         tag: Option<String>,
         /// A range of versions, of which Flux takes the highest tag.
         semver: Option<String>,
+        /// A regular expression that tags must fit to count as versions.
+        filter: Option<String>,
         /// The digest of the manifest.
         digest: Option<String>,
         /// Whether the registry may speak plain HTTP.
@@ -76,6 +78,27 @@ pub(crate) fn chart(tree: &Tree, release: &Located) -> Result<ChartRef, Error> {
     }
 }
 
+/// Files whose values Flux merges into one another in place of the chart's own, when it packages the chart (source-controller
+/// `internal/helm/chart/builder_{local,remote}.go`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ValuesFiles {
+    /// The paths, in the chart or, where that is in a repository, from the root of that.
+    pub paths: Vec<String>,
+    /// Whether those that are not there do not matter.
+    pub ignore_missing: bool,
+}
+
+/// Returns the values files that a HelmRelease or its HelmChart names.
+pub(crate) fn values_files(tree: &Tree, release: &Located) -> ValuesFiles {
+    let value = &release.object.value;
+    let is_referred = text(value, &["spec", "chartRef", "kind"]) == Some("HelmChart");
+    let chart = || object(tree, release).and_then(|chart| chart.object.value.get("spec"));
+    let spec = if is_referred { chart() } else { value.pointer("/spec/chart/spec") };
+    let Some(spec) = spec else { return ValuesFiles::default() };
+    let paths = items(spec, &["valuesFiles"]).iter().filter_map(Value::as_str).map(str::to_string).collect();
+    ValuesFiles { paths, ignore_missing: flag(spec, &["ignoreMissingValuesFiles"]) }
+}
+
 /// Returns the source object that a HelmRelease names, where it is in the tree.
 pub(crate) fn object<'a>(tree: &'a Tree, release: &Located) -> Option<&'a Located> {
     let value = &release.object.value;
@@ -116,6 +139,7 @@ fn oci(source: &Value) -> ChartRef {
         url: text(source, &["spec", "url"]).unwrap_or("").to_string(),
         tag: part("tag"),
         semver: part("semver"),
+        filter: part("semverFilter"),
         digest: part("digest"),
         insecure: flag(source, &["spec", "insecure"]),
     }
@@ -150,5 +174,5 @@ fn template(tree: &Tree, from: &Located, spec: &Value) -> Result<ChartRef, Error
         && !version.contains([' ', '|', ',', '*', 'x']);
     let (tag, semver) = if is_exact { (Some(version.replace('+', "_")), None) } else { (None, Some(version)) };
     let insecure = flag(&source.object.value, &["spec", "insecure"]);
-    Ok(ChartRef::Oci { url: format!("{}/{chart}", url.trim_end_matches('/')), tag, semver, digest: None, insecure })
+    Ok(ChartRef::Oci { url: format!("{}/{chart}", url.trim_end_matches('/')), tag, semver, filter: None, digest: None, insecure })
 }

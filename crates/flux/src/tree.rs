@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use kustomize::{Absent, Files, Image, Object, Overlay, PatchEntry, Target};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::artifact::Artifact;
 use crate::error::{Error, Place};
@@ -12,9 +12,10 @@ use crate::fields::{flag, get, group, items, kind, name, namespace, object, text
 use crate::release::{ReleaseId, ReleaseSpec};
 use crate::sops::{self, DataKeys, Decrypted};
 use crate::substitute::{self, Unset};
-use crate::{gates, origin, release, root, values};
+use crate::{gates, origin, producers, release, root, values};
 
 const FLUX_GROUP: &str = "kustomize.toolkit.fluxcd.io";
+const SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
 
 /// A source that a controller makes, such as source-watcher for an ArtifactGenerator.
 pub(crate) const EXTERNAL: &str = "ExternalArtifact";
@@ -46,6 +47,17 @@ pub(crate) enum Secrecy {
 }
 
 impl Located {
+    /// Returns whether a text of the object holds what substitution could not know.
+    pub(crate) fn is_open(&self, text: &str) -> bool {
+        !self.unknown.is_empty() && text.contains("${")
+    }
+
+    /// Returns kind, namespace, name and place, for people.
+    pub(crate) fn title(&self) -> String {
+        let Object { value, file, line, .. } = &self.object;
+        format!("{} {}/{} ({file}:{line})", kind(value), namespace(value), name(value))
+    }
+
     /// Returns, for something that its content is needed for, why that is not known.
     pub(crate) fn encrypted(&self) -> Option<String> {
         match &self.secrecy {
@@ -268,11 +280,22 @@ impl Walk<'_> {
             let (of_kind, wanted) = (text(reference, &["kind"]).unwrap_or(""), text(reference, &["name"]).unwrap_or(""));
             self.tree.find("", of_kind, namespace(value), wanted).is_some()
         };
-        items(value, &["spec", "postBuild", "substituteFrom"]).iter().all(there)
+        let is_known = |Source { kind, namespace, name }: Source| {
+            kind == EXTERNAL
+                || self.tree.is_made_by_instance(&kind, &namespace, &name)
+                || self.tree.find(SOURCE_GROUP, &kind, &namespace, &name).is_some()
+        };
+        items(value, &["spec", "postBuild", "substituteFrom"]).iter().all(there) && source_of(value).is_none_or(is_known)
     }
 
     fn kustomization(&mut self, located: &Located) {
         let value = &located.object.value;
+        let wanted = text(value, &["spec", "path"]).unwrap_or("");
+        if located.is_open(wanted) {
+            let title = format!("Kustomization {}/{} with the path {wanted}, which is not known", namespace(value), name(value));
+            self.tree.elsewhere.push(Place { title, file: located.object.file.clone(), line: located.object.line });
+            return;
+        }
         if let Some(source) = source_of(value).filter(|source| !self.tree.is_own_source(&source.kind, &source.namespace, &source.name)) {
             let title =
                 format!("Kustomization {}/{} from {} {}/{}", namespace(value), name(value), source.kind, source.namespace, source.name);
@@ -378,8 +401,11 @@ impl Walk<'_> {
                         }
                     }
                 },
-                None if flag(reference, &["optional"]) => {}
-                None => variables.unknown.push(format!("{title}, which substituteFrom names, is not in the tree")),
+                None => match producers::of(&self.tree, of_kind, namespace(value), wanted) {
+                    Some(maker) => variables.unknown.push(format!("{title}, which substituteFrom names, is made by {}", maker.title())),
+                    None if flag(reference, &["optional"]) => {}
+                    None => variables.unknown.push(format!("{title}, which substituteFrom names, is not in the tree")),
+                },
             }
         }
         for (key, value) in get(post_build, &["substitute"]).and_then(Value::as_object).into_iter().flatten() {
@@ -433,9 +459,9 @@ impl Variables {
         let unset = if self.unknown.is_empty() { unset } else { Unset::Keep };
         let after = substitute::substitute(&before, &self.values, unset)
             .map_err(|message| Error::variable(found, format!("{title}: {message}")))?;
-        let value = go_encoding::yaml::parse(&after);
+        let value = go_encoding::yaml::parse(&after.text);
         found.value = value.map_err(|error| Error::at(found, format!("{title} is no YAML after substitution: {error}")))?;
-        if !self.unknown.is_empty() && after.contains("${") {
+        if after.keeps {
             unknown.extend(self.unknown.iter().cloned());
         }
         Ok(())
@@ -454,6 +480,22 @@ pub(crate) fn is_kustomization(value: &Value) -> bool {
 /// Returns the folder of a Flux Kustomization.
 fn path(value: &Value) -> Option<String> {
     kustomize::join_path("", text(value, &["spec", "path"]).unwrap_or("").trim_start_matches('/'))
+}
+
+/// Returns what of its address a source takes, a Git reference as Git names it.
+fn revision_of(source: &Value) -> String {
+    let said = |field: &str| text(source, &["spec", "ref", field]).filter(|text| !text.is_empty());
+    let of_git = || match (said("commit"), said("name"), said("semver"), said("tag"), said("branch")) {
+        (Some(commit), ..) => commit.to_string(),
+        (_, Some(name), ..) => name.to_string(),
+        (_, _, Some(range), ..) => range.to_string(),
+        (_, _, _, Some(tag), _) => format!("refs/tags/{tag}"),
+        (.., branch) => format!("refs/heads/{}", branch.unwrap_or("master")),
+    };
+    match kind(source) {
+        "GitRepository" => of_git(),
+        _ => get(source, &["spec", "ref"]).map(Value::to_string).unwrap_or_default(),
+    }
 }
 
 fn source_of(value: &Value) -> Option<Source> {
@@ -515,9 +557,19 @@ fn common_metadata(value: &mut Value, spec: &Value) {
         let Some(pairs) = get(spec, &["spec", "commonMetadata", field]).and_then(Value::as_object).filter(|pairs| !pairs.is_empty()) else {
             continue;
         };
-        let metadata = object(object(value).entry("metadata").or_insert(Value::Null));
-        object(metadata.entry(field).or_insert(Value::Null)).extend(pairs.clone());
+        pairs_of(value, field).extend(pairs.clone());
     }
+}
+
+/// Returns the labels or annotations of an object to be added to. With one whose value is no text there are none, as
+/// `unstructured.GetLabels` of Kubernetes has it.
+fn pairs_of<'a>(value: &'a mut Value, field: &str) -> &'a mut Map<String, Value> {
+    let metadata = object(object(value).entry("metadata").or_insert(Value::Null));
+    let pairs = object(metadata.entry(field).or_insert(Value::Null));
+    if !pairs.values().all(Value::is_string) {
+        pairs.clear();
+    }
+    pairs
 }
 
 impl Tree {
@@ -536,7 +588,7 @@ impl Tree {
         &self.failures
     }
 
-    /// Returns Kustomizations that were not followed because they are of another repository or for another cluster.
+    /// Returns Kustomizations that were not followed because they are of another repository, for another cluster, or of an unknown folder.
     pub fn elsewhere(&self) -> &[Place] {
         &self.elsewhere
     }
@@ -602,7 +654,7 @@ impl Tree {
     /// Returns `spec.ignore` of the source of the root.
     fn ignored(&self) -> Option<&str> {
         let Source { kind, namespace, name } = self.source.as_ref()?;
-        let source = self.find("source.toolkit.fluxcd.io", kind, namespace, name)?;
+        let source = self.find(SOURCE_GROUP, kind, namespace, name)?;
         text(&source.object.value, &["spec", "ignore"]).filter(|text| !text.trim().is_empty())
     }
 
@@ -638,15 +690,19 @@ impl Tree {
         if of_kind == EXTERNAL {
             return false;
         }
-        let url = |located: &Located| text(&located.object.value, &["spec", "url"]).map(str::to_string);
-        let Some(found) = self.find("source.toolkit.fluxcd.io", of_kind, inside, wanted) else { return true };
-        let own = self.source.as_ref().and_then(|own| self.find("source.toolkit.fluxcd.io", &own.kind, &own.namespace, &own.name));
-        let synchronised = self.instance().and_then(|instance| {
+        let Some(found) = self.find(SOURCE_GROUP, of_kind, inside, wanted) else { return true };
+        let Some(theirs) = text(&found.object.value, &["spec", "url"]) else { return false };
+        let revision = revision_of(&found.object.value);
+        let own = self.source.as_ref().and_then(|own| self.find(SOURCE_GROUP, &own.kind, &own.namespace, &own.name));
+        let is_own =
+            |own: &Located| text(&own.object.value, &["spec", "url"]) == Some(theirs) && revision_of(&own.object.value) == revision;
+        let is_synchronised = |instance: &Located| {
             let value = &instance.object.value;
-            text(value, &["spec", "sync", "url"]).or(text(value, &["spec", "values", "instance", "sync", "url"])).map(str::to_string)
-        });
-        let theirs = url(found);
-        theirs.is_some() && (own.and_then(url) == theirs || synchronised == theirs)
+            let sync = get(value, &["spec", "sync"]).or(get(value, &["spec", "values", "instance", "sync"]));
+            let said = |field: &str| sync.and_then(|sync| text(sync, &[field]));
+            said("url") == Some(theirs) && (of_kind != "GitRepository" || said("ref").is_none_or(|said| said == revision))
+        };
+        own.is_some_and(is_own) || self.instance().is_some_and(is_synchronised)
     }
 
     /// Returns the FluxInstance, or the HelmRelease that makes it.
@@ -681,16 +737,26 @@ impl Tree {
         if let Some(is_strict) = self.feature_gates(CONTROLLER).get("StrictPostBuildSubstitutions") {
             return *is_strict;
         }
-        let deployed = self.controller(CONTROLLER).and_then(|found| {
+        self.flux_minor().is_none_or(|minor| minor >= 9)
+    }
+
+    /// Returns the minor version of Flux 2 that the tree installs, where it says so; for any version of Flux 2, as in `2.x`, the highest
+    /// number that there is.
+    pub fn flux_minor(&self) -> Option<u32> {
+        let deployed = self.controller("kustomize-controller").and_then(|found| {
             let containers = items(&found.object.value, &["spec", "template", "spec", "containers"]);
+            // Its minor version is that of Flux.
             let (_, version) = containers.iter().find_map(|container| text(container, &["image"])?.rsplit_once(":v1."))?;
             minor(version)
         });
         let distributed = self.instance().and_then(|instance| {
-            let version = gates::distribution_version(&instance.object.value)?;
-            minor(version.trim_start_matches(['v', '=', '~', '^', ' ']).strip_prefix("2.")?)
+            let version = gates::distribution_version(&instance.object.value)?.trim_start_matches(['v', '=', '~', '^', ' ']);
+            match version.strip_prefix("2.") {
+                Some("x" | "X" | "*") => Some(u32::MAX),
+                rest => minor(rest?),
+            }
         });
-        deployed.or(distributed).is_none_or(|minor| minor >= 9)
+        deployed.or(distributed)
     }
 
     /// Returns every HelmRelease of the tree, sorted.
@@ -764,8 +830,7 @@ impl Tree {
 pub(crate) fn owned(found: &Located) -> Value {
     let mut value = found.object.value.clone();
     if let Some((namespace, name)) = &found.kustomization {
-        let metadata = object(object(&mut value).entry("metadata").or_insert(Value::Null));
-        let labels = object(metadata.entry("labels").or_insert(Value::Null));
+        let labels = pairs_of(&mut value, "labels");
         labels.insert(format!("{FLUX_GROUP}/name"), json!(name));
         labels.insert(format!("{FLUX_GROUP}/namespace"), json!(namespace));
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::fields::{flag, get, items, namespace, object, text};
+use crate::producers;
 use crate::sops;
 use crate::tree::{Located, Tree};
 
@@ -38,6 +39,7 @@ pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Map<String, Val
                     set.map_err(|message| Error::at(&release.object, format!("targetPath {path}: {message}")))?;
                 }
             },
+            Data::Made(maker) => unknown.push(format!("{title}, which valuesFrom names, is made by {maker}")),
             Data::NoKey | Data::NoObject if flag(reference, &["optional"]) => {}
             Data::NoObject => unknown.push(format!("{title}, which valuesFrom names, is not in the tree")),
             Data::NoKey => unknown.push(format!("{title} has no key {key}, which valuesFrom names")),
@@ -53,13 +55,17 @@ pub(crate) fn compose(tree: &Tree, release: &Located) -> Result<(Map<String, Val
 
 enum Data {
     Text(String),
+    /// Something in the cluster makes it.
+    Made(String),
     NoObject,
     NoKey,
     Encrypted(String),
 }
 
 fn data(tree: &Tree, kind: &str, namespace: &str, name: &str, key: &str) -> Data {
-    let Some(found) = tree.find("", kind, namespace, name) else { return Data::NoObject };
+    let Some(found) = tree.find("", kind, namespace, name) else {
+        return producers::of(tree, kind, namespace, name).map_or(Data::NoObject, |maker| Data::Made(maker.title()));
+    };
     if let Some(why) = found.encrypted() {
         return Data::Encrypted(why);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flux::{ChartRef, CrdPolicy, Error};
+use flux::{ChartRef, CrdPolicy, Error, ValuesFiles};
 use go_encoding::json::as_integers;
 use kustomize::MemoryFiles;
 use serde_json::{Map, Value, json};
@@ -42,6 +42,7 @@ fn everything_on_the_way_to_a_release_counts() {
         url: "oci://registry.example.com/charts/web".into(),
         tag: Some("1.2.3".into()),
         semver: None,
+        filter: None,
         digest: None,
         insecure: true,
     };
@@ -130,7 +131,11 @@ fn the_root_is_found_wherever_it_is_named() {
     let list = [("k/flux/config/cluster.yaml", own.as_str()), ("k/flux/apps.yaml", &apps), ("k/apps/x/own.yaml", &apps)];
     check(&list, &["k/flux"]);
     // Flux itself, from an artifact of its own.
-    let published = format!("{}{}", kustomization("flux", "./", "").replace("GitRepository", "OCIRepository"), source.replace("GitRepository", "OCIRepository"));
+    let published = format!(
+        "{}{}",
+        kustomization("flux", "./", "").replace("GitRepository", "OCIRepository"),
+        source.replace("GitRepository", "OCIRepository")
+    );
     check(&[list[0], ("k/flux/config/flux.yaml", &published)], &["k/flux"]);
     check(&[("k/flux/config/flux.yaml", &published)], &[""]);
     let values = "instance:\n  sync: {kind: GitRepository, path: k/flux/cluster}\n";
@@ -233,4 +238,44 @@ fn what_an_unset_variable_means_is_written_in_the_tree() {
     check("flux bootstrap", &deployment("v1.9.6", "--x"), true);
     check("an older flux bootstrap", &deployment("v1.7.3", "--x"), false);
     check("flux bootstrap with a gate", &deployment("v1.9.6", "--feature-gates=StrictPostBuildSubstitutions=false"), false);
+}
+
+#[test]
+fn what_a_release_says_of_its_chart_is_carried() {
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: web, namespace: a}\nspec: {url: oci://x/web, ref: {semver: '>=1.0.0-0', semverFilter: '.*-rc.*'}}\n";
+    let chart = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {name: made, namespace: a}\nspec: {chart: made, valuesFiles: [values.yaml, more.yaml], sourceRef: {kind: HelmRepository, name: r}}\n---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: r, namespace: a}\nspec: {url: https://x.io}\n";
+    let made = RELEASE
+        .replace("{name: web, namespace: a}", "{name: made, namespace: a}")
+        .replace("{kind: OCIRepository, name: web}", "{kind: HelmChart, name: made}");
+    let tree =
+        flux::read(&files(&[("c/r.yaml", RELEASE), ("c/s.yaml", source), ("c/m.yaml", &made), ("c/h.yaml", chart)]), Some("c")).unwrap();
+    let web = tree.release("a", "web").unwrap();
+    assert!(matches!(web.chart, ChartRef::Oci { filter: Some(filter), .. } if filter == ".*-rc.*"));
+    assert_eq!(web.values_files, ValuesFiles::default());
+    let made = tree.release("a", "made").unwrap();
+    assert_eq!(made.values_files, ValuesFiles { paths: vec!["values.yaml".into(), "more.yaml".into()], ignore_missing: false });
+}
+
+#[test]
+fn labels_with_one_that_is_no_text_are_lost() {
+    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: x, labels: {kept: \"no\", number: 1}}\n";
+    let tree = flux::read(&files(&[("c/a.yaml", object)]), Some("c")).unwrap();
+    let labels: Vec<Value> = tree.applied().map(|object| object["metadata"]["labels"].clone()).collect();
+    let own = json!({"kustomize.toolkit.fluxcd.io/name": "flux-system", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"});
+    assert_eq!(labels, [own]);
+}
+
+#[test]
+fn a_default_does_not_stand_for_what_is_encrypted() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: vars, namespace: f}\nstringData: {ZONE: 'ENC[AES256_GCM,data:eA==,type:str]'}\nsops: {mac: x}\n";
+    let from = "  postBuild: {substitute: {SET: s}, substituteFrom: [{kind: Secret, name: vars, optional: true}]}\n";
+    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: x}\ndata: {a: '${ZONE:=UTC}', b: '${SET:=${ZONE}}', c: '$${ZONE}'}\n";
+    let known = object.replace("a: '${ZONE:=UTC}', ", "").replace("{name: a,", "{name: b,");
+    let sync = kustomization("sync", "a", from);
+    let tree =
+        flux::read(&files(&[("c/v.yaml", secret), ("c/k.yaml", &sync), ("a/a.yaml", object), ("a/b.yaml", &known)]), Some("c")).unwrap();
+    let data = |name: &str| tree.object("v1", "ConfigMap", None, name).unwrap().0["data"].clone();
+    assert_eq!(data("a"), json!({"a": "${ZONE:=UTC}", "b": "s", "c": "${ZONE}"}));
+    let known: Vec<&str> = tree.known_objects().filter_map(|object| object.value["metadata"]["name"].as_str()).collect();
+    assert_eq!(known, ["sync", "b"]);
 }

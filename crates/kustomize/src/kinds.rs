@@ -50,7 +50,7 @@ const CLUSTER_SCOPED: &[(&str, &str)] = &[
 
 /// Returns whether a group is one of Kubernetes itself, whose kinds have known merge keys.
 pub fn is_built_in_group(group: &str) -> bool {
-    !group.contains('.') || group.ends_with(".k8s.io") && !CUSTOM_GROUPS.contains(&group)
+    !group.contains('.') || GROUPS.binary_search(&group).is_ok()
 }
 
 /// Returns whether objects of a version and kind live inside namespaces, where kustomize knows by heart: its schema is that of Kubernetes
@@ -151,9 +151,28 @@ const KNOWN_INSIDE: &[(&str, &str)] = &[
     ("v1", "ServiceProxyOptions"),
 ];
 
-/// Groups under `k8s.io` whose kinds are nonetheless custom resources.
-const CUSTOM_GROUPS: &[&str] =
-    &["gateway.networking.k8s.io", "snapshot.storage.k8s.io", "metrics.k8s.io", "policy.networking.k8s.io", "node.x-k8s.io"];
+/// The groups of Kubernetes whose names have dots (`kubernetes/pkg/apis`); other groups under `k8s.io` are of custom resources.
+const GROUPS: &[&str] = &[
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "imagepolicy.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
 
 #[cfg(test)]
 mod tests {
@@ -161,8 +180,10 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted() {
-        assert!(CLUSTER_SCOPED.is_sorted() && KNOWN_OUTSIDE.is_sorted() && KNOWN_INSIDE.is_sorted());
+        assert!(GROUPS.is_sorted() && CLUSTER_SCOPED.is_sorted() && KNOWN_OUTSIDE.is_sorted() && KNOWN_INSIDE.is_sorted());
         assert!(is_cluster_scoped("", "Namespace") && is_cluster_scoped("storage.k8s.io", "StorageClass"));
+        assert!(is_built_in_group("storage.k8s.io") && is_built_in_group("apps") && !is_built_in_group("leaderworkerset.x-k8s.io"));
+        assert!(!is_built_in_group("cluster.k8s.io") && !is_built_in_group("gateway.networking.k8s.io"));
         assert!(!is_cluster_scoped("cilium.io", "CiliumLoadBalancerIPPool") && !is_cluster_scoped("", "Service"));
     }
 }

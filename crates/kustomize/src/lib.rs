@@ -62,8 +62,10 @@ pub trait Files {
 pub struct Entry {
     /// The name, without a path.
     pub name: String,
-    /// Whether it is a folder.
+    /// Whether it is a folder, or a symbolic link to one.
     pub directory: bool,
+    /// Whether it is a symbolic link.
+    pub link: bool,
 }
 
 /// Files in memory, by path.
@@ -84,7 +86,7 @@ impl Files for MemoryFiles {
                 None => names.insert((path.to_string(), false)),
             };
         }
-        let entries: Vec<Entry> = names.into_iter().map(|(name, directory)| Entry { name, directory }).collect();
+        let entries: Vec<Entry> = names.into_iter().map(|(name, directory)| Entry { name, directory, link: false }).collect();
         Ok(if entries.is_empty() && !folder.is_empty() { None } else { Some(entries) })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kustomize::Files;
+use serde_json::Value;
 
 use crate::check::finding::{Finding, Rule};
 use crate::check::locate::{self, At};
@@ -12,14 +13,19 @@ use crate::tree::{Located, Tree, is_release};
 
 pub(crate) fn find(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut records: BTreeMap<(String, String), &Located> = BTreeMap::new();
+    let mut records: BTreeMap<(String, String, Option<String>), &Located> = BTreeMap::new();
     for located in tree.located().filter(|located| is_release(&located.object.value)) {
         found.extend(faults(files, located));
         let value = &located.object.value;
-        let record = (text(value, &["spec", "storageNamespace"]).unwrap_or(namespace(value)).to_string(), release_name(value));
+        // Releases of other clusters are kept there.
+        let cluster = get(value, &["spec", "kubeConfig"]).map(Value::to_string);
+        let record = (text(value, &["spec", "storageNamespace"]).unwrap_or(namespace(value)).to_string(), release_name(value), cluster);
+        if [&record.0, &record.1].into_iter().any(|text| located.is_open(text)) {
+            continue;
+        }
         let same_object = |other: &Located| (namespace(&other.object.value), name(&other.object.value)) == (namespace(value), name(value));
         match records.get(&record) {
-            Some(other) if !same_object(other) => found.push(shared_record(files, other, located, &record)),
+            Some(other) if !same_object(other) => found.push(shared_record(files, other, located, (&record.0, &record.1))),
             Some(_) => {}
             None => drop(records.insert(record, located)),
         }
@@ -51,7 +57,7 @@ fn faults(files: &dyn Files, located: &Located) -> Vec<Finding> {
     }
     for field in ["targetNamespace", "storageNamespace", "releaseName"] {
         let most = if field == "releaseName" { 53 } else { 63 };
-        if let Some(long) = text(value, &["spec", field]).filter(|text| text.len() > most) {
+        if let Some(long) = text(value, &["spec", field]).filter(|text| text.len() > most && !located.is_open(text)) {
             let message = format!("spec.{field} {long} is longer than {most} characters, which the API server refuses");
             found.push(finding(&[At::Key("spec"), At::Key(field)], message, "shorten it"));
         }
@@ -59,7 +65,7 @@ fn faults(files: &dyn Files, located: &Located) -> Vec<Finding> {
     found
 }
 
-fn shared_record(files: &dyn Files, first: &Located, second: &Located, (storage, release): &(String, String)) -> Finding {
+fn shared_record(files: &dyn Files, first: &Located, second: &Located, (storage, release): (&str, &str)) -> Finding {
     let value = &second.object.value;
     let (line, column) = locate::of(files, &second.object, &[At::Key("spec"), At::Key("releaseName")]);
     let other = &first.object;

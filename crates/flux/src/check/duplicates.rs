@@ -11,7 +11,8 @@ type Key<'a> = (&'a str, &'a str, &'a str, &'a str);
 pub(crate) fn find(tree: &Tree) -> Vec<Finding> {
     let mut known: BTreeMap<Key<'_>, &Located> = BTreeMap::new();
     let mut found = Vec::new();
-    for located in tree.located().filter(|located| !is_left_alone(located)) {
+    let is_named = |located: &&Located| !located.is_open(name(&located.object.value)) && !located.is_open(namespace(&located.object.value));
+    for located in tree.located().filter(|located| !is_left_alone(located)).filter(is_named) {
         let Some(first) = known.get(&key(located)) else {
             known.insert(key(located), located);
             continue;

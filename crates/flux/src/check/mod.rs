@@ -8,16 +8,17 @@ mod cycles;
 mod duplicates;
 mod finding;
 mod locate;
-mod producers;
 mod references;
 mod seen;
 mod unreachable;
 
 use kustomize::Files;
 
+use crate::artifact;
 use crate::error::Error;
-use crate::fields::{kind, name, namespace};
-use crate::tree::{self, Tree};
+use crate::fields::{flag, kind};
+use crate::root;
+use crate::tree::{self, Tree, is_kustomization};
 
 pub use finding::{Finding, RULES, Rule, Severity};
 pub use locate::position;
@@ -37,8 +38,10 @@ pub struct Checked {
 ///
 /// It is an error only where no root is found or the root itself cannot be built.
 pub fn check(files: &dyn Files, root: Option<&str>) -> Result<Checked, Error> {
+    // The search for a root reads every file; what the tree reads counts.
+    let root = root.map_or_else(|| root::find(files), |root| Ok(root.to_string()))?;
     let seen = seen::Seen::new(files);
-    let tree = tree::read(&seen, root)?;
+    let tree = tree::read(&seen, Some(&root))?;
     let mut findings = Vec::new();
     findings.extend(failures(files, &tree));
     findings.extend(references::dangling(files, &tree));
@@ -81,13 +84,26 @@ fn absences(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
     let consequences = references::of_absences(tree);
     let finding = |(at, absent): (usize, &kustomize::Absent)| {
         let column = locate::column_of(files, &absent.listed_in, absent.line);
+        if let Some(why) = artifact::linked(files, &absent.path) {
+            let message = format!("{}: {why}", absent.path);
+            return Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message);
+        }
         if files.list(&absent.path).is_ok_and(|entries| entries.is_some()) {
             let message = format!("{}: .sourceignore leaves this folder out, so Flux does not see it", absent.path);
             return Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message)
                 .hint("let .sourceignore pass, or take it off the list");
         }
+        if matches!(files.read(&absent.path), Ok(Some(_))) {
+            let message = format!("{}: spec.path names a file, and Flux builds folders", absent.path);
+            let folder = absent.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
+            return Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message)
+                .hint(format!("name a folder, such as {folder}"));
+        }
         let message = format!("{}: there is no such file or folder", absent.path);
         let found = Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message);
+        if is_of_suspended(tree, absent) {
+            return Finding { severity: Severity::Warning, ..found }.hint("Flux fails once the Kustomization is resumed");
+        }
         if let Some(above) = folder_above(files, &absent.path) {
             return found
                 .hint(format!("it is in {above}: if Flux synchronises an artifact made of that folder, `launchway check {above}`"));
@@ -98,6 +114,15 @@ fn absences(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
         }
     };
     tree.absent().iter().enumerate().filter(|(_, absent)| !absent.is_remote).map(finding).collect()
+}
+
+/// Returns whether it is the folder of a Kustomization that is suspended.
+fn is_of_suspended(tree: &Tree, absent: &kustomize::Absent) -> bool {
+    tree.located().any(|located| {
+        let object = &located.object;
+        let is_it = is_kustomization(&object.value) && (&object.file, object.line) == (&absent.listed_in, absent.line);
+        is_it && flag(&object.value, &["spec", "suspend"])
+    })
 }
 
 /// Returns the folder at the top that has a path which the repository itself has not: artifacts are often made of one folder.
@@ -112,10 +137,9 @@ fn not_checked(tree: &Tree) -> Vec<String> {
     for remote in tree.absent().iter().filter(|absent| absent.is_remote) {
         notes.push(format!("{} ({}:{}): not fetched", remote.path, remote.listed_in, remote.line));
     }
+    notes.extend(references::open(tree));
     for located in tree.located().filter(|located| is_resource_set(&located.object.value)) {
-        let value = &located.object.value;
-        let (file, line) = (&located.object.file, located.object.line);
-        notes.push(format!("{} {}/{} ({file}:{line}): not evaluated", kind(value), namespace(value), name(value)));
+        notes.push(format!("{}: not evaluated", located.title()));
     }
     notes
 }

@@ -6,9 +6,10 @@ use kustomize::Files;
 use serde_json::Value;
 
 use crate::check::finding::{Finding, Rule, Severity};
+use crate::check::is_resource_set;
 use crate::check::locate::{self, At};
-use crate::check::{is_resource_set, producers};
 use crate::fields::{flag, get, group, items, kind, name, namespace, text};
+use crate::producers;
 use crate::tree::{EXTERNAL, Located, Tree, is_kustomization, is_release};
 use crate::values;
 
@@ -16,6 +17,7 @@ const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
 const HELM: &str = "helm.toolkit.fluxcd.io";
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 const NOTIFICATION: &str = "notification.toolkit.fluxcd.io";
+const IMAGE: &str = "image.toolkit.fluxcd.io";
 
 /// One reference from an object to another.
 struct Reference<'a> {
@@ -35,6 +37,11 @@ impl Reference<'_> {
         format!("{} {}/{}", self.kind, self.namespace, self.name)
     }
 
+    /// Returns whether substitution could not know what it names.
+    fn is_open(&self) -> bool {
+        [&self.kind, &self.namespace, &self.name].into_iter().any(|text| self.from.is_open(text))
+    }
+
     fn referrer_title(&self) -> String {
         let value = &self.from.object.value;
         format!("{} {}/{}", kind(value), namespace(value), name(value))
@@ -44,7 +51,7 @@ impl Reference<'_> {
 pub(crate) fn dangling(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
     let (index, absences) = (Index::of(tree), Absences::of(tree));
     let mut found = Vec::new();
-    for reference in all(tree).iter().filter(|reference| !index.has(tree, reference)) {
+    for reference in all(tree).iter().filter(|reference| !reference.is_open() && !index.has(tree, reference)) {
         if absences.behind(reference).is_none() {
             found.push(finding(files, tree, &index, reference));
         }
@@ -53,11 +60,20 @@ pub(crate) fn dangling(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
     found
 }
 
+/// Returns, for people, the references of which substitution could not know what they name.
+pub(crate) fn open(tree: &Tree) -> Vec<String> {
+    let note = |reference: &Reference<'_>| {
+        let Reference { from, field, .. } = reference;
+        format!("{}: {field} names {}, which is not known", from.title(), reference.title())
+    };
+    all(tree).iter().filter(|reference| reference.is_open()).map(note).collect()
+}
+
 /// Returns for absent resources, by their place in the list, what refers to something that is probably in them.
 pub(crate) fn of_absences(tree: &Tree) -> BTreeMap<usize, Vec<String>> {
     let (index, absences) = (Index::of(tree), Absences::of(tree));
     let mut needed: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for reference in all(tree).iter().filter(|reference| !index.has(tree, reference)) {
+    for reference in all(tree).iter().filter(|reference| !reference.is_open() && !index.has(tree, reference)) {
         if let Some(at) = absences.behind(reference) {
             let text = format!("{} ({})", reference.referrer_title(), reference.field);
             let list = needed.entry(at).or_default();
@@ -118,6 +134,15 @@ impl<'a> Index<'a> {
             || reference.group.is_empty() && producers::of(tree, &reference.kind, inside, wanted).is_some()
     }
 
+    /// Returns an object of the kind whose own name substitution could not know.
+    fn open(&self, reference: &Reference<'_>) -> Option<&'a Located> {
+        let is_it = |((in_group, of_kind, inside, named), located): &(&(&str, &str, &str, &str), &&'a Located)| {
+            let is_of_kind = *in_group == reference.group && *of_kind == reference.kind;
+            is_of_kind && (located.is_open(named) || located.is_open(inside))
+        };
+        self.0.iter().find(is_it).map(|(_, located)| *located)
+    }
+
     /// Returns what was probably meant: the same name elsewhere, another kind of that name, or nearly that name.
     fn near(&self, reference: &Reference<'_>) -> Option<String> {
         let of_kind = |(in_group, of_kind, ..): &(&str, &str, &str, &str)| *in_group == reference.group && *of_kind == reference.kind;
@@ -161,6 +186,9 @@ fn finding(files: &dyn Files, tree: &Tree, index: &Index<'_>, reference: &Refere
     let (line, column) = locate::of(files, &reference.from.object, &reference.at);
     let message = format!("{}: {} names {}, which is nowhere in the tree", reference.referrer_title(), reference.field, reference.title());
     let found = Finding::error(reference.rule, &reference.from.object.file, line, column, message);
+    if let Some(open) = index.open(reference) {
+        return Finding { severity: Severity::Warning, ..found }.hint(format!("it may be {}, whose name is not known", open.title()));
+    }
     let others: Vec<String> = tree.elsewhere().iter().map(ToString::to_string).collect();
     let sets = tree.located().any(|located| is_resource_set(&located.object.value));
     let found = match index.near(reference) {
@@ -198,6 +226,16 @@ fn all(tree: &Tree) -> Vec<Reference<'_>> {
             _ if is_release(value) => of_release(located, &mut found),
             (SOURCE, "HelmChart") => {
                 source(located, &[At::Key("spec"), At::Key("sourceRef")], "spec.sourceRef", "HelmRepository", &mut found)
+            }
+            (IMAGE, "ImageUpdateAutomation") => {
+                source(located, &[At::Key("spec"), At::Key("sourceRef")], "spec.sourceRef", "GitRepository", &mut found)
+            }
+            (IMAGE, "ImagePolicy") => {
+                let of = |field: &str| text(value, &["spec", "imageRepositoryRef", field]);
+                let at = vec![At::Key("spec"), At::Key("imageRepositoryRef")];
+                let (inside, wanted) = (of("namespace").unwrap_or(namespace(value)), of("name").unwrap_or(""));
+                let field = "spec.imageRepositoryRef";
+                push(located, at, Rule::DanglingSourceRef, field, (IMAGE, "ImageRepository"), inside, wanted, &mut found);
             }
             (NOTIFICATION, "Alert") => {
                 let at = vec![At::Key("spec"), At::Key("providerRef")];
@@ -305,7 +343,10 @@ fn missing_keys(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
             let (line, column) = locate::of(files, &located.object, &[At::Key("spec"), At::Key("valuesFrom"), At::Item(index)]);
             let message = format!("HelmRelease {}/{}: {of_kind} {wanted} has no key {key}", namespace(value), name(value));
             let hint = if keys.is_empty() { "it has no keys at all".to_string() } else { format!("its keys are {}", keys.join(", ")) };
-            found.push(Finding::error(Rule::DanglingValuesFrom, &located.object.file, line, column, message).hint(hint));
+            // Controllers add keys to Secrets, such as generated passwords.
+            let severity = if of_kind == "Secret" { Severity::Warning } else { Severity::Error };
+            let finding = Finding::error(Rule::DanglingValuesFrom, &located.object.file, line, column, message).hint(hint);
+            found.push(Finding { severity, ..finding });
         }
     }
     found

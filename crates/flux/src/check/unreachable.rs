@@ -38,6 +38,9 @@ fn candidates(files: &dyn Files, tree: &Tree, built: &BTreeSet<&str>) -> BTreeMa
         }
         for entry in files.list(&folder).ok().flatten().unwrap_or_default() {
             let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+            if entry.link {
+                continue;
+            }
             if entry.directory && !entry.name.starts_with('.') {
                 open.push(path);
             } else if !entry.directory && (path.ends_with(".yaml") || path.ends_with(".yml")) && folder_of_kustomization(&path).is_none() {

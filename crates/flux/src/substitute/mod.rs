@@ -17,22 +17,31 @@ pub(crate) enum Unset {
     Refuse,
     /// It counts as empty, as before that version or without its gate `StrictPostBuildSubstitutions`.
     Empty,
-    /// The expression stays as it is, because a source of variables is not known.
+    /// The expression stays as it is, its default too, because a source of variables is not known.
     Keep,
 }
 
 /// How long the result may get.
 const MAX_LENGTH: usize = 64 << 20;
 
+/// A text whose variables are replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Substituted {
+    pub(crate) text: String,
+    /// Whether an expression was kept, which is another one than `$${…}` that became text.
+    pub(crate) keeps: bool,
+}
+
 /// Replaces the variables in `text`.
-pub(crate) fn substitute(text: &str, variables: &BTreeMap<String, String>, unset: Unset) -> Result<String, String> {
+pub(crate) fn substitute(text: &str, variables: &BTreeMap<String, String>, unset: Unset) -> Result<Substituted, String> {
     let nodes = parse::parse(text)?;
-    let mut evaluation = Evaluation { text, variables, unset, written: 0 };
+    let mut evaluation = Evaluation { text, variables, unset, written: 0, keeps: false };
     let mut out = Vec::with_capacity(text.len());
     for node in &nodes {
         evaluation.put(node, &mut out)?;
     }
-    String::from_utf8(out).map_err(|_| "what comes out is no UTF-8 text".to_string())
+    let text = String::from_utf8(out).map_err(|_| "what comes out is no UTF-8 text".to_string())?;
+    Ok(Substituted { text, keeps: evaluation.keeps })
 }
 
 /// Returns whether a name may be the name of a variable.
@@ -46,6 +55,7 @@ struct Evaluation<'a> {
     variables: &'a BTreeMap<String, String>,
     unset: Unset,
     written: usize,
+    keeps: bool,
 }
 
 impl Evaluation<'_> {
@@ -61,24 +71,28 @@ impl Evaluation<'_> {
     }
 
     fn value(&mut self, expression: &Expression) -> Result<Vec<u8>, String> {
+        let kept_before = std::mem::take(&mut self.keeps);
         let mut arguments = Vec::with_capacity(expression.arguments.len());
         for argument in &expression.arguments {
             let mut value = Vec::new();
             self.put(argument, &mut value)?;
             arguments.push(value);
         }
+        let arguments_keep = std::mem::replace(&mut self.keeps, kept_before);
         let (name, operator) = (&expression.name, expression.operator.as_str());
+        let is_default = functions::is_default(operator);
         let value = match self.variables.get(name) {
-            Some(value) => value.as_str(),
-            None if functions::is_default(operator) => "",
-            None => match self.unset {
-                Unset::Empty => "",
-                Unset::Keep => return Ok(self.text[expression.at.clone()].as_bytes().to_vec()),
-                Unset::Refuse => {
-                    let hint = format!("set it under postBuild or give it a default, as in ${{{name}:=…}}");
-                    return Err(format!("the variable {name} is not set; {hint}"));
-                }
-            },
+            // The default of what has a value does not matter.
+            Some(value) if !arguments_keep || is_default && !value.is_empty() => value.as_str(),
+            _ if self.unset == Unset::Keep => {
+                self.keeps = true;
+                return Ok(self.text[expression.at.clone()].as_bytes().to_vec());
+            }
+            None if self.unset == Unset::Refuse && !is_default => {
+                let hint = format!("set it under postBuild or give it a default, as in ${{{name}:=…}}");
+                return Err(format!("the variable {name} is not set; {hint}"));
+            }
+            _ => "",
         };
         functions::apply(operator, value.as_bytes(), &arguments).map_err(|why| format!("{}: {why}", &self.text[expression.at.clone()]))
     }
@@ -92,7 +106,7 @@ mod tests {
         let variables = [("V", "a.b.c"), ("E", ""), ("N", "3"), ("U", "ßü"), ("P", "a/b/c")]
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .into();
-        let found = substitute(text, &variables, Unset::Refuse);
+        let found = substitute(text, &variables, Unset::Refuse).map(|found| found.text);
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
             (Err(found), Err(expected)) => assert!(found.contains(expected), "{text}: {found}"),
@@ -125,7 +139,14 @@ mod tests {
 
     #[test]
     fn unknown_variables_may_stay() {
-        assert_eq!(substitute("${X} ${Y:=1}", &BTreeMap::new(), Unset::Keep), Ok("${X} 1".to_string()));
+        let check = |text: &str, expected: &str, keeps: bool| {
+            let variables = [("V", "a"), ("E", "")].map(|(name, value)| (name.to_string(), value.to_string())).into();
+            assert_eq!(substitute(text, &variables, Unset::Keep), Ok(Substituted { text: expected.to_string(), keeps }), "{text}");
+        };
+        check("${X} ${V}", "${X} a", true);
+        check("${Y:=1} ${Y^^}", "${Y:=1} ${Y^^}", true);
+        check("${V:=${Y}} $${Y}", "a ${Y}", false);
+        check("${E:=${Y:=1}} ${V/a/${Y}}", "${E:=${Y:=1}} ${V/a/${Y}}", true);
         assert!(substitute(&"${A:-".repeat(100), &BTreeMap::new(), Unset::Keep).is_err());
     }
 }

@@ -44,8 +44,11 @@ impl Files for Disk<'_> {
 
     fn list(&self, folder: &str) -> Result<Option<Vec<Entry>>, String> {
         let Ok(found) = fs::read_dir(self.0.join(folder)) else { return Ok(None) };
-        let entry =
-            |entry: fs::DirEntry| Entry { name: entry.file_name().to_string_lossy().into_owned(), directory: entry.path().is_dir() };
+        let entry = |entry: fs::DirEntry| Entry {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            directory: entry.path().is_dir(),
+            link: entry.path().is_symlink(),
+        };
         let mut entries: Vec<Entry> = found.filter_map(Result::ok).map(entry).collect();
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Some(entries))

@@ -29,7 +29,8 @@ const COPIES: [&str; 2] = ["reflector.v1.k8s.emberstack.com/reflection-", "repli
 pub(crate) fn of<'a>(tree: &'a Tree, of_kind: &str, inside: &str, wanted: &str) -> Option<&'a Located> {
     tree.located().find(|located| {
         let value = &located.object.value;
-        let is_custom = group(value).contains('.') && !group(value).ends_with("toolkit.fluxcd.io");
+        let is_plain = ["toolkit.fluxcd.io", ".k8s.io"].iter().any(|end| group(value).ends_with(end));
+        let is_custom = group(value).contains('.') && !is_plain;
         is_custom && makes(value, of_kind, inside, wanted) || is_copied(value, of_kind, wanted)
     })
 }
