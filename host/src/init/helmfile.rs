@@ -7,6 +7,7 @@ use flux::Tree;
 use kustomize::Files as _;
 use serde_json::Value;
 
+use super::templates::Masked;
 use super::{Plan, Proposal, module_of};
 use crate::repository::Repository;
 
@@ -14,7 +15,10 @@ use crate::repository::Repository;
 /// nearest to the folder that Flux synchronises.
 pub fn find(repository: &Repository, root: &str) -> Vec<String> {
     let is_bootstrap = |path: &&String| path.split('/').any(|part| part == "bootstrap");
-    let has_releases = |path: &String| read(repository, path).iter().any(|document| document.get("releases").is_some_and(Value::is_array));
+    let has_releases = |path: &String| match read(repository, path) {
+        Ok(documents) => documents.iter().any(|document| document.get("releases").is_some_and(Value::is_array)),
+        Err(_) => lists_releases(repository, path),
+    };
     let is_meant = |path: &String| path.contains("helmfile") || path.contains("bootstrap/apps/");
     let mut found: Vec<String> = repository.yaml_files().into_iter().filter(|path| is_meant(path) && has_releases(path)).collect();
     if found.iter().any(|path| is_bootstrap(&path)) {
@@ -24,13 +28,26 @@ pub fn find(repository: &Repository, root: &str) -> Vec<String> {
     let nearest = found.iter().map(nearness).max();
     found.retain(|path| Some(nearness(path)) == nearest);
     // The definitions come first, whatever their file is called.
-    found.sort_by_key(|path| !read(repository, path).iter().any(is_for_crds));
+    found.sort_by_key(|path| !read(repository, path).is_ok_and(|documents| documents.iter().any(is_for_crds)));
     found
 }
 
-fn read(repository: &Repository, path: &str) -> Vec<Value> {
-    let Ok(Some(bytes)) = repository.bytes(path) else { return Vec::new() };
-    kustomize::manifests(path, &bytes).unwrap_or_default().into_iter().map(|manifest| manifest.value).collect()
+/// Reads the documents of a helmfile. The error names file and line.
+fn read(repository: &Repository, path: &str) -> Result<Vec<Value>, String> {
+    let Ok(Some(bytes)) = repository.bytes(path) else { return Ok(Vec::new()) };
+    let parse = |bytes: &[u8]| kustomize::manifests(path, bytes).map(|all| all.into_iter().map(|manifest| manifest.value).collect());
+    parse(&bytes).or_else(|_: kustomize::Error| {
+        let masked = Masked::of(&String::from_utf8_lossy(&bytes));
+        let mut documents: Vec<Value> = parse(masked.text.as_bytes()).map_err(|error| error.to_string())?;
+        documents.iter_mut().for_each(|document| masked.restore(document));
+        Ok(documents)
+    })
+}
+
+/// Returns whether a file that cannot be read looks like one with releases.
+fn lists_releases(repository: &Repository, path: &str) -> bool {
+    let text = repository.bytes(path).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().any(|line| line.trim_end() == "releases:")
 }
 
 /// A stage that only renders definitions, to be applied by something else.
@@ -49,7 +66,11 @@ pub fn convert(repository: &Repository, files: &[String], tree: &Tree) -> Plan {
     let mut names: BTreeMap<(String, String), String> = BTreeMap::new();
     let mut releases = Vec::new();
     for file in files {
-        for document in read(repository, file) {
+        let documents = read(repository, file).unwrap_or_else(|why| {
+            plan.comments.push(format!("the releases of {file} are left out, as it cannot be read: {}", one_line(&why)));
+            Vec::new()
+        });
+        for document in documents {
             let listed = document.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
             match is_for_crds(&document) {
                 true => definitions(file, &listed, tree, &mut plan),

@@ -2,6 +2,7 @@
 //! cluster needs before Flux.
 
 mod helmfile;
+mod templates;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -46,7 +47,11 @@ pub fn init(options: &options::Init, around: &Surroundings) -> Result<(), Failur
     let tree = flux::read(&repository, options.flux_path.as_deref())
         .map_err(|error| Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"))?;
     let helmfiles = helmfile::find(&repository, tree.root());
-    let plan = if helmfiles.is_empty() { from_tree(&tree) } else { helmfile::convert(&repository, &helmfiles, &tree) };
+    let mut plan = helmfile::convert(&repository, &helmfiles, &tree);
+    let is_from_tree = plan.steps.is_empty();
+    if is_from_tree {
+        plan.steps = from_tree(&tree).steps;
+    }
     if plan.steps.is_empty() {
         return Err(Failure::user(
             "the tree has none of the releases that a cluster needs before Flux: cilium, coredns, flux-operator, flux-instance",
@@ -69,7 +74,7 @@ pub fn init(options: &options::Init, around: &Surroundings) -> Result<(), Failur
     println!(
         "wrote {shown}: {} steps, {}",
         plan.steps.len(),
-        if helmfiles.is_empty() { "from the tree".to_owned() } else { format!("from {}", helmfiles.join(", ")) }
+        if is_from_tree { "from the tree".to_owned() } else { format!("from {}", helmfiles.join(", ")) }
     );
     let left: usize = plan.comments.len() + plan.steps.iter().map(|step| step.comments.len()).sum::<usize>();
     if left > 0 {
