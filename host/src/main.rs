@@ -26,6 +26,7 @@ mod module_source;
 mod namespaces;
 mod options;
 mod plan;
+mod post_render;
 mod release_source;
 mod render;
 mod report;
@@ -35,6 +36,7 @@ mod secret_source;
 mod shown;
 mod status;
 mod template;
+mod values_files;
 mod verify;
 
 use std::path::PathBuf;

@@ -20,7 +20,9 @@ use crate::chart_source::ChartSource;
 use crate::failure::{Failure, chain};
 use crate::hidden::Hidden;
 use crate::hints;
+use crate::post_render;
 use crate::repository::Repository;
+use crate::values_files;
 
 /// The releases of the repository.
 pub struct ReleaseSource {
@@ -146,14 +148,17 @@ impl ReleaseSource {
     }
 
     /// Returns what a HelmRelease wants of the cluster.
-    pub fn wanted(&self, spec: &ReleaseSpec, fetched: &Fetched) -> Result<Wanted, Failure> {
+    pub fn wanted(&self, spec: &ReleaseSpec, fetched: &Arc<Fetched>) -> Result<Wanted, Failure> {
         let place = place(spec);
         let gates = self.tree()?.feature_gates("helm-controller");
         let is_on = |gate: &str| gates.get(gate).copied().unwrap_or(false);
-        let mut chart = fetched.chart.clone();
+        let packaged =
+            values_files::merged(fetched, spec, &*self.repository).map_err(|message| Failure::user(format!("{place}: {message}")))?;
+        let mut chart = packaged.chart.clone();
         if let (Some(digest), false) = (oci_digest(spec, fetched), is_on("DisableChartDigestTracking")) {
             chart.metadata.version = tracked(&chart.metadata.version, digest);
         }
+        let post_render = post_render::of(self.tree()?, spec).map_err(|message| Failure::user(format!("{place}: {message}")))?;
         Ok(Wanted {
             name: spec.release_name.clone(),
             namespace: spec.release_namespace.clone(),
@@ -164,7 +169,7 @@ impl ReleaseSource {
             crds: policy(spec.crds_install),
             crds_upgrade: policy(spec.crds_upgrade),
             crd_labels: flux::origin_labels(&spec.helm_release),
-            post_render: Some(post_render(&spec.helm_release, &place, is_on("UseHelm3Defaults"))?),
+            post_render: Some(post_render),
             lookups: None,
             disable_hooks: spec.disable_hooks,
             skip_schema_validation: spec.skip_schema_validation,
@@ -293,26 +298,6 @@ fn tracked(version: &str, digest: &str) -> String {
     let bare = version.strip_prefix('v').unwrap_or(version);
     let bare = bare.split_once('+').map_or(bare, |(bare, _)| bare);
     format!("{bare}+{}", hex.get(..12).unwrap_or(hex))
-}
-
-/// Returns what helm-controller does to the documents of a HelmRelease's chart.
-fn post_render(release: &Value, place: &str, as_helm3: bool) -> Result<helm::PostRender, Failure> {
-    let post_render = flux::PostRender::of(release);
-    let strategy = match post_render.strategy.as_deref() {
-        None if as_helm3 => helm::Strategy::NoHooks,
-        None | Some("combined") => helm::Strategy::Combined,
-        Some("nohooks") => helm::Strategy::NoHooks,
-        Some("separate") => helm::Strategy::Separate,
-        Some(other) => {
-            return Err(Failure::user(format!("{place}: spec.postRenderStrategy {other} is none of combined, nohooks and separate")));
-        }
-    };
-    let change = move |documents: Vec<helm::RenderedDocument>| {
-        let documents: Vec<_> = documents.into_iter().map(|document| (document.path, document.text)).collect();
-        let changed = post_render.run(&documents)?;
-        Ok(changed.into_iter().map(|(path, text)| helm::RenderedDocument { path, text }).collect())
-    };
-    Ok(helm::PostRender { strategy, change: Arc::new(change) })
 }
 
 fn policy(policy: flux::CrdPolicy) -> CrdPolicy {

@@ -14,7 +14,9 @@ use crate::chart_source::ChartSource;
 use crate::failure::{Failure, chain};
 use crate::hints;
 use crate::options;
+use crate::post_render;
 use crate::repository::Repository;
+use crate::values_files;
 
 /// Renders or explains a release.
 pub async fn render(options: options::Render, around: &Surroundings) -> Result<(), Failure> {
@@ -47,11 +49,15 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
     let charts = ChartSource::new(registry(&options.charts, around), root);
     let fetched =
         charts.fetch(&charts.of_release(&spec.chart)).await.map_err(|message| Failure::user(format!("HelmRelease {name}: {message}")))?;
+    let fetched =
+        values_files::merged(&fetched, &spec, &repository).map_err(|message| Failure::user(format!("HelmRelease {name}: {message}")))?;
     let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);
     request.values = spec.values.clone();
     request.skip_schema_validation = spec.skip_schema_validation;
     request.capabilities = capabilities(options.kube_version.as_deref(), &compat)?;
     request.compat = compat;
+    let place = format!("{}:{}: HelmRelease {name}", spec.file, spec.line);
+    request.post_render = Some(post_render::of(&tree, &spec).map_err(|message| Failure::user(format!("{place}: {message}")))?);
     let rendered = helm::render(&fetched.chart, &request).map_err(|error| {
         let hints = hints::of_release(&error, &fetched.chart, &repository, &tree, &spec);
         hints.into_iter().fold(Failure::user(error.to_string()), Failure::hint)

@@ -3,6 +3,7 @@
 //! `definitions.json.gz` is made by `cargo run -p flux --example definitions`.
 
 use std::io::Read as _;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -10,7 +11,12 @@ use serde_json::Value;
 pub const VERSION: &str = "2.9.4";
 
 /// Returns the definitions, without descriptions.
-pub fn definitions() -> Vec<Value> {
+pub fn definitions() -> &'static [Value] {
+    static READ: OnceLock<Vec<Value>> = OnceLock::new();
+    READ.get_or_init(read)
+}
+
+fn read() -> Vec<Value> {
     let packed: &[u8] = include_bytes!("definitions.json.gz");
     let mut text = String::new();
     // What is packed here is tested to be readable.

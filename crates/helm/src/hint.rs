@@ -7,6 +7,7 @@ use go_encoding::yaml::node::{self, Data, Node, Style};
 use serde_json::{Map, Value};
 
 use crate::chart::Chart;
+use crate::compat::HelmCompat;
 use crate::render::RenderError;
 
 /// Something that gave values to a render; a later one overrides earlier ones.
@@ -167,11 +168,12 @@ fn origin(path: &[String], chart: &Chart, given: &[Given]) -> Option<Origin> {
         if at.metadata.dependencies.iter().flatten().any(|dependency| !dependency.import_values.is_empty()) {
             return None;
         }
-        if let Some(text) = at.values_text() {
-            let found = in_text(&format!("{folder}/values.yaml"), &text, &path[scope..]).ok()?;
-            if settles(&mut best, found, scope, path) {
-                return Some(best);
-            }
+        let found = match at.values_text() {
+            Some(text) => in_text(&format!("{folder}/values.yaml"), &text, &path[scope..]).ok()?,
+            None => in_values(&at.values(&HelmCompat::newest()), &path[scope..], |_| format!("the values files of {folder}")),
+        };
+        if settles(&mut best, found, scope, path) {
+            return Some(best);
         }
         let Some(child) = path.get(scope).and_then(|key| at.dependencies.iter().find(|child| child.name() == key)) else { break };
         at = child;

@@ -3,8 +3,11 @@
 //! The tree is checked by `flux::check`. Here its objects are shown to an API server in this process, the charts at hand are rendered, and
 //! the steps of `launchway.yaml` are planned.
 
+mod kinds;
 mod output;
+mod refusals;
 mod rehearsal;
+mod renders;
 mod runtime_config;
 mod service_range;
 mod steps;

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::age_keys::AgeKeys;
 use crate::boot;
-use crate::check::rehearsal::{Rendered, Scene, is_definition};
+use crate::check::rehearsal::Scene;
+use crate::check::renders::{Rendered, is_definition};
 use crate::engine;
 use crate::failure::Failure;
 use crate::module_source::ModuleSource;
@@ -143,6 +144,12 @@ impl Steps {
         found
     }
 
+    /// Returns where the objects are that steps apply themselves, which an API server must take as they are.
+    pub fn places(&self, scene: &Scene<'_>) -> BTreeSet<String> {
+        let Some((_, _, Ok(bootstrap))) = &self.manifest else { return BTreeSet::new() };
+        bootstrap.steps.iter().flat_map(|step| self.manifests(scene, step)).map(|(_, place)| place).collect()
+    }
+
     fn manifests(&self, scene: &Scene<'_>, step: &Step) -> Vec<(Value, String)> {
         let folder = self.release(step).map(|release| release.spec.folder.clone()).unwrap_or_default();
         let listed = step.with.get("manifests").or(step.with.get("paths")).and_then(Value::as_array);
@@ -185,8 +192,7 @@ fn defined(value: &Value) -> Option<(String, String)> {
 fn custom_kind(value: &Value) -> Option<(String, String)> {
     let (api, kind) = (value["apiVersion"].as_str()?, value["kind"].as_str()?);
     let (group, _) = api.split_once('/')?;
-    let built_in = !group.contains('.') || kustomize::is_built_in_group(group);
-    (!built_in).then(|| (group.to_owned(), kind.to_owned()))
+    (!kustomize::is_built_in_group(group)).then(|| (group.to_owned(), kind.to_owned()))
 }
 
 /// The releases whose definitions a step `crds` applies.
