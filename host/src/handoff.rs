@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flux::seed::{self, Generation, Installed};
 use helm::release::Release;
@@ -26,6 +27,8 @@ pub struct Handoff {
     /// `--flux-manifests`
     manifests: Option<PathBuf>,
     mode: OnceCell<Mode>,
+    /// A release of this run sets Flux to work.
+    has_begun: AtomicBool,
 }
 
 /// What is done for a release that Flux does not know yet.
@@ -41,6 +44,8 @@ const HELM_RELEASE: &str = "helm.toolkit.fluxcd.io/v2";
 const KUSTOMIZE: Apply<'static> = Apply { manager: "kustomize-controller", force: true, default_namespace: None, dry_run: false };
 /// Who applies the CRDs of Flux.
 const OPERATOR: Apply<'static> = Apply { manager: "flux-operator", force: true, default_namespace: None, dry_run: false };
+/// The chart that makes a FluxInstance.
+const INSTANCE: &str = "flux-instance";
 const ESTABLISHED: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A failure, in words for a person.
@@ -50,19 +55,26 @@ impl Handoff {
     /// Returns the handoff of a run; with `seed` releases are made known to Flux before it runs.
     pub fn new(cluster: Cluster, charts: Arc<ChartSource>, releases: Arc<ReleaseSource>, seed: bool, manifests: Option<PathBuf>) -> Self {
         let mode = if seed { OnceCell::new() } else { OnceCell::from(Mode::Match) };
-        Handoff { cluster, charts, releases, manifests, mode }
+        Handoff { cluster, charts, releases, manifests, mode, has_begun: AtomicBool::new(false) }
+    }
+
+    /// Notes that Flux will run from now on, and look at releases itself.
+    pub fn begins(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
     }
 
     /// Makes a deployed release known to Flux, unless Flux knows it.
     pub async fn seed(&self, open: &OpenRelease, record: &Release, reporter: &StepReporter) -> Result<(), Said> {
-        let Some(spec) = open.spec.as_ref().filter(|_| !matches!(self.mode.get(), Some(Mode::Match))) else { return Ok(()) };
+        let is_over = matches!(self.mode.get(), Some(Mode::Match)) || self.has_begun.load(Ordering::Relaxed);
+        let Some(spec) = open.spec.as_ref().filter(|_| !is_over) else { return Ok(()) };
         let reference = ObjectRef {
             api_version: HELM_RELEASE.into(),
             kind: "HelmRelease".into(),
             namespace: Some(spec.namespace.clone()),
             name: spec.name.clone(),
         };
-        let known = |live: &Value| live.pointer("/status/history/0").is_some();
+        let deployed = record.info.as_ref().and_then(|info| info.last_deployed.as_deref()).unwrap_or_default();
+        let known = |live: &Value| seed::knows(live, record.version, deployed);
         if self.cluster.get(&reference).await.map_err(said)?.is_some_and(|live| known(&live)) {
             return Ok(());
         }
@@ -100,7 +112,11 @@ impl Handoff {
         if !self.cluster.list(&controllers).await.map_err(said)?.is_empty() {
             return matched("Flux runs already".into());
         }
-        let Some(instance) = self.instance().await? else { return matched("no release of this run makes a FluxInstance".into()) };
+        let instance = match self.instance().await {
+            Ok(Some(instance)) => instance,
+            Ok(None) => return matched("no release of this run makes a FluxInstance".into()),
+            Err(message) => return matched(format!("which FluxInstance this run makes is not known yet: {message}")),
+        };
         let found = match distribution::fetch(&instance, self.manifests.as_deref(), &self.charts).await {
             Ok(found) => found,
             Err(message) => return matched(format!("the manifests of Flux are not at hand (--flux-manifests FILE gives them): {message}")),
@@ -112,14 +128,19 @@ impl Handoff {
         Ok(Mode::Seed(generation))
     }
 
-    /// Returns the FluxInstance that a release of the run will make.
+    /// Returns the FluxInstance that a release of the run will make. A release that does not render yet is none that does, unless it is
+    /// named after it.
     async fn instance(&self) -> Result<Option<Value>, Said> {
         let mut opened = self.releases.opened().await;
-        opened.sort_by_key(|open| open.wanted.chart.metadata.name != "flux-instance");
+        opened.sort_by_key(|open| open.wanted.chart.metadata.name != INSTANCE);
         for open in opened {
             let context =
                 Context { cluster: &self.cluster, now: &jiff::Timestamp::now, seed: open.seed, progress: &|_| {}, before_flux: &() };
-            let rendered = release::render(&context, &open.wanted).await.map_err(|error| chain(&error))?;
+            let rendered = match release::render(&context, &open.wanted).await {
+                Err(error) if open.wanted.chart.metadata.name == INSTANCE => return Err(chain(&error)),
+                Err(_) => continue,
+                Ok(rendered) => rendered,
+            };
             let Some(document) = rendered.documents.iter().find(|document| document.kind == "FluxInstance") else { continue };
             return go_encoding::yaml::parse(&document.text).map(Some).map_err(|error| error.to_string());
         }

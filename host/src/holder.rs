@@ -17,12 +17,16 @@ pub fn this() -> Result<Holder, Failure> {
     Ok(Holder { name, has_ended: Arc::new(move |holder| has_ended(&machine, holder)), now: jiff::Timestamp::now })
 }
 
-/// Names this machine, or the container that has process numbers of its own.
+/// Names this machine since it was started, or the container that has process numbers of its own.
 fn machine() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let processes = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
     let number: String = processes.chars().filter(char::is_ascii_digit).collect();
-    format!("{}_{number}", if host.trim().is_empty() { "unknown" } else { host.trim() })
+    // Two machines may have the same name, and the first namespace has the same number on every one.
+    let started = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let started: String = started.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    let host = if host.trim().is_empty() { "unknown" } else { host.trim() };
+    format!("{host}_{started}_{number}")
 }
 
 /// Tells whether a run of this machine is known to have ended. Of other machines, and where the system does not say, nothing is known.

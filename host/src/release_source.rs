@@ -10,7 +10,8 @@ use flux::{ReleaseSpec, Tree};
 use go_encoding::json::map_as_integers;
 use helm::release::Release;
 use helm::{HelmCompat, RenderError};
-use kube_engine::release::{CrdPolicy, Lookups, Wanted};
+use kube_engine::ObjectRef;
+use kube_engine::release::{ActionOptions, CrdPolicy, Lookups, Wait, Wanted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -121,7 +122,7 @@ impl ReleaseSource {
     pub fn check(&self, open: &OpenRelease) -> Result<(), Failure> {
         let wanted = &open.wanted;
         // Which of both it will be is known to the cluster only.
-        let skip = wanted.skip_schema_validation || wanted.skip_schema_validation_upgrade;
+        let skip = wanted.install.skip_schema_validation || wanted.upgrade.skip_schema_validation;
         helm::check_values(&wanted.chart, &wanted.values, skip, &wanted.compat).map_err(|error| {
             let place = open.spec.as_ref().map_or_else(|| open.chart_reference.clone(), place);
             // Helm's text has lines of its own.
@@ -166,14 +167,11 @@ impl ReleaseSource {
             chart: Arc::new(chart),
             values: spec.values.clone(),
             compat: self.compat.clone(),
-            crds: policy(spec.crds_install),
-            crds_upgrade: policy(spec.crds_upgrade),
+            install: action(spec.install),
+            upgrade: action(spec.upgrade),
             crd_labels: flux::origin_labels(&spec.helm_release),
             post_render: Some(post_render),
             lookups: None,
-            disable_hooks: spec.disable_hooks,
-            skip_schema_validation: spec.skip_schema_validation,
-            skip_schema_validation_upgrade: spec.skip_schema_validation_upgrade,
             max_history: spec.max_history,
             timeout: spec.timeout.unwrap_or(Duration::from_secs(300)),
         })
@@ -196,14 +194,11 @@ impl ReleaseSource {
             chart: Arc::new(fetched.chart.clone()),
             values,
             compat: self.compat.clone(),
-            crds: CrdPolicy::Create,
-            crds_upgrade: CrdPolicy::Create,
+            install: ActionOptions::default(),
+            upgrade: ActionOptions::default(),
             crd_labels: Map::new(),
             post_render: None,
             lookups: Some(lookups),
-            disable_hooks: false,
-            skip_schema_validation: false,
-            skip_schema_validation_upgrade: false,
             max_history: 5,
             timeout: Duration::from_secs(300),
         };
@@ -219,6 +214,14 @@ impl ReleaseSource {
     pub fn namespace(&self, name: &str) -> Value {
         let of_tree = self.tree.get().and_then(|tree| tree.as_ref().ok()?.namespace(name));
         of_tree.unwrap_or_else(|| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
+    }
+
+    /// Returns an object as Flux applies it, where the repository's tree has it, so that Flux finds nothing to change. An error says why its
+    /// content is not known.
+    pub fn as_flux_applies(&self, object: &ObjectRef) -> Result<Option<Value>, String> {
+        // A repository without a Flux tree has no such object.
+        let Ok(tree) = self.tree() else { return Ok(None) };
+        tree.applied_object(object.group(), &object.kind, object.namespace.as_deref(), &object.name).transpose()
     }
 
     fn opened_as(
@@ -298,6 +301,21 @@ fn tracked(version: &str, digest: &str) -> String {
     let bare = version.strip_prefix('v').unwrap_or(version);
     let bare = bare.split_once('+').map_or(bare, |(bare, _)| bare);
     format!("{bare}+{}", hex.get(..12).unwrap_or(hex))
+}
+
+/// Returns how helm-controller would do it.
+fn action(spec: flux::ActionSpec) -> ActionOptions {
+    ActionOptions {
+        crds: policy(spec.crds),
+        disable_hooks: spec.disable_hooks,
+        skip_schema_validation: spec.skip_schema_validation,
+        wait: match (spec.disable_wait, spec.disable_wait_for_jobs) {
+            (true, _) => Wait::Nothing,
+            (false, true) => Wait::AllButJobs,
+            (false, false) => Wait::All,
+        },
+        take_ownership: !spec.disable_take_ownership,
+    }
 }
 
 fn policy(policy: flux::CrdPolicy) -> CrdPolicy {

@@ -53,7 +53,7 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
         values_files::merged(&fetched, &spec, &repository).map_err(|message| Failure::user(format!("HelmRelease {name}: {message}")))?;
     let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);
     request.values = spec.values.clone();
-    request.skip_schema_validation = spec.skip_schema_validation;
+    request.skip_schema_validation = spec.install.skip_schema_validation;
     request.capabilities = capabilities(options.kube_version.as_deref(), &compat)?;
     request.compat = compat;
     let place = format!("{}:{}: HelmRelease {name}", spec.file, spec.line);
@@ -62,7 +62,7 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
         let hints = hints::of_release(&error, &fetched.chart, &repository, &tree, &spec);
         hints.into_iter().fold(Failure::user(error.to_string()), Failure::hint)
     })?;
-    let output = TemplateOutput { no_hooks: spec.disable_hooks, ..TemplateOutput::default() };
+    let output = TemplateOutput { no_hooks: spec.install.disable_hooks, ..TemplateOutput::default() };
     print(&rendered.template_output(&output).map_err(|error| Failure::user(error.to_string()))?)
 }
 

@@ -76,12 +76,25 @@ async fn references(cluster: &Cluster, named: &[(String, String)]) -> Result<Vec
     Ok(all.iter().filter_map(ObjectRef::of).collect())
 }
 
-/// Waits until all are ready, and returns them.
+/// Waits until helm-controller has looked at all of them and they are ready, and returns them. It does not look at suspended ones.
 async fn ready(cluster: &Cluster, references: &[ObjectRef], timeout: Duration) -> Result<Vec<Value>, Failure> {
-    let condition: Condition = "condition=Ready".parse().map_err(Failure::bug)?;
-    let wanted: Vec<_> = references.iter().map(|reference| (reference.clone(), condition.clone())).collect();
+    let ready: Condition = "condition=Ready".parse().map_err(Failure::bug)?;
+    let exists: Condition = "exists".parse().map_err(Failure::bug)?;
+    // That it is ready may have been told to helm-controller; this it notes itself.
+    let looked_at: Condition = "jsonpath={.status.storageNamespace}".parse().map_err(Failure::bug)?;
+    let mut wanted = Vec::new();
+    for reference in references {
+        let live = cluster.get(reference).await.map_err(|error| Failure::cluster(chain(&error)))?;
+        match live.is_some_and(|live| live.pointer("/spec/suspend") == Some(&Value::Bool(true))) {
+            true => wanted.push((reference.clone(), exists.clone())),
+            false => wanted.extend([&ready, &looked_at].map(|condition| (reference.clone(), condition.clone()))),
+        }
+    }
     match wait::until(cluster, &wanted, timeout, &|_| {}).await {
-        Ok(seen) => Ok(seen),
+        Ok(mut seen) => {
+            seen.dedup();
+            Ok(seen)
+        }
         Err(WaitError::Cluster(error)) => Err(Failure::cluster(chain(&error))),
         Err(WaitError::Timeout { pending, why, .. } | WaitError::Failed { pending, why }) => {
             why.iter().for_each(|line| eprintln!("{line}"));
@@ -99,7 +112,7 @@ async fn inspect(cluster: &Cluster, helm_release: &Value) -> Result<Found, Relea
     let name = text("/status/history/0/name").or(text("/spec/releaseName")).or(text("/metadata/name")).unwrap_or_default();
     let stored = release::stored_revisions(cluster, storage, name).await?;
     let known_since = text("/metadata/creationTimestamp").and_then(|time| time.parse().ok()).unwrap_or(Timestamp::MAX);
-    let Some((index, left)) = left_behind(&stored, known_since) else {
+    let Some((index, left)) = left_behind(&stored, known_since, first_look(helm_release)) else {
         let decision = "installed by Flux".to_owned();
         return Ok(Found { release: title, revision: None, objects: 0, rewritten: Vec::new(), added: 0, decision });
     };
@@ -118,10 +131,23 @@ async fn inspect(cluster: &Cluster, helm_release: &Value) -> Result<Found, Relea
     })
 }
 
-/// Returns the newest revision that is older than the HelmRelease: Flux makes none before it knows of one.
-fn left_behind(stored: &[Stored], known_since: Timestamp) -> Option<(usize, &Stored)> {
-    let begun = |stored: &Stored| begun(&stored.release).is_some_and(|time| time.as_second() <= known_since.as_second());
-    stored.iter().enumerate().rev().find(|(_, stored)| begun(stored))
+/// Returns the newest revision that is older than the HelmRelease, or than helm-controller's first look at it: it makes none before.
+fn left_behind(stored: &[Stored], known_since: Timestamp, first_look: Option<Timestamp>) -> Option<(usize, &Stored)> {
+    let is_before = |begun: Timestamp| {
+        begun.as_second() <= known_since.as_second() || first_look.is_some_and(|look| begun.as_second() < look.as_second())
+    };
+    stored.iter().enumerate().rev().find(|(_, stored)| begun(&stored.release).is_some_and(is_before))
+}
+
+/// Returns when helm-controller looked at a HelmRelease first: it puts its finalizer on it, and writes nothing else but the status.
+fn first_look(helm_release: &Value) -> Option<Timestamp> {
+    let entries = helm_release.pointer("/metadata/managedFields").and_then(Value::as_array)?;
+    let held = entries.iter().find(|entry| {
+        entry.get("manager").is_some_and(|manager| manager == "helm-controller")
+            && entry.get("subresource").is_none()
+            && entry.pointer("/fieldsV1/f:metadata/f:finalizers").is_some()
+    });
+    held?.get("time")?.as_str()?.parse().ok()
 }
 
 fn begun(release: &Release) -> Option<Timestamp> {
@@ -241,15 +267,24 @@ mod tests {
 
     fn stored(version: i64, begun: &str, written: i64) -> Stored {
         let info = helm::release::Info { last_deployed: Some(begun.into()), ..helm::release::Info::default() };
-        Stored { release: Release { version, info: Some(info), ..Release::default() }, written }
+        Stored::new(Release { version, info: Some(info), ..Release::default() }, written)
     }
 
     #[test]
     fn what_is_older_than_the_helm_release_was_left_behind() {
         let all = [stored(1, "2026-01-02T00:00:00.5Z", 0), stored(2, "2026-01-02T00:01:00Z", 0)];
-        let left = |time: &str| left_behind(&all, time.parse().expect("a time")).map(|(index, _)| index);
+        let left = |time: &str| left_behind(&all, time.parse().expect("a time"), None).map(|(index, _)| index);
         assert_eq!(left("2026-01-02T00:00:00Z"), Some(0), "times of Kubernetes have no fraction");
         assert_eq!((left("2026-01-02T00:05:00Z"), left("2026-01-01T00:00:00Z")), (Some(1), None));
+        let entry = |time: &str| {
+            let entry = json!({ "manager": "helm-controller", "time": time, "fieldsV1": { "f:metadata": { "f:finalizers": {} } } });
+            json!({ "metadata": { "managedFields": [entry] } })
+        };
+        let looked = |time: &str| {
+            left_behind(&all, "2026-01-02T00:00:00Z".parse().expect("a time"), first_look(&entry(time))).map(|(index, _)| index)
+        };
+        assert_eq!(looked("2026-01-02T00:02:00Z"), Some(1), "a second run upgraded it before Flux came");
+        assert_eq!(looked("2026-01-02T00:01:00Z"), Some(0), "Flux upgraded it as soon as it looked");
     }
 
     #[test]

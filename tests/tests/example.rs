@@ -102,6 +102,27 @@ fn rows_count_what_events_tell() {
     assert_eq!(report["data"]["greeting"], "Hello from home");
 }
 
+/// What Flux applies too is written as Flux writes it, whichever module asks for it.
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn manifests_are_those_that_flux_applies() {
+    let folder = example();
+    boot(folder.path(), &["--output", "plain"]);
+    let objects = saved(folder.path());
+    let owner = |kind: &str, name: &str| {
+        let object = objects.objects().iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+        let metadata = &object.unwrap_or_else(|| panic!("no {kind} {name}"))["metadata"];
+        assert_eq!(metadata["managedFields"][0]["manager"], "kustomize-controller", "{metadata}");
+        assert_eq!(metadata["managedFields"][0]["operation"], "Apply", "{metadata}");
+        metadata["labels"]["kustomize.toolkit.fluxcd.io/name"].as_str().map(str::to_owned)
+    };
+    let pool = objects.objects().iter().find(|object| object["kind"] == "CiliumLoadBalancerIPPool").expect("a pool");
+    assert_eq!(owner("CiliumLoadBalancerIPPool", pool["metadata"]["name"].as_str().expect("a name")).as_deref(), Some("cilium"));
+    let class = objects.objects().iter().find(|object| object["kind"] == "StorageClass").expect("a class");
+    assert_eq!(owner("StorageClass", class["metadata"]["name"].as_str().expect("a name")).as_deref(), Some("local-storage"));
+    assert!(owner("Namespace", "hello").is_some());
+}
+
 #[test]
 #[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
 fn a_second_boot_writes_nothing() {

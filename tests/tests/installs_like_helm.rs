@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use helm::release::Release;
 use helm::{Chart, HelmCompat};
-use kube_engine::release::{self, Context, CrdPolicy, Outcome, ReleaseError, Wanted};
+use kube_engine::release::{self, ActionOptions, Context, CrdPolicy, Outcome, ReleaseError, Wanted};
 use launchway_tests::cluster::{records, title};
 use launchway_tests::root;
 use real_cluster::{Cluster, Options};
@@ -113,15 +113,12 @@ fn ensure(cluster: &Cluster, case: &Case, timeout: Duration) -> Result<Outcome, 
         chart: Arc::new(chart(&case.chart)),
         values: helm::values::as_floats(case.values.clone()).as_object().cloned().unwrap_or_default(),
         compat: HelmCompat::newest(),
-        crds: CrdPolicy::Create,
+        install: ActionOptions::default(),
         // Helm has no CRD step in an upgrade.
-        crds_upgrade: CrdPolicy::Skip,
+        upgrade: ActionOptions { crds: CrdPolicy::Skip, ..ActionOptions::default() },
         crd_labels: Map::new(),
         post_render: None,
         lookups: None,
-        disable_hooks: false,
-        skip_schema_validation: false,
-        skip_schema_validation_upgrade: false,
         max_history: 10,
         timeout,
     };

@@ -3,6 +3,7 @@
 //! It follows the tree as kustomize-controller would, from the path that the FluxInstance synchronises through Kustomizations to
 //! HelmReleases, over files that the caller provides. It fetches nothing: sources in other repositories are named, not followed.
 
+mod applied;
 mod artifact;
 pub mod check;
 mod definitions;
@@ -33,7 +34,7 @@ pub use kustomize::Absent;
 pub use masked::masked_values;
 pub use origin::Origin;
 pub use post_render::{PostRender, origin_labels};
-pub use release::{CrdPolicy, ReleaseId, ReleaseSpec};
+pub use release::{ActionSpec, CrdPolicy, ReleaseId, ReleaseSpec};
 pub use root::{find as find_root, find_each as find_roots};
 pub use sops::{DataKeys, MASK};
 pub use source::{ChartRef, ValuesFiles};

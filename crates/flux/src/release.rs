@@ -36,6 +36,23 @@ pub enum CrdPolicy {
     CreateReplace,
 }
 
+/// What an installation does, or an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActionSpec {
+    /// What it does with definitions.
+    pub crds: CrdPolicy,
+    /// Whether it runs no hooks.
+    pub disable_hooks: bool,
+    /// Whether it does not check values against the chart's schema.
+    pub skip_schema_validation: bool,
+    /// Whether it does not wait until objects are ready.
+    pub disable_wait: bool,
+    /// Whether it does not wait for Jobs.
+    pub disable_wait_for_jobs: bool,
+    /// Whether it leaves objects alone that are marked as another release's.
+    pub disable_take_ownership: bool,
+}
+
 /// What Flux will install for a HelmRelease.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReleaseSpec {
@@ -64,22 +81,16 @@ pub struct ReleaseSpec {
     pub folder: String,
     /// Namespace and name of the Flux Kustomization that applies it.
     pub kustomization: Option<(String, String)>,
-    /// What an installation does with definitions.
-    pub crds_install: CrdPolicy,
-    /// What an upgrade does with definitions.
-    pub crds_upgrade: CrdPolicy,
+    /// What an installation does.
+    pub install: ActionSpec,
+    /// What an upgrade does.
+    pub upgrade: ActionSpec,
     /// How long helm-controller waits, where it is set.
     pub timeout: Option<Duration>,
-    /// Whether an installation runs no hooks.
-    pub disable_hooks: bool,
     /// Whether an installation creates the namespace.
     pub create_namespace: bool,
     /// How many revisions are kept.
     pub max_history: usize,
-    /// Whether an installation does not check values against the chart's schema.
-    pub skip_schema_validation: bool,
-    /// Whether an upgrade does not.
-    pub skip_schema_validation_upgrade: bool,
     /// Whether the HelmRelease is suspended.
     pub suspended: bool,
     /// What could not be known, each named.
@@ -112,14 +123,11 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
         line: located.object.line,
         folder: located.object.file.rsplit_once('/').map_or("", |(folder, _)| folder).to_string(),
         kustomization: located.kustomization.clone(),
-        crds_install: crd_policy(located, "install")?,
-        crds_upgrade: crd_policy(located, "upgrade")?,
+        install: action(located, "install")?,
+        upgrade: action(located, "upgrade")?,
         timeout: parsed.transpose()?,
-        disable_hooks: flag(value, &["spec", "install", "disableHooks"]),
         create_namespace: flag(value, &["spec", "install", "createNamespace"]),
         max_history: history.unwrap_or(5),
-        skip_schema_validation: flag(value, &["spec", "install", "disableSchemaValidation"]),
-        skip_schema_validation_upgrade: flag(value, &["spec", "upgrade", "disableSchemaValidation"]),
         suspended: flag(value, &["spec", "suspend"]),
         unknown,
         applied: source::object(tree, located).into_iter().chain([located]).map(owned).collect(),
@@ -143,6 +151,19 @@ pub(crate) fn release_name(release: &Value) -> String {
     let digest = hex(&Sha256::digest(full.as_bytes()));
     let cut = (0..=40).rev().find(|at| full.is_char_boundary(*at)).unwrap_or(0);
     format!("{}-{}", &full[..cut], &digest[..12])
+}
+
+/// Reads `spec.install` or `spec.upgrade` (helm-controller `api/v2/helmrelease_types.go`).
+fn action(located: &Located, action: &str) -> Result<ActionSpec, Error> {
+    let is_set = |field: &str| flag(&located.object.value, &["spec", action, field]);
+    Ok(ActionSpec {
+        crds: crd_policy(located, action)?,
+        disable_hooks: is_set("disableHooks"),
+        skip_schema_validation: is_set("disableSchemaValidation"),
+        disable_wait: is_set("disableWait"),
+        disable_wait_for_jobs: is_set("disableWaitForJobs"),
+        disable_take_ownership: is_set("disableTakeOwnership"),
+    })
 }
 
 /// helm-controller's code defaults to Create for both, whatever its documentation says of upgrades.

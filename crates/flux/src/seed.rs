@@ -55,6 +55,15 @@ impl Generation {
     }
 }
 
+/// Returns whether a HelmRelease in the cluster tells helm-controller of a revision that was deployed then, or it has looked at the release
+/// itself and needs no telling.
+pub fn knows(release: &Value, version: i64, last_deployed: &str) -> bool {
+    let has_looked = get(release, &["status", "storageNamespace"]).is_some();
+    let newest = |field: &str| release.pointer(&format!("/status/history/0/{field}"));
+    let is_this = newest("version") == Some(&json!(version)) && newest("lastDeployed") == Some(&json!(seconds(last_deployed)));
+    newest("version").is_some() && (has_looked || is_this)
+}
+
 /// Returns the status of a HelmRelease as it is in the cluster, for a release that is installed. `now` is RFC 3339.
 pub fn seeded_status(release: &Value, installed: &Installed, generation: Generation, now: &str) -> Value {
     let observed = get(release, &["metadata", "generation"]).cloned().unwrap_or(json!(1));
@@ -165,6 +174,18 @@ mod tests {
         assert_eq!(status["conditions"][1]["message"], message);
         let old = seeded_status(&release, &installed(), Generation::Helm3, "2026-01-02T03:04:06Z");
         assert!(old["history"][0].get("apiVersion").is_none() && old.get("inventory").is_none(), "{old}");
+    }
+
+    #[test]
+    fn only_what_is_deployed_is_known() {
+        let release = json!({"metadata": {"generation": 1}});
+        assert!(!knows(&release, 1, "2026-01-02T03:04:05.1Z"));
+        let mut seeded = json!({ "status": seeded_status(&release, &installed(), Generation::Helm4, "2026-01-02T03:04:06Z") });
+        assert!(knows(&seeded, 1, "2026-01-02T03:04:05.1Z"));
+        // It was done over, or upgraded, before Flux came.
+        assert!(!knows(&seeded, 1, "2026-01-02T03:04:09Z") && !knows(&seeded, 2, "2026-01-02T03:04:05Z"));
+        seeded["status"]["storageNamespace"] = json!("apps");
+        assert!(knows(&seeded, 2, "2026-01-02T03:04:09Z"), "Flux has looked");
     }
 
     #[test]

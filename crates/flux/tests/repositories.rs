@@ -42,7 +42,7 @@ fn check_releases(shared: &Path, repository: &str, expected: &[(&str, &str)]) {
             state.retain(|key, _| key == "fullnameOverride");
         }
         assert_eq!(values, written(&files, &spec.file), "{name}");
-        assert_eq!((spec.crds_install, spec.crds_upgrade), (CrdPolicy::CreateReplace, CrdPolicy::CreateReplace), "{name}");
+        assert_eq!((spec.install.crds, spec.upgrade.crds), (CrdPolicy::CreateReplace, CrdPolicy::CreateReplace), "{name}");
         assert_eq!((&spec.release_name, &spec.release_namespace, &spec.storage_namespace), (&name, &namespace, &namespace));
         assert_eq!(spec.unknown, Vec::<String>::new());
         assert!(spec.kustomization.is_some_and(|(inside, _)| inside == namespace), "{name}");

@@ -58,8 +58,8 @@ fn everything_on_the_way_to_a_release_counts() {
     });
     assert_eq!(as_integers(&Value::Object(web.values)), values);
     assert_eq!(web.unknown, ["Secret apps/not-here, which valuesFrom names, is not in the tree"]);
-    assert_eq!((web.skip_schema_validation, web.skip_schema_validation_upgrade), (true, false));
-    assert_eq!((web.crds_install, web.crds_upgrade), (CrdPolicy::Skip, CrdPolicy::CreateReplace));
+    assert_eq!((web.install.skip_schema_validation, web.upgrade.skip_schema_validation), (true, false));
+    assert_eq!((web.install.crds, web.upgrade.crds), (CrdPolicy::Skip, CrdPolicy::CreateReplace));
     assert_eq!((web.timeout, web.max_history, web.suspended, web.create_namespace), (Some(Duration::from_secs(150)), 3, true, true));
     assert_eq!(web.helm_release["metadata"]["labels"], json!({"team": "platform"}));
     assert_eq!((web.file.as_str(), web.folder.as_str(), web.line), ("apps/web/release.yaml", "apps/web", 1));
@@ -70,7 +70,7 @@ fn everything_on_the_way_to_a_release_counts() {
         worker.chart,
         ChartRef::Repository { url: "https://charts.example.com".into(), name: "worker".into(), version: "2.x".into() }
     );
-    assert_eq!((worker.crds_install, worker.max_history, worker.values), (CrdPolicy::Create, 5, Map::new()));
+    assert_eq!((worker.install.crds, worker.max_history, worker.values), (CrdPolicy::Create, 5, Map::new()));
 
     let local = tree.release("default", "local").unwrap();
     assert_eq!(local.chart, ChartRef::Path { path: "charts/local".into() });
@@ -278,4 +278,19 @@ fn a_default_does_not_stand_for_what_is_encrypted() {
     assert_eq!(data("a"), json!({"a": "${ZONE:=UTC}", "b": "s", "c": "${ZONE}"}));
     let known: Vec<&str> = tree.known_objects().filter_map(|object| object.value["metadata"]["name"].as_str()).collect();
     assert_eq!(known, ["sync", "b"]);
+}
+
+#[test]
+fn one_object_is_as_flux_applies_it() {
+    let object = "apiVersion: x.example.com/v1\nkind: Pool\nmetadata: {name: pool}\nspec: {a: '${A}'}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: one, namespace: n}\n";
+    let known = kustomization("one", "one", "  postBuild: {substitute: {A: b}}\n");
+    let tree = flux::read(&files(&[("c/one.yaml", &known), ("one/all.yaml", object)]), Some("c")).unwrap();
+    // Of a kind that is not known, a namespace may be said and be wrong.
+    let pool = tree.applied_object("x.example.com", "Pool", Some("n"), "pool").unwrap().unwrap();
+    assert_eq!((&pool["spec"]["a"], &pool["metadata"]["labels"]["kustomize.toolkit.fluxcd.io/name"]), (&json!("b"), &json!("one")));
+    assert!(tree.applied_object("", "ConfigMap", Some("n"), "one").is_some());
+    assert!(tree.applied_object("", "ConfigMap", Some("other"), "one").is_none());
+    let unknown = kustomization("one", "one", "  postBuild: {substituteFrom: [{kind: Secret, name: gone}]}\n");
+    let tree = flux::read(&files(&[("c/one.yaml", &unknown), ("one/all.yaml", object)]), Some("c")).unwrap();
+    assert!(tree.applied_object("x.example.com", "Pool", None, "pool").unwrap().is_err());
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -78,6 +79,8 @@ pub enum Propagation {
 
 /// By this the audit log of a cluster tells our requests from others.
 const USER_AGENT: &str = concat!("launchway/", env!("CARGO_PKG_VERSION"));
+/// After this time a server ends a watch, and we begin another one.
+const WATCH: Duration = Duration::from_secs(300);
 /// Objects in one page of a list, as client-go asks for.
 pub(crate) const PAGE: usize = 500;
 
@@ -177,6 +180,7 @@ impl Cluster {
         let resource = self.resource(&selection.api_version, &selection.kind).await?.ok_or_else(no_kind)?;
         let mut query = selectors(selection);
         query.extend([("watch", "true".into()), ("resourceVersion", version.into()), ("allowWatchBookmarks", "true".into())]);
+        query.push(("timeoutSeconds", WATCH.as_secs().to_string()));
         let path = resource.collection(selection.namespace.as_deref());
         let request = Request::get(format!("{path}?{}", encode(&query))).header("accept", JSON).body(Vec::new());
         let request = request.map_err(|error| Error::Invalid(format!("{what}: {error}")))?;

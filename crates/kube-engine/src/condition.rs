@@ -1,4 +1,4 @@
-//! Conditions that can be waited for: `exists`, `absent`, `ready`, `condition=TYPE[=STATUS]`, `jsonpath={.path}[=VALUE]`.
+//! Conditions that can be waited for: `exists`, `absent`, `ready`, `completed`, `condition=TYPE[=STATUS]`, `jsonpath={.path}[=VALUE]`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +19,7 @@ enum Kind {
     Exists,
     Absent,
     Ready,
+    Completed,
     Condition { name: String, status: String },
     Path { steps: Vec<Step>, value: Option<String> },
 }
@@ -46,6 +47,17 @@ pub(crate) enum Verdict {
     Never(String),
 }
 
+impl From<Status> for Verdict {
+    fn from(status: Status) -> Verdict {
+        match status {
+            Status::Current => Verdict::Holds,
+            Status::InProgress(text) => Verdict::Not(text),
+            Status::Failed(text) => Verdict::Never(text),
+            Status::Terminating => Verdict::Not("is being deleted".into()),
+        }
+    }
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -60,6 +72,7 @@ impl FromStr for Condition {
             None if text == "exists" => Kind::Exists,
             None if text == "absent" => Kind::Absent,
             None if text == "ready" => Kind::Ready,
+            None if text == "completed" => Kind::Completed,
             Some(("condition", wanted)) if !wanted.is_empty() => {
                 let (name, status) = wanted.split_once('=').unwrap_or((wanted, "True"));
                 Kind::Condition { name: name.into(), status: status.into() }
@@ -79,7 +92,7 @@ impl FromStr for Condition {
             }
             _ => {
                 return Err(format!(
-                    "{text} is no condition: use exists, absent, ready, condition=TYPE[=STATUS] or jsonpath={{.path}}[=VALUE]"
+                    "{text} is no condition: use exists, absent, ready, completed, condition=TYPE[=STATUS] or jsonpath={{.path}}[=VALUE]"
                 ));
             }
         };
@@ -88,6 +101,11 @@ impl FromStr for Condition {
 }
 
 impl Condition {
+    /// Tells whether it holds of what is not there.
+    pub(crate) fn is_of_absence(&self) -> bool {
+        self.kind == Kind::Absent
+    }
+
     /// Returns whether the condition holds for an object, or for its absence.
     pub(crate) fn judge(&self, object: Option<&Value>) -> Verdict {
         let missing = || Verdict::Not("does not exist".into());
@@ -95,12 +113,8 @@ impl Condition {
             (Kind::Absent, None) | (Kind::Exists, Some(_)) => Verdict::Holds,
             (Kind::Absent, Some(_)) => Verdict::Not("still exists".into()),
             (_, None) => missing(),
-            (Kind::Ready, Some(object)) => match status::of(object) {
-                Status::Current => Verdict::Holds,
-                Status::InProgress(text) => Verdict::Not(text),
-                Status::Failed(text) => Verdict::Never(text),
-                Status::Terminating => Verdict::Not("is being deleted".into()),
-            },
+            (Kind::Ready, Some(object)) => status::of(object).into(),
+            (Kind::Completed, Some(object)) => status::completed(object).into(),
             (Kind::Condition { name, status }, Some(object)) => match status::condition(object, name) {
                 Some(found) if found.status == status && current(object) => Verdict::Holds,
                 Some(found) => Verdict::Not(found.text(name)),

@@ -34,9 +34,16 @@ pub struct Holder {
 /// The Lease of a run.
 pub(crate) struct Lease {
     holder: Holder,
-    is_held: Mutex<bool>,
+    held: Mutex<Option<Held>>,
     /// Somebody else took it: this run was stopped for longer than a Lease is believed.
     is_lost: AtomicBool,
+}
+
+/// A Lease that is held, as it was last written.
+struct Held {
+    at: jiff::Timestamp,
+    /// Its resourceVersion.
+    version: Value,
 }
 
 impl fmt::Debug for Lease {
@@ -48,7 +55,7 @@ impl fmt::Debug for Lease {
 impl Cluster {
     /// Returns the same cluster, which is written to only by one run at a time.
     pub fn exclusive(mut self, holder: Holder) -> Cluster {
-        self.lease = Some(Arc::new(Lease { holder, is_held: Mutex::new(false), is_lost: AtomicBool::new(false) }));
+        self.lease = Some(Arc::new(Lease { holder, held: Mutex::new(None), is_lost: AtomicBool::new(false) }));
         self
     }
 
@@ -64,13 +71,13 @@ impl Cluster {
     /// Gives the cluster free for other runs.
     pub async fn release_lease(&self) -> Result<(), Error> {
         let Some(lease) = &self.lease else { return Ok(()) };
-        let mut is_held = lease.is_held.lock().await;
-        if !std::mem::take(&mut *is_held) || lease.is_lost.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        match self.lease_call(Method::DELETE, None).await {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
+        let mut held = lease.held.lock().await;
+        let Some(Held { version, .. }) = held.take().filter(|_| !lease.is_lost.load(Ordering::Relaxed)) else { return Ok(()) };
+        let still = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "resourceVersion": version } });
+        match self.lease_call(Method::DELETE, Some(&still)).await {
+            // Somebody else has it now.
+            Err(error) if error.is_not_found() || error.code() == "conflict" => Ok(()),
+            deleted => deleted.map(drop),
         }
     }
 
@@ -89,20 +96,40 @@ impl Cluster {
 impl Lease {
     /// Makes sure that this run holds the Lease.
     pub(crate) async fn hold(self: &Arc<Self>, cluster: &Cluster) -> Result<(), Error> {
-        let mut is_held = self.is_held.lock().await;
+        let mut held = self.held.lock().await;
         if self.is_lost.load(Ordering::Relaxed) {
-            let message = "another run took over while this one stood still: nothing more is written".to_owned();
-            return Err(Error::Locked { message });
+            return Err(lost());
         }
-        if !*is_held {
-            self.take(cluster).await?;
-            *is_held = true;
-            tokio::spawn(renew(Arc::downgrade(self), Cluster { lease: None, ..cluster.clone() }));
+        match &*held {
+            Some(Held { at, .. }) if self.is_believed(*at) => {}
+            // The machine slept: the Lease may be somebody else's by now.
+            Some(_) => match self.take(cluster).await {
+                Ok(taken) => *held = Some(taken),
+                Err(Error::Locked { .. }) => {
+                    self.is_lost.store(true, Ordering::Relaxed);
+                    return Err(lost());
+                }
+                Err(error) => return Err(error),
+            },
+            None => {
+                *held = Some(self.take(cluster).await?);
+                tokio::spawn(renew(Arc::downgrade(self), Cluster { lease: None, ..cluster.clone() }));
+            }
         }
         Ok(())
     }
 
-    async fn take(&self, cluster: &Cluster) -> Result<(), Error> {
+    fn held(&self, written: &Value) -> Held {
+        Held { at: (self.holder.now)(), version: written.pointer("/metadata/resourceVersion").cloned().unwrap_or_default() }
+    }
+
+    /// Tells whether others still believe a Lease that was written then.
+    fn is_believed(&self, written: jiff::Timestamp) -> bool {
+        let age = (self.holder.now)().duration_since(written);
+        age <= jiff::SignedDuration::try_from(DURATION).unwrap_or_default()
+    }
+
+    async fn take(&self, cluster: &Cluster) -> Result<Held, Error> {
         // Whoever is faster wins; the other one looks again.
         for _ in 0..5 {
             let found = match cluster.lease_call(Method::GET, None).await {
@@ -118,7 +145,7 @@ impl Lease {
                 }
             };
             match cluster.lease_call(method, Some(&object)).await {
-                Ok(_) => return Ok(()),
+                Ok(taken) => return Ok(self.held(&taken)),
                 Err(error) if matches!(error.code(), "conflict" | "already-exists" | "not-found") => {}
                 Err(error) => return Err(error),
             }
@@ -130,8 +157,7 @@ impl Lease {
     fn check(&self, found: &Value) -> Result<(), Error> {
         let text = |key: &str| found.pointer(&format!("/spec/{key}")).and_then(Value::as_str).unwrap_or_default();
         let (holder, renewed) = (text("holderIdentity"), text("renewTime"));
-        let age = renewed.parse::<jiff::Timestamp>().ok().map(|renewed| (self.holder.now)().duration_since(renewed));
-        let expired = age.is_none_or(|age| age > jiff::SignedDuration::try_from(DURATION).unwrap_or_default());
+        let expired = renewed.parse().ok().is_none_or(|renewed| !self.is_believed(renewed));
         if holder.is_empty() || holder == self.holder.name || expired || (self.holder.has_ended)(holder) {
             return Ok(());
         }
@@ -150,13 +176,17 @@ impl Lease {
     }
 }
 
+fn lost() -> Error {
+    Error::Locked { message: "another run took over while this one stood still: nothing more is written".to_owned() }
+}
+
 /// Renews the Lease until its owner is gone or gives it up.
 async fn renew(lease: std::sync::Weak<Lease>, cluster: Cluster) {
     loop {
         tokio::time::sleep(RENEW).await;
         let Some(lease) = lease.upgrade() else { return };
-        let is_held = lease.is_held.lock().await;
-        if !*is_held {
+        let mut held = lease.held.lock().await;
+        if held.is_none() {
             return;
         }
         let Ok(found) = cluster.lease_call(Method::GET, None).await else { continue };
@@ -165,6 +195,8 @@ async fn renew(lease: std::sync::Weak<Lease>, cluster: Cluster) {
             return;
         }
         // A renewal that fails is tried again in time.
-        let _ = cluster.lease_call(Method::PUT, Some(&lease.object(found.pointer("/metadata/resourceVersion")))).await;
+        if let Ok(renewed) = cluster.lease_call(Method::PUT, Some(&lease.object(found.pointer("/metadata/resourceVersion")))).await {
+            *held = Some(lease.held(&renewed));
+        }
     }
 }

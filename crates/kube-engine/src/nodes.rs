@@ -1,11 +1,12 @@
 //! Waiting for nodes to register, by watching them.
 
-use futures::{AsyncBufReadExt, StreamExt};
+use futures::AsyncBufReadExt;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::object::Selection;
+use crate::wait::{REOPEN, next_line};
 
 /// Returns when so many nodes have registered; `progress` hears how many there are whenever that changes. They need not be ready: without
 /// a network none is.
@@ -13,7 +14,15 @@ pub async fn registered(cluster: &Cluster, count: usize, progress: &(dyn Fn(usiz
     let selection = Selection { api_version: "v1".into(), kind: "Node".into(), ..Selection::default() };
     let mut shown = None;
     loop {
-        let Some((nodes, version)) = cluster.list_at(&selection).await? else { return Err(no_nodes()) };
+        let listed = match cluster.list_at(&selection).await {
+            // An API server that is starting comes and goes.
+            Err(error) if error.retryable() => {
+                tokio::time::sleep(REOPEN).await;
+                continue;
+            }
+            listed => listed?,
+        };
+        let Some((nodes, version)) = listed else { return Err(no_nodes()) };
         if shown != Some(nodes.len()) {
             progress(nodes.len());
             shown = Some(nodes.len());
@@ -21,7 +30,10 @@ pub async fn registered(cluster: &Cluster, count: usize, progress: &(dyn Fn(usiz
         if nodes.len() >= count {
             return Ok(());
         }
-        until_one_comes(cluster, &selection, &version).await?;
+        match until_one_comes(cluster, &selection, &version).await {
+            Err(error) if error.retryable() => tokio::time::sleep(REOPEN).await,
+            watched => watched?,
+        }
     }
 }
 
@@ -37,7 +49,7 @@ async fn until_one_comes(cluster: &Cluster, selection: &Selection, version: &str
         Err(error) => return Err(error),
     };
     let mut lines = stream.lines();
-    while let Some(Ok(line)) = lines.next().await {
+    while let Some(line) = next_line(&mut lines).await {
         let event: Value = serde_json::from_str(&line).unwrap_or_default();
         if !matches!(event.get("type").and_then(Value::as_str), Some("MODIFIED" | "BOOKMARK")) {
             return Ok(());

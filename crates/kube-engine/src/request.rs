@@ -14,6 +14,8 @@ use crate::error::Error;
 pub(crate) const JSON: &str = "application/json";
 /// How often a request is sent that meets a busy server.
 const TRIES: u32 = 6;
+/// How long an answer may take. API servers end requests after a minute by themselves.
+const SILENCE: Duration = Duration::from_secs(65);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// What a server asks for is believed up to here.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -62,6 +64,13 @@ impl Cluster {
         self.client.request_text(request).await.map_err(|error| Error::Unreachable { what: what.into(), source: Box::new(error) })
     }
 
+    /// Tells whether the API server answers. It is asked once.
+    pub async fn answers(&self) -> Result<(), Error> {
+        let (method, path) = (Method::GET, "/version".to_owned());
+        let call = Call { what: "version".into(), method, path, query: Vec::new(), content_type: JSON, accept: JSON, body: Bytes::new() };
+        self.send_once(call).await.map(drop).map_err(|failed| failed.error)
+    }
+
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<(StatusCode, Value), Error> {
         self.send_counted(call, &mut 0).await
     }
@@ -86,7 +95,14 @@ impl Cluster {
         }
     }
 
+    /// Sends a request once. A connection that stays silent counts as broken: the other end may be gone without a word.
     async fn send_once(&self, call: Call<'_>) -> Result<(StatusCode, Value), Failed> {
+        let what = call.what.clone();
+        let silent = |_| Failed::from(Error::Unreachable { what, source: format!("no answer in {} seconds", SILENCE.as_secs()).into() });
+        tokio::time::timeout(SILENCE, self.exchange(call)).await.map_err(silent)?
+    }
+
+    async fn exchange(&self, call: Call<'_>) -> Result<(StatusCode, Value), Failed> {
         let uri = if call.query.is_empty() { call.path } else { format!("{}?{}", call.path, encode(&call.query)) };
         let request =
             Request::builder().method(call.method).uri(uri).header("accept", call.accept).header("content-type", call.content_type);

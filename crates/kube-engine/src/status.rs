@@ -64,6 +64,24 @@ pub fn is_ready_once_there(object: &Value) -> bool {
     }
 }
 
+/// Tells whether an object is deleted by Kubernetes once it has done its work.
+pub(crate) fn ends_in_nothing(object: &Value) -> bool {
+    group_and_kind(object) == ("batch", "Job") && object.pointer("/spec/ttlSecondsAfterFinished").is_some_and(Value::is_number)
+}
+
+/// Returns how far an object is that is to come to an end: a Pod has succeeded then. Others are as [`of`] says.
+pub(crate) fn completed(object: &Value) -> Status {
+    match (group_and_kind(object), text(object, "/status/phase")) {
+        (("", "Pod"), "Succeeded") => Status::Current,
+        (("", "Pod"), "Failed") => Status::Failed("its pod failed".into()),
+        (("", "Pod"), phase) => match of(object) {
+            Status::Current => progress(format!("is {}", or(phase, "Pending"))),
+            other => other,
+        },
+        _ => of(object),
+    }
+}
+
 fn group_and_kind(object: &Value) -> (&str, &str) {
     let group = text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
     (group, text(object, "/kind"))

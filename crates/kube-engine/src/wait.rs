@@ -14,6 +14,7 @@ use crate::condition::Verdict;
 use crate::error::Error;
 use crate::explain::explain;
 use crate::object::{ObjectRef, Selection};
+use crate::status::{self, Status};
 
 /// Something that is still waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +58,18 @@ enum News {
 }
 
 /// What is known of one kind in one namespace.
-#[derive(Default)]
 struct Group {
     /// None: not listed yet, or the kind is not served.
     objects: Option<BTreeMap<String, Value>>,
+    /// Whether a Job that is done stays so when Kubernetes deletes it. Where its absence is waited for, it does not.
+    keeps_done: bool,
 }
 
 /// How long a watch rests before it is opened again, so that a server that drops it at once is not flooded.
-const REOPEN: Duration = Duration::from_millis(250);
+pub(crate) const REOPEN: Duration = Duration::from_millis(250);
+
+/// How long nothing may be heard of a watch. Servers send a bookmark about every minute.
+const SILENCE: Duration = Duration::from_secs(100);
 
 /// Waits until all conditions hold at the same time, and returns the objects as last seen, in the order given; absent ones are null.
 ///
@@ -85,7 +90,10 @@ pub async fn until(
         watches.spawn(follow(cluster.clone(), index, selection.clone(), sender.clone(), begun.clone()));
     }
     drop(sender);
-    let mut known: Vec<Group> = groups.iter().map(|_| Group::default()).collect();
+    let mut known: Vec<Group> = groups.iter().map(|_| Group { objects: None, keeps_done: true }).collect();
+    for ((_, condition), group) in wanted.iter().zip(&of) {
+        known[*group].keeps_done &= !condition.is_of_absence();
+    }
     let mut heard = vec![false; groups.len()];
     let mut shown: Option<Vec<Pending>> = None;
     loop {
@@ -178,7 +186,12 @@ fn learn(news: News, known: &mut [Group]) -> Result<usize, Error> {
     let name = |object: &Value| object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     match news {
         News::Listed(group, objects) => {
-            known[group].objects = Some(objects.into_iter().map(|object| (name(&object), object)).collect());
+            let mut listed: BTreeMap<String, Value> = objects.into_iter().map(|object| (name(&object), object)).collect();
+            let before = known[group].objects.take().filter(|_| known[group].keeps_done);
+            for (name, done) in before.into_iter().flatten().filter(|(_, object)| is_cleaned_up(object)) {
+                listed.entry(name).or_insert(done);
+            }
+            known[group].objects = Some(listed);
             Ok(group)
         }
         News::NoKind(group) => {
@@ -189,12 +202,25 @@ fn learn(news: News, known: &mut [Group]) -> Result<usize, Error> {
             known[group].objects.get_or_insert_default().insert(name(&object), object);
             Ok(group)
         }
-        News::Deleted(group, object) => {
-            known[group].objects.get_or_insert_default().remove(&name(&object));
+        News::Deleted(group, mut object) => {
+            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.remove("deletionTimestamp");
+            }
+            let keeps = known[group].keeps_done && is_cleaned_up(&object);
+            let objects = known[group].objects.get_or_insert_default();
+            match keeps {
+                true => drop(objects.insert(name(&object), object)),
+                false => drop(objects.remove(&name(&object))),
+            }
             Ok(group)
         }
         News::Broke(error) => Err(error),
     }
+}
+
+/// Tells whether an object has done its work and is one that Kubernetes deletes then.
+fn is_cleaned_up(object: &Value) -> bool {
+    status::ends_in_nothing(object) && status::of(object) == Status::Current
 }
 
 /// Lists and watches until nobody listens any more.
@@ -227,6 +253,11 @@ async fn follow(cluster: Cluster, group: usize, selection: Selection, news: mpsc
     }
 }
 
+/// Returns the next event of a watch; nothing once it has ended, or has been silent for so long that its connection may be dead.
+pub(crate) async fn next_line(lines: &mut (impl futures::Stream<Item = std::io::Result<String>> + Unpin)) -> Option<String> {
+    tokio::time::timeout(SILENCE, futures::StreamExt::next(lines)).await.ok()??.ok()
+}
+
 /// Passes events on until the watch ends, for whatever reason: the caller lists anew.
 async fn watch_from(
     cluster: &Cluster,
@@ -243,7 +274,7 @@ async fn watch_from(
         };
         let mut lines = stream.lines();
         let before = version.clone();
-        while let Some(Ok(line)) = futures::StreamExt::next(&mut lines).await {
+        while let Some(line) = next_line(&mut lines).await {
             let Ok(mut event) = serde_json::from_str::<Value>(&line) else { return Ok(()) };
             let object = event.get_mut("object").map(Value::take).unwrap_or_default();
             if let Some(seen) = object.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
@@ -281,7 +312,7 @@ async fn served(cluster: &Cluster, selection: &Selection) -> Result<(), Error> {
         Err(error) => return Err(error),
     };
     let mut lines = stream.lines();
-    while let Some(Ok(_)) = futures::StreamExt::next(&mut lines).await {
+    while next_line(&mut lines).await.is_some() {
         if cluster.resource(&selection.api_version, &selection.kind).await?.is_some() {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use helm::release::Release;
 use helm::{Chart, HelmCompat};
-use kube_engine::release::{self, Context, CrdPolicy, Progress, ReleaseAction, ReleaseState, Wanted};
+use kube_engine::release::{self, ActionOptions, Context, Progress, ReleaseAction, ReleaseState, Wanted};
 use kube_engine::{Action, Apply, Cluster, ObjectRef, Selection};
 use kube_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -36,14 +36,11 @@ fn wanted(chart: Arc<Chart>, values: Value) -> Wanted {
         chart,
         values: helm::values::as_floats(values).as_object().cloned().unwrap_or_default(),
         compat: HelmCompat::newest(),
-        crds: CrdPolicy::Create,
-        crds_upgrade: CrdPolicy::Create,
+        install: ActionOptions::default(),
+        upgrade: ActionOptions::default(),
         crd_labels: serde_json::Map::new(),
         post_render: None,
         lookups: None,
-        disable_hooks: false,
-        skip_schema_validation: false,
-        skip_schema_validation_upgrade: false,
         max_history: 5,
         timeout: Duration::from_secs(20),
     }
@@ -57,7 +54,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let sandbox = Sandbox::default();
+        World::with(Sandbox::default())
+    }
+
+    fn with(sandbox: Sandbox) -> Self {
         World { cluster: Cluster::over(sandbox.clone()), sandbox, seen: Arc::default() }
     }
 
@@ -133,15 +133,15 @@ async fn a_schema_is_left_out_where_the_release_says_so() {
     let files = [("templates/config.yaml", CONFIG), ("values.schema.json", refusing)];
     let world = World::new();
     let mut blue = wanted(chart("1.0.0", &files), json!({ "color": "blue" }));
-    blue.skip_schema_validation_upgrade = true;
+    blue.upgrade.skip_schema_validation = true;
     assert_eq!(world.ensure(&blue).await.unwrap_err().code(), "invalid", "it is an install");
-    blue.skip_schema_validation = true;
+    blue.install.skip_schema_validation = true;
     assert_eq!(world.ensure(&blue).await.unwrap().action, ReleaseAction::Installed);
 
     let mut green = wanted(chart("1.1.0", &files), json!({ "color": "green" }));
-    green.skip_schema_validation = true;
+    green.install.skip_schema_validation = true;
     assert_eq!(world.ensure(&green).await.unwrap_err().code(), "invalid", "it is an upgrade");
-    green.skip_schema_validation_upgrade = true;
+    green.upgrade.skip_schema_validation = true;
     assert_eq!(world.ensure(&green).await.unwrap().action, ReleaseAction::Upgraded);
 }
 
@@ -190,19 +190,95 @@ async fn a_failed_install_is_recorded_and_the_next_run_mends_it() {
     assert!(world.get("Deployment", "web").await.is_none());
 }
 
+impl World {
+    /// Makes revision 1 look as if it were being installed since then, in seconds of Unix.
+    async fn pend(&self, since: i64, annotations: Value) {
+        use base64::Engine as _;
+        let mut stale = self.record(1).await;
+        stale.info.as_mut().unwrap().status = "pending-install".into();
+        let data = base64::engine::general_purpose::STANDARD.encode(stale.encode());
+        let object = json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "data": { "release": data },
+            "metadata": { "name": "sh.helm.release.v1.web.v1", "namespace": "default", "annotations": annotations,
+                "labels": { "name": "web", "owner": "helm", "status": "pending-install", "version": "1", "createdAt": since.to_string() } } });
+        self.cluster.replace(&object, "test").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_installs_is_waited_for() {
+    let world = World::new();
+    let mut wanted = wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({}));
+    world.ensure(&wanted).await.unwrap();
+    let now = jiff::Timestamp::now().as_second();
+    world.pend(now, json!({})).await;
+    wanted.timeout = Duration::from_secs(1);
+    let error = world.ensure(&wanted).await.unwrap_err();
+    assert!(error.to_string().starts_with("another operation is in progress: revision 1 is pending-install"), "{error}");
+    assert_eq!(error.code(), "locked");
+    // A run of ours that died is known to be dead: two never run at once.
+    world.pend(now, json!({ "launchway.dev/begun-by": "launchway" })).await;
+    assert_eq!(world.ensure(&wanted).await.unwrap().revision, 1);
+    let secret = world.get("Secret", "sh.helm.release.v1.web.v1").await.unwrap();
+    assert!(secret["metadata"].get("annotations").is_none(), "{secret}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_run_made_and_nobody_wants_is_removed() {
+    let world = World::new();
+    let files = [("templates/config.yaml", CONFIG), ("templates/extra.yaml", EXTRA)];
+    world.ensure(&wanted(chart("1.0.0", &files), json!({ "extra": true }))).await.unwrap();
+    world.pend(0, json!({})).await;
+    world.ensure(&wanted(chart("1.0.0", &files), json!({}))).await.unwrap();
+    assert!(world.get("ConfigMap", "extra").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_of_a_kind_is_the_same_object() {
+    let world = World::new();
+    let two = CRD.replace(
+        "    - name: v1\n",
+        "    - name: v1beta1\n      served: true\n      storage: false\n      schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }\n    - name: v1\n",
+    );
+    let widget = |version: &str| format!("apiVersion: example.com/{version}\nkind: Widget\nmetadata: {{ name: one }}\n");
+    let (old, new) = (widget("v1beta1"), widget("v1"));
+    world.ensure(&wanted(chart("1.0.0", &[("crds/widget.yaml", &two), ("templates/w.yaml", &old)]), json!({}))).await.unwrap();
+    world.ensure(&wanted(chart("1.1.0", &[("crds/widget.yaml", &two), ("templates/w.yaml", &new)]), json!({}))).await.unwrap();
+    let one =
+        ObjectRef { api_version: "example.com/v1".into(), kind: "Widget".into(), namespace: Some("default".into()), name: "one".into() };
+    assert!(world.cluster.get(&one).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_cleaned_up_is_done() {
+    let world = World::new();
+    let job = HOOK.split_once("  annotations:").unwrap().0.to_owned()
+        + "spec:\n  ttlSecondsAfterFinished: 1\n  template:\n    spec:\n      restartPolicy: Never\n      containers: [{ name: prepare, image: 'example.com/prepare:1' }]\n";
+    let wanted = wanted(chart("1.0.0", &[("templates/job.yaml", &job)]), json!({}));
+    let record = world.ensure(&wanted).await.unwrap().record;
+    let job = ObjectRef { api_version: "batch/v1".into(), kind: "Job".into(), namespace: Some("default".into()), name: "prepare".into() };
+    world.cluster.delete(&job, kube_engine::Propagation::Background).await.unwrap();
+    let context = Context { cluster: &world.cluster, now: &jiff::Timestamp::now, seed: [1; 32], progress: &|_| {}, before_flux: &() };
+    release::wait_ready(&context, &wanted, &record, Duration::from_secs(1)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_waited_for_where_the_release_says_so() {
+    // Nobody plays its controller.
+    let world = World::with(Sandbox::new(kube_sandbox::Options { actors: false, ..kube_sandbox::Options::default() }));
+    let mut wanted = wanted(chart("1.0.0", &[("templates/deployment.yaml", DEPLOYMENT)]), json!({}));
+    wanted.timeout = Duration::from_secs(1);
+    wanted.install.wait = release::Wait::Nothing;
+    let record = world.ensure(&wanted).await.unwrap().record;
+    let context = Context { cluster: &world.cluster, now: &jiff::Timestamp::now, seed: [1; 32], progress: &|_| {}, before_flux: &() };
+    release::wait_ready(&context, &wanted, &record, Duration::from_secs(1)).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_pending_revision_is_done_over() {
     let world = World::new();
     let wanted = wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({}));
     world.ensure(&wanted).await.unwrap();
-    let mut stale = world.record(1).await;
-    stale.info.as_mut().unwrap().status = "pending-install".into();
-    use base64::Engine as _;
-    let data = base64::engine::general_purpose::STANDARD.encode(stale.encode());
-    let object = json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "data": { "release": data },
-        "metadata": { "name": "sh.helm.release.v1.web.v1", "namespace": "default",
-            "labels": { "name": "web", "owner": "helm", "status": "pending-install", "version": "1" } } });
-    world.cluster.replace(&object, "test").await.unwrap();
+    world.pend(0, json!({})).await;
     assert!(matches!(world.state(&wanted).await, ReleaseState::Pending { revision: 1, .. }));
     let outcome = world.ensure(&wanted).await.unwrap();
     assert_eq!((outcome.action, outcome.revision), (ReleaseAction::Installed, 1));

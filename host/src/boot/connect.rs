@@ -73,14 +73,21 @@ async fn arrive(options: &options::Boot, reporter: &Reporter) -> Result<Cluster,
 
 /// Waits until the API server answers.
 async fn answers(cluster: &Cluster, patience: Duration, say: &(dyn Fn(&str) + Send + Sync)) -> Result<(), Failure> {
+    /// How long one question may take: behind an address that nobody has there is only silence.
+    const QUESTION: Duration = Duration::from_secs(5);
     let started = Instant::now();
     loop {
-        let error = match cluster.version().await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.code() == "unavailable" && started.elapsed() < patience => error,
-            Err(error) => return Err(Failure::cluster(chain(&error))),
+        let left = patience.saturating_sub(started.elapsed());
+        let why = match tokio::time::timeout(QUESTION.min(left.max(Duration::from_secs(1))), cluster.answers()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) if error.code() != "unavailable" => return Err(Failure::cluster(chain(&error))),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => "nothing was heard of it".to_owned(),
         };
-        say(&format!("the API server does not answer yet, after {}: {}", seconds(started.elapsed()), chain(&error)));
+        if started.elapsed() >= patience {
+            return Err(Failure::cluster(format!("the API server does not answer, after {}: {why}", seconds(started.elapsed()))));
+        }
+        say(&format!("the API server does not answer yet, after {}: {why}", seconds(started.elapsed())));
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

@@ -165,10 +165,25 @@ async fn discover(powers: &Call, api_version: &str) -> Answer<Vec<String>> {
 }
 
 async fn create(powers: &Call, object: &str) -> Answer<kubernetes::Change> {
-    let object: Value = serde_json::from_str(object).map_err(|error| invalid(format!("create: not JSON: {error}")))?;
+    let mut object: Value = serde_json::from_str(object).map_err(|error| invalid(format!("create: not JSON: {error}")))?;
     let reference = reference(&object)?;
     must_be_permitted(powers, "kubernetes.create", "create", &reference).await?;
-    changed(powers, powers.cluster.create(&object, MANAGER).await.map_err(|error| write_failure(&reference, error))?)
+    if !as_flux_applies(powers, &reference, &mut object)? || powers.cluster.get(&reference).await?.is_some() {
+        return changed(powers, powers.cluster.create(&object, MANAGER).await.map_err(|error| write_failure(&reference, error))?);
+    }
+    // Created by another verb, it would have other field owners than Flux expects.
+    let options = kube_engine::Apply { manager: MANAGER, force: true, default_namespace: None, dry_run: false };
+    changed(powers, powers.cluster.apply(&object, &options).await.map_err(|error| write_failure(&reference, error))?)
+}
+
+/// Puts in the place of an object what Flux applies under its name, where the repository's tree has it; tells whether it has.
+fn as_flux_applies(powers: &Call, reference: &ObjectRef, object: &mut Value) -> Answer<bool> {
+    let known = powers.releases.as_flux_applies(reference);
+    match known.map_err(|why| invalid(format!("{reference}: what Flux applies is not known: {why}")))? {
+        Some(applied) => *object = applied,
+        None => return Ok(false),
+    }
+    Ok(true)
 }
 
 async fn patch(powers: &Call, object: ObjectRef, patch_type: &str, body: &str, subresource: Option<&str>) -> Answer<kubernetes::Change> {
@@ -197,7 +212,10 @@ async fn delete(powers: &Call, object: ObjectRef, propagation: Option<&str>) -> 
 
 async fn apply(powers: &Call, request: &Apply) -> Answer<Vec<kubernetes::Change>> {
     let call = "kubernetes.apply";
-    let objects = objects(&request.manifests, request.default_namespace.as_deref())?;
+    let mut objects = objects(&request.manifests, request.default_namespace.as_deref())?;
+    for (reference, object) in &mut objects {
+        as_flux_applies(powers, reference, object)?;
+    }
     // All are checked before the first is written; one whose kind an earlier one defines is checked again in its turn.
     for (object, _) in &objects {
         permitted(powers, call, "patch", object).await?;

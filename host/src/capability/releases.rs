@@ -21,6 +21,7 @@ use crate::failure::Blame;
 use crate::grant::Access;
 use crate::module::StepState;
 use crate::release_source::OpenRelease;
+use crate::report::Event;
 
 /// A release that a step may install.
 pub struct StepRelease {
@@ -152,6 +153,7 @@ impl Powers {
             Progress::Doing(text) => self.reporter.activity(&open.wanted.name, text),
             Progress::Changed(change) => self.reporter.changed(change),
             Progress::Waiting(pending) => self.reporter.waiting(pending),
+            Progress::Warning(message) => self.reporter.event(&Event::Warning { message }),
         };
         let seeding = Seeding { powers: self, open };
         let context =
@@ -175,13 +177,21 @@ struct Seeding<'a> {
 impl BeforeFlux for Seeding<'_> {
     fn prepare<'r>(&'r self, record: &'r Release) -> BoxFuture<'r, Result<(), ReleaseError>> {
         Box::pin(async move {
-            let applied = self.open.spec.iter().flat_map(|spec| &spec.applied);
-            let names: BTreeSet<&str> = applied.filter_map(|object| object.pointer("/metadata/namespace")?.as_str()).collect();
-            for name in names {
-                self.powers.namespaces.ensure(name, &self.powers.reporter).await?;
-            }
-            self.powers.handoff.seed(self.open, record, &self.powers.reporter).await.map_err(ReleaseError::Handoff)
+            let seeded = self.seed(record).await;
+            self.powers.handoff.begins();
+            seeded
         })
+    }
+}
+
+impl Seeding<'_> {
+    async fn seed(&self, record: &Release) -> Result<(), ReleaseError> {
+        let applied = self.open.spec.iter().flat_map(|spec| &spec.applied);
+        let names: BTreeSet<&str> = applied.filter_map(|object| object.pointer("/metadata/namespace")?.as_str()).collect();
+        for name in names {
+            self.powers.namespaces.ensure(name, &self.powers.reporter).await?;
+        }
+        self.powers.handoff.seed(self.open, record, &self.powers.reporter).await.map_err(ReleaseError::Handoff)
     }
 }
 
@@ -206,7 +216,7 @@ async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
     let mut wanted = open.wanted.clone();
     wanted.timeout = powers.time_left();
     let outcome = powers.with(open, async |context| release::ensure(context, &wanted).await).await?;
-    Seeding { powers, open }.prepare(&outcome.record).await.map_err(|error| of_release(open, &error))?;
+    Seeding { powers, open }.seed(&outcome.record).await.map_err(|error| of_release(open, &error))?;
     powers.reporter.ensured(&outcome, &open.chart_title());
     let changes: Vec<Value> =
         outcome.changes.iter().map(|change| json!({ "object": change.object.to_string(), "action": change.action.as_str() })).collect();
@@ -223,7 +233,7 @@ async fn wait_ready(powers: &Call, open: &OpenRelease, timeout: Duration) -> Ans
     };
     let title = || format!("release {}/{} is not installed", open.wanted.namespace, open.wanted.name);
     let record = record.ok_or_else(|| failure("not-found", title()))?;
-    powers.with(open, async |context| release::wait_ready(context, &record, timeout).await).await
+    powers.with(open, async |context| release::wait_ready(context, &open.wanted, &record, timeout).await).await
 }
 
 fn status(state: &ReleaseState) -> Value {

@@ -237,7 +237,7 @@ fn documents(text: &str) -> Vec<Value> {
 fn request(scene: &Scene<'_>, spec: &ReleaseSpec, capabilities: &Capabilities) -> Result<RenderRequest, RenderError> {
     let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);
     request.compat = scene.compat.clone();
-    request.skip_schema_validation = spec.skip_schema_validation;
+    request.skip_schema_validation = spec.install.skip_schema_validation;
     request.values = spec.values.clone();
     request.capabilities = capabilities.clone();
     request.post_render = Some(post_render::of(scene.tree, spec).map_err(RenderError::PostRender)?);

@@ -95,6 +95,12 @@ pub(super) fn foreign_owner(live: &Value, wanted: &Wanted) -> Option<String> {
     (name != wanted.name || namespace != wanted.namespace).then(|| format!("{namespace}/{name}"))
 }
 
+/// Tells whether an object is marked as the release's own.
+pub(super) fn is_owned(live: &Value, wanted: &Wanted) -> bool {
+    let is_marked = live.pointer("/metadata/annotations/meta.helm.sh~1release-name").is_some();
+    is_marked && foreign_owner(live, wanted).is_none()
+}
+
 /// Tells whether an object stays when its release no longer has it.
 pub(super) fn is_kept(live: &Value) -> bool {
     live.pointer("/metadata/annotations/helm.sh~1resource-policy").and_then(Value::as_str).is_some_and(|policy| policy.trim() == "keep")

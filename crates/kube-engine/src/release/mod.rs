@@ -47,19 +47,14 @@ pub struct Wanted {
     /// ([`helm::values::as_floats`]).
     pub values: Map<String, Value>,
     pub compat: HelmCompat,
-    /// What to do with the files under `crds/` at an install, and at an upgrade.
-    pub crds: CrdPolicy,
-    pub crds_upgrade: CrdPolicy,
+    pub install: ActionOptions,
+    pub upgrade: ActionOptions,
     /// Labels that CRDs under `crds/` get.
     pub crd_labels: Map<String, Value>,
     /// What changes rendered documents before they are stored and applied.
     pub post_render: Option<helm::PostRender>,
     /// What templates may look up; everything where nothing says.
     pub lookups: Option<Lookups>,
-    pub disable_hooks: bool,
-    /// Whether values are not checked against the chart's schema at an install, and at an upgrade.
-    pub skip_schema_validation: bool,
-    pub skip_schema_validation_upgrade: bool,
     /// Revisions that are kept.
     pub max_history: usize,
     pub timeout: Duration,
@@ -75,6 +70,39 @@ pub struct Asked<'a> {
     pub namespace: Option<&'a str>,
     /// None: all of a namespace or of the cluster.
     pub name: Option<&'a str>,
+}
+
+/// How an install is done, or an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActionOptions {
+    /// What to do with the files under `crds/`.
+    pub crds: CrdPolicy,
+    pub disable_hooks: bool,
+    pub skip_schema_validation: bool,
+    pub wait: Wait,
+    /// Whether objects that are marked as another release's become this one's.
+    pub take_ownership: bool,
+}
+
+/// What is waited for once objects are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    Nothing,
+    /// Until all is ready; Jobs may still run.
+    AllButJobs,
+    All,
+}
+
+impl Default for ActionOptions {
+    fn default() -> Self {
+        ActionOptions {
+            crds: CrdPolicy::Create,
+            disable_hooks: false,
+            skip_schema_validation: false,
+            wait: Wait::All,
+            take_ownership: false,
+        }
+    }
 }
 
 /// What to do with the files under `crds/`.
@@ -116,6 +144,8 @@ pub enum Progress<'a> {
     Doing(&'a str),
     Changed(&'a Change),
     Waiting(&'a [Pending]),
+    /// Something beside the release itself went wrong.
+    Warning(&'a str),
 }
 
 /// What [`ensure`] did.
@@ -161,6 +191,11 @@ pub enum ReleaseError {
     Document { path: String, message: String },
     #[error("{object} belongs to release {owner}: it is not taken over")]
     Ownership { object: Box<ObjectRef>, owner: String },
+    /// Helm or Flux is at it.
+    #[error(
+        "another operation is in progress: revision {revision} is {status}; if whoever began it is gone, it counts as dead after 5 minutes"
+    )]
+    Busy { revision: u64, status: String },
     #[error("{event} hook {object} failed: {reason}")]
     Hook {
         event: String,
@@ -186,6 +221,7 @@ impl ReleaseError {
         match self {
             ReleaseError::Render(_) | ReleaseError::Document { .. } => "invalid",
             ReleaseError::Ownership { .. } => "conflict",
+            ReleaseError::Busy { .. } => "locked",
             ReleaseError::Hook { .. } | ReleaseError::Wait(WaitError::Failed { .. }) => "failed",
             ReleaseError::Record { .. } | ReleaseError::Stopped(_) => "internal",
             ReleaseError::Handoff(_) => "unavailable",

@@ -30,7 +30,7 @@ pub(super) async fn render_revision(
     request.values = wanted.values.clone();
     request.capabilities = capabilities(context.cluster, wanted).await?;
     request.compat = wanted.compat.clone();
-    request.skip_schema_validation = if is_upgrade { wanted.skip_schema_validation_upgrade } else { wanted.skip_schema_validation };
+    request.skip_schema_validation = if is_upgrade { wanted.upgrade } else { wanted.install }.skip_schema_validation;
     request.post_render = wanted.post_render.clone();
     request.lookup =
         Some(Arc::new(ClusterLookup { cluster: context.cluster.clone(), handle: Handle::current(), lookups: wanted.lookups.clone() }));

@@ -1,15 +1,16 @@
 //! Install, upgrade or nothing.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use helm::release::{Info, Release, rfc3339};
 use serde_json::Value;
 
+use super::hooks::Hooks;
 use super::render::render_revision;
 use super::{
-    APPLY, Context, CrdPolicy, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wanted, decide, documents, hooks, storage,
+    APPLY, ActionOptions, Context, CrdPolicy, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wait, Wanted, decide,
+    documents, storage,
 };
 use crate::cluster::{Apply, Cluster, Propagation};
 use crate::lookup::OVERLAP;
@@ -33,7 +34,8 @@ pub async fn stored(context: &Context<'_>, wanted: &Wanted) -> Result<Option<Rel
 
 /// Makes the release what it should be. Writes nothing when it is.
 pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, ReleaseError> {
-    let mut history = storage::history(context, wanted).await?;
+    let clock = Clock::of(wanted.timeout);
+    let mut history = storage::history_at_rest(context, wanted, clock).await?;
     // A run that died leaves its revision pending: it is done over, under the same number.
     let mut stale = None;
     match decide(history.last(), wanted) {
@@ -46,7 +48,8 @@ pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, R
     }
     let revision = stale.as_ref().map_or_else(|| history.last().map_or(0, |release| release.version) + 1, |stale| stale.version);
     let current = current(&history);
-    let mut run = Run { context, wanted, history: &history, stale: stale.as_ref(), changes: Vec::new() };
+    let options = if current.is_some() { wanted.upgrade } else { wanted.install };
+    let mut run = Run { context, wanted, options, history: &history, stale: stale.as_ref(), changes: Vec::new(), clock };
     let action = if current.is_some() { ReleaseAction::Upgraded } else { ReleaseAction::Installed };
     let record = run.go(current, revision).await?;
     Ok(Outcome { action, revision: u64::try_from(revision).unwrap_or(0), changes: run.changes, record })
@@ -62,10 +65,43 @@ fn current(history: &[Release]) -> Option<&Release> {
 struct Run<'a> {
     context: &'a Context<'a>,
     wanted: &'a Wanted,
+    options: ActionOptions,
     history: &'a [Release],
     /// The revision that is done over.
     stale: Option<&'a Release>,
     changes: Vec<Change>,
+    clock: Clock,
+}
+
+/// The time that a run has. All its waits share it: each ends by itself, and says why, before whoever asked for the run gives up.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    end: Instant,
+}
+
+impl Clock {
+    /// What a wait gets when nothing is left: enough to see how things stand.
+    const LEAST: Duration = Duration::from_secs(2);
+
+    fn of(time: Duration) -> Clock {
+        // Nobody waits for longer than a year.
+        Clock { end: Instant::now() + time.min(Duration::from_secs(365 * 24 * 3600)) }
+    }
+
+    pub(super) fn is_over(self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    pub(super) fn left(self) -> Duration {
+        self.end.saturating_duration_since(Instant::now()).max(Clock::LEAST)
+    }
+}
+
+/// What makes an object the same one, in whatever version it is written.
+type Identity<'a> = (&'a str, &'a str, Option<&'a str>, &'a str);
+
+fn identity(reference: &ObjectRef) -> Identity<'_> {
+    (reference.group(), &reference.kind, reference.namespace.as_deref(), &reference.name)
 }
 
 /// An object that is to be applied.
@@ -87,7 +123,7 @@ impl Run<'_> {
     async fn go(&mut self, current: Option<&Release>, revision: i64) -> Result<Release, ReleaseError> {
         let (context, wanted) = (self.context, self.wanted);
         let is_upgrade = current.is_some();
-        self.crds(if is_upgrade { wanted.crds_upgrade } else { wanted.crds }).await?;
+        self.crds(self.options.crds).await?;
         (context.progress)(Progress::Doing("rendering"));
         let (request, rendered) = render_revision(context, wanted, revision, is_upgrade).await?;
         let targets = self.targets(documents::of_documents(&rendered.documents)?, is_upgrade).await?;
@@ -114,14 +150,16 @@ impl Run<'_> {
             Err(error) => {
                 let what =
                     if is_upgrade { format!("Upgrade \"{}\" failed", wanted.name) } else { format!("Release \"{}\" failed", wanted.name) };
-                self.finish(&mut release, "failed", format!("{what}: {error}")).await?;
+                if let Err(unrecorded) = self.finish(&mut release, "failed", format!("{what}: {error}")).await {
+                    (context.progress)(Progress::Warning(&format!("that it failed could not be recorded: {unrecorded}")));
+                }
                 Err(error)
             }
         }
     }
 
     /// Returns the objects stamped, with the names they will have, after a look at who owns what is there already. An object that is there and
-    /// belongs to another release is refused.
+    /// belongs to another release is refused, unless ownership is taken.
     async fn targets(&self, mut objects: Vec<Value>, is_upgrade: bool) -> Result<Vec<Target>, ReleaseError> {
         let cluster = self.context.cluster;
         let mut references = Vec::with_capacity(objects.len());
@@ -132,6 +170,7 @@ impl Run<'_> {
         let live = if is_upgrade { cluster.get_each(&references).await? } else { cluster.get_new(&references).await? };
         let target = |((reference, object), live): ((ObjectRef, Value), Option<Value>)| match live
             .as_ref()
+            .filter(|_| !self.options.take_ownership)
             .and_then(|live| documents::foreign_owner(live, self.wanted))
         {
             Some(owner) => Err(ReleaseError::Ownership { object: Box::new(reference), owner }),
@@ -147,9 +186,9 @@ impl Run<'_> {
         current: Option<&Release>,
         verb: &str,
     ) -> Result<(), ReleaseError> {
-        let (context, wanted) = (self.context, self.wanted);
+        let context = self.context;
         let starts_flux = targets.iter().any(Target::starts_flux);
-        hooks::run(context, wanted, release, &format!("pre-{verb}")).await?;
+        self.hooks(release, &format!("pre-{verb}"), true).await?;
         if starts_flux {
             context.before_flux.prepare(&deployed(release, verb)).await?;
         }
@@ -157,23 +196,29 @@ impl Run<'_> {
         for batch in targets.chunk_by(|a, b| a.reference.kind == b.reference.kind) {
             self.apply(batch).await?;
         }
-        if let Some(current) = current {
-            self.remove(current, targets).await?;
-        }
+        self.remove(current, targets).await?;
         if starts_flux {
             // Flux must not find it unfinished, and its objects are ready only once Flux is.
             self.settle(release, current, verb).await?;
         }
-        let awaited = targets.iter().filter(|target| !status::is_ready_once_there(&target.object));
+        let awaited = targets.iter().filter(|target| is_awaited(&target.object, self.options.wait));
         let references: Vec<ObjectRef> = awaited.map(|target| target.reference.clone()).collect();
         (context.progress)(Progress::Doing("waiting until its objects are ready"));
-        ready(context, references, wanted.timeout).await?;
+        ready(context, references, self.clock.left()).await?;
         let event = format!("post-{verb}");
-        hooks::run(context, wanted, release, &event).await?;
-        if starts_flux && !release.hooks.iter().any(|hook| hook.events.contains(&event)) {
+        if starts_flux {
+            // Flux knows the record by its digest: how its hooks went is not noted any more.
+            return self.hooks(&mut release.clone(), &event, false).await;
+        }
+        self.hooks(release, &event, true).await?;
+        self.settle(release, current, verb).await
+    }
+
+    async fn hooks(&self, release: &mut Release, event: &str, is_recorded: bool) -> Result<(), ReleaseError> {
+        if self.options.disable_hooks {
             return Ok(());
         }
-        self.settle(release, current, verb).await
+        Hooks { context: self.context, wanted: self.wanted, event, clock: self.clock, is_recorded }.run(release).await
     }
 
     /// Records the release as deployed, and the one before it as superseded.
@@ -199,20 +244,22 @@ impl Run<'_> {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Deletes what the release no longer has.
-    async fn remove(&mut self, current: &Release, targets: &[Target]) -> Result<(), ReleaseError> {
-        let wanted: BTreeSet<&ObjectRef> = targets.iter().map(|target| &target.reference).collect();
-        for object in documents::of_manifest(&current.manifest)? {
-            let reference = documents::reference(self.context.cluster, &object, &self.wanted.namespace).await?;
-            if wanted.contains(&reference) {
-                continue;
+    /// Deletes what the release no longer has: of the revision it starts from, and of one that a run which died began.
+    async fn remove(&mut self, current: Option<&Release>, targets: &[Target]) -> Result<(), ReleaseError> {
+        for (revision, is_stale) in current.map(|current| (current, false)).into_iter().chain(self.stale.map(|stale| (stale, true))) {
+            for reference in references(self.context.cluster, &documents::of_manifest(&revision.manifest)?, &self.wanted.namespace).await? {
+                // An object that was written in another version of its kind is still the same one (helm/helm#31768).
+                if targets.iter().any(|target| identity(&target.reference) == identity(&reference)) {
+                    continue;
+                }
+                let Some(live) = self.context.cluster.get(&reference).await? else { continue };
+                // The run that died may not have come to it, and somebody else made it since.
+                if documents::is_kept(&live) || is_stale && !documents::is_owned(&live, self.wanted) {
+                    continue;
+                }
+                let change = self.context.cluster.delete(&reference, Propagation::Background).await?;
+                self.changed(change);
             }
-            let Some(live) = self.context.cluster.get(&reference).await? else { continue };
-            if documents::is_kept(&live) {
-                continue;
-            }
-            let change = self.context.cluster.delete(&reference, Propagation::Background).await?;
-            self.changed(change);
         }
         Ok(())
     }
@@ -230,7 +277,7 @@ impl Run<'_> {
         let applied = self.context.cluster.apply_new(&definitions, &APPLY).await?;
         let wait_for = applied.iter().map(|applied| applied.change.object.clone()).collect();
         applied.into_iter().for_each(|applied| self.changed(applied.change));
-        ready(self.context, wait_for, ESTABLISHED).await
+        ready(self.context, wait_for, ESTABLISHED.min(self.clock.left())).await
     }
 
     fn changed(&mut self, change: Change) {
@@ -322,11 +369,30 @@ pub async fn manifest_objects(cluster: &Cluster, release: &Release) -> Result<Ve
     references(cluster, &documents::of_manifest(&release.manifest)?, &release.namespace).await
 }
 
-/// Waits until every object of a stored release is ready. What is ready once it is there is not looked at.
-pub async fn wait_ready(context: &Context<'_>, release: &Release, timeout: Duration) -> Result<(), ReleaseError> {
+/// Waits until every object of a stored release is ready that an install or upgrade waits for.
+pub async fn wait_ready(context: &Context<'_>, wanted: &Wanted, release: &Release, timeout: Duration) -> Result<(), ReleaseError> {
     let mut objects = documents::of_manifest(&release.manifest)?;
-    objects.retain(|object| !status::is_ready_once_there(object));
-    ready(context, references(context.cluster, &objects, &release.namespace).await?, timeout).await
+    let options = if release.version > 1 { wanted.upgrade } else { wanted.install };
+    objects.retain(|object| is_awaited(object, options.wait));
+    let mut awaited = Vec::new();
+    for (reference, object) in references(context.cluster, &objects, &release.namespace).await?.into_iter().zip(&objects) {
+        // It ran, and Kubernetes cleaned up behind it.
+        if status::ends_in_nothing(object) && context.cluster.get(&reference).await?.is_none() {
+            continue;
+        }
+        awaited.push(reference);
+    }
+    ready(context, awaited, timeout).await
+}
+
+/// Tells whether an object is waited for. One that is ready once it is there needs no second look.
+fn is_awaited(object: &Value, wait: Wait) -> bool {
+    let is_job = || object.get("kind").is_some_and(|kind| kind == "Job");
+    match wait {
+        Wait::Nothing => false,
+        Wait::AllButJobs if is_job() => false,
+        Wait::AllButJobs | Wait::All => !status::is_ready_once_there(object),
+    }
 }
 
 async fn ready(context: &Context<'_>, references: Vec<ObjectRef>, timeout: Duration) -> Result<(), ReleaseError> {

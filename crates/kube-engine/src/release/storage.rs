@@ -1,11 +1,14 @@
 //! Release records in Secrets (`helm/helm` `pkg/storage/driver/secrets.go`, `pkg/storage/storage.go`).
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm::release::Release;
 use serde_json::{Value, json};
 
-use super::{Context, MANAGER, ReleaseError, Wanted};
+use super::run::Clock;
+use super::{Context, MANAGER, Progress, ReleaseError, Wanted};
 use crate::cluster::{Cluster, Propagation};
 use crate::object::{ObjectRef, Selection};
 
@@ -15,6 +18,26 @@ pub struct Stored {
     pub release: Release,
     /// When its record was written last, in seconds of Unix.
     pub written: i64,
+    /// Whether a run of ours was working on it. Two of them never do at once: the Lease keeps them apart.
+    is_ours: bool,
+}
+
+/// On records of ours that are pending, so that one which a dead run left is told from one that Helm or Flux works on.
+const BEGUN_BY: (&str, &str) = ("launchway.dev/begun-by", "launchway");
+/// After this time without a word, whoever works on a release counts as dead. It is the time that Helm and Flux wait for one, by default.
+const ALIVE: i64 = 300;
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+impl Stored {
+    /// Returns a revision that nobody of ours works on.
+    pub fn new(release: Release, written: i64) -> Stored {
+        Stored { release, written, is_ours: false }
+    }
+
+    /// Returns whether somebody else works on the release: it is pending, and was written to not long ago.
+    pub(super) fn is_busy(&self, now: i64) -> bool {
+        status(&self.release).starts_with("pending-") && !self.is_ours && now - self.written < ALIVE
+    }
 }
 
 /// Returns all stored revisions of a release, oldest first.
@@ -29,7 +52,8 @@ pub async fn stored_revisions(cluster: &Cluster, namespace: &str, name: &str) ->
     let label = |secret: &Value, key: &str| secret.pointer(&format!("/metadata/labels/{key}"))?.as_str()?.parse().ok();
     let stored = |secret: &Value| {
         let written = label(secret, "modifiedAt").or_else(|| label(secret, "createdAt")).unwrap_or(0);
-        Ok(Stored { release: decode(secret)?, written })
+        let begun_by = secret.pointer("/metadata/annotations").and_then(|annotations| annotations.get(BEGUN_BY.0));
+        Ok(Stored { is_ours: begun_by.is_some_and(|by| by == BEGUN_BY.1), ..Stored::new(decode(secret)?, written) })
     };
     let mut found = cluster.list(&selection).await?.iter().map(stored).collect::<Result<Vec<_>, ReleaseError>>()?;
     found.sort_by_key(|stored| stored.release.version);
@@ -38,8 +62,26 @@ pub async fn stored_revisions(cluster: &Cluster, namespace: &str, name: &str) ->
 
 /// Returns all stored revisions of the wanted release, oldest first.
 pub(super) async fn history(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<Release>, ReleaseError> {
-    let found = stored_revisions(context.cluster, &wanted.storage_namespace, &wanted.name).await?;
-    Ok(found.into_iter().map(|stored| stored.release).collect())
+    Ok(releases(stored_revisions(context.cluster, &wanted.storage_namespace, &wanted.name).await?))
+}
+
+/// Returns the same once nobody else works on the release. An error says who does and does not come to an end.
+pub(super) async fn history_at_rest(context: &Context<'_>, wanted: &Wanted, clock: Clock) -> Result<Vec<Release>, ReleaseError> {
+    loop {
+        let found = stored_revisions(context.cluster, &wanted.storage_namespace, &wanted.name).await?;
+        let Some(busy) = found.last().filter(|last| last.is_busy((context.now)().as_second())) else { return Ok(releases(found)) };
+        if clock.is_over() {
+            let revision = u64::try_from(busy.release.version).unwrap_or(0);
+            return Err(ReleaseError::Busy { revision, status: status(&busy.release).to_owned() });
+        }
+        let what = format!("waiting for somebody else: revision {} is {}", busy.release.version, status(&busy.release));
+        (context.progress)(Progress::Doing(&what));
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn releases(stored: Vec<Stored>) -> Vec<Release> {
+    stored.into_iter().map(|stored| stored.release).collect()
 }
 
 fn decode(secret: &Value) -> Result<Release, ReleaseError> {
@@ -93,7 +135,7 @@ fn reference(wanted: &Wanted, revision: i64) -> ObjectRef {
 
 fn secret(wanted: &Wanted, release: &Release, (stamp, seconds): (&str, i64)) -> Value {
     let reference = reference(wanted, release.version);
-    json!({
+    let mut secret = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "helm.sh/release.v1",
@@ -105,5 +147,9 @@ fn secret(wanted: &Wanted, release: &Release, (stamp, seconds): (&str, i64)) -> 
             },
         },
         "data": { "release": STANDARD.encode(release.encode()) },
-    })
+    });
+    if status(release).starts_with("pending-") {
+        secret["metadata"]["annotations"] = json!({ BEGUN_BY.0: BEGUN_BY.1 });
+    }
+    secret
 }
