@@ -103,7 +103,7 @@ impl Wait {
         Wait::default()
     }
 
-    /// Adds a condition: `exists`, `absent`, `ready`, `condition=TYPE[=STATUS]` or `jsonpath={.path}[=VALUE]`.
+    /// Adds a condition: `exists`, `absent`, `ready`, `completed`, `condition=TYPE[=STATUS]` or `jsonpath={.path}[=VALUE]`.
     #[must_use]
     pub fn until(mut self, object: ObjectRef, condition: &str) -> Self {
         self.conditions.push((object, condition.into()));

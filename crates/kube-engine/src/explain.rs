@@ -14,6 +14,8 @@ const MOST: usize = 3;
 const MOST_WARNINGS: usize = 3;
 const LOG_LINES: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Events come a moment after what they tell of.
+const EVENTS: Duration = Duration::from_millis(500);
 /// A node that is away does not answer for its logs.
 const LOG_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -24,6 +26,7 @@ const TROUBLES: [&str; 5] = ["ReplicaFailure", "Failed", "FailureTarget", "Stall
 pub(crate) async fn explain(cluster: &Cluster, pending: &[Pending]) -> Vec<String> {
     let mut lines = Vec::new();
     let look = async {
+        tokio::time::sleep(EVENTS).await;
         for pending in pending.iter().take(MOST) {
             of_object(cluster, &pending.object, &mut lines).await;
         }
