@@ -79,17 +79,17 @@ fn key(object: &Object, first: &[String], last: &[String]) -> (usize, String, St
     };
     let (kind, api) = (text("/kind", "~K"), text("/apiVersion", "~V"));
     let version = api.rsplit_once('/').map_or(api.as_str(), |(_, version)| version);
-    let group = match group_of(&api) {
-        // Namespaces of Kubernetes come before what others call so.
-        "" if kind == "Namespace" => "",
-        "" => "~G",
-        group => group,
-    };
     // Of a kind that is in both lists, the last one counts.
     let rank = match (last.iter().rposition(|name| *name == kind), first.iter().rposition(|name| *name == kind)) {
         (Some(at), _) => first.len() + 1 + at,
         (None, Some(at)) => at,
         (None, None) => first.len(),
+    };
+    let group = match group_of(&api) {
+        // Among Namespaces, those of Kubernetes come before what others call so.
+        "" if kind == "Namespace" && rank != first.len() => "",
+        "" => "~G",
+        group => group,
     };
     (rank, format!("{group}_{version}_{kind}"), format!("{}|{}", text("/metadata/namespace", "~X"), text("/metadata/name", "~N")))
 }
