@@ -43,8 +43,8 @@ struct Rewritten {
 /// Looks at the releases and tells.
 pub async fn verify(options: Verify) -> Result<(), Failure> {
     let cluster = boot::live(&options.connection).await?;
-    let references = references(&cluster, &options.releases).await?;
-    let seen = ready(&cluster, &references, Duration::from_secs(options.timeout)).await?;
+    let known = known(&cluster, &options.releases).await?;
+    let seen = ready(&cluster, &known, Duration::from_secs(options.timeout)).await?;
     let mut found = Vec::new();
     for helm_release in &seen {
         found.push(inspect(&cluster, helm_release).await.map_err(|error| Failure::cluster(chain(&error)))?);
@@ -58,7 +58,9 @@ pub async fn verify(options: Verify) -> Result<(), Failure> {
     if is_zero { Ok(()) } else { Err(Failure::new(Blame::Cluster, "")) }
 }
 
-async fn references(cluster: &Cluster, named: &[(String, String)]) -> Result<Vec<ObjectRef>, Failure> {
+/// Returns the HelmReleases that are meant, as far as they are there.
+async fn known(cluster: &Cluster, named: &[(String, String)]) -> Result<Vec<(ObjectRef, Option<Value>)>, Failure> {
+    let failed = |error: kube_engine::Error| Failure::cluster(chain(&error));
     let reference = |namespace: &str, name: &str| ObjectRef {
         api_version: HELM_RELEASE.into(),
         kind: "HelmRelease".into(),
@@ -66,26 +68,30 @@ async fn references(cluster: &Cluster, named: &[(String, String)]) -> Result<Vec
         name: name.into(),
     };
     if !named.is_empty() {
-        return Ok(named.iter().map(|(namespace, name)| reference(namespace, name)).collect());
+        let mut known = Vec::with_capacity(named.len());
+        for reference in named.iter().map(|(namespace, name)| reference(namespace, name)) {
+            let live = cluster.get(&reference).await.map_err(failed)?;
+            known.push((reference, live));
+        }
+        return Ok(known);
     }
     let selection = Selection { api_version: HELM_RELEASE.into(), kind: "HelmRelease".into(), ..Selection::default() };
-    let all = cluster.list(&selection).await.map_err(|error| Failure::cluster(chain(&error)))?;
+    let all = cluster.list(&selection).await.map_err(failed)?;
     if all.is_empty() {
         return Err(Failure::cluster("the cluster has no HelmReleases: Flux has not taken anything over yet"));
     }
-    Ok(all.iter().filter_map(ObjectRef::of).collect())
+    Ok(all.into_iter().filter_map(|live| Some((ObjectRef::of(&live)?, Some(live)))).collect())
 }
 
 /// Waits until helm-controller has looked at all of them and they are ready, and returns them. It does not look at suspended ones.
-async fn ready(cluster: &Cluster, references: &[ObjectRef], timeout: Duration) -> Result<Vec<Value>, Failure> {
+async fn ready(cluster: &Cluster, known: &[(ObjectRef, Option<Value>)], timeout: Duration) -> Result<Vec<Value>, Failure> {
     let ready: Condition = "condition=Ready".parse().map_err(Failure::bug)?;
     let exists: Condition = "exists".parse().map_err(Failure::bug)?;
     // That it is ready may have been told to helm-controller; this it notes itself.
     let looked_at: Condition = "jsonpath={.status.storageNamespace}".parse().map_err(Failure::bug)?;
     let mut wanted = Vec::new();
-    for reference in references {
-        let live = cluster.get(reference).await.map_err(|error| Failure::cluster(chain(&error)))?;
-        match live.is_some_and(|live| live.pointer("/spec/suspend") == Some(&Value::Bool(true))) {
+    for (reference, live) in known {
+        match live.as_ref().is_some_and(|live| live.pointer("/spec/suspend") == Some(&Value::Bool(true))) {
             true => wanted.push((reference.clone(), exists.clone())),
             false => wanted.extend([&ready, &looked_at].map(|condition| (reference.clone(), condition.clone()))),
         }

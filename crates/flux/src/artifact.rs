@@ -36,8 +36,7 @@ impl<'a> Artifact<'a> {
 
     /// Returns the symbolic link that a path is or leads through.
     fn link_on(&self, path: &str) -> Option<&str> {
-        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-        ends.filter(|_| !self.links.is_empty()).find_map(|end| self.links.get(&path[..end])).map(String::as_str)
+        with_folders(path).filter(|_| !self.links.is_empty()).find_map(|path| self.links.get(path)).map(String::as_str)
     }
 
     /// The last pattern that fits decides.
@@ -91,6 +90,11 @@ impl Files for Artifact<'_> {
     }
 }
 
+/// Returns the folders that a path leads through, the outermost first, and the path itself.
+fn with_folders(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| at).chain([path.len()]).map(|end| &path[..end])
+}
+
 /// Says why Flux does not see what is, or is below, a symbolic link.
 fn of_link(path: &str, link: &str) -> String {
     let which = if path == link { "is a symbolic link".to_string() } else { format!("is below the symbolic link {link}") };
@@ -99,8 +103,7 @@ fn of_link(path: &str, link: &str) -> String {
 
 /// Returns why Flux does not see a path of a repository, if that is because of a symbolic link.
 pub(crate) fn linked(files: &dyn Files, path: &str) -> Option<String> {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    let link = ends.map(|end| &path[..end]).find(|path| {
+    let link = with_folders(path).find(|path| {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         files.list(folder).ok().flatten().is_some_and(|entries| entries.iter().any(|entry| entry.name == name && entry.link))
     })?;
