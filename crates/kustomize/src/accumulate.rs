@@ -2,16 +2,18 @@
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::keys::Key;
 use crate::kustomization::{FILE_NAMES, Kustomization, Overlay, Place, Placed};
 use crate::openapi::OpenApi;
 use crate::origin::{self, Metadata};
 use crate::output::Order;
+use crate::read::Document;
 use crate::resource::{Resource, effective, object};
 use crate::transformers::{self, Context};
 use crate::vars::Vars;
 use crate::{Absent, Build, Files, Object, crds, generate, path, plugins, read, references};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// How many folders may lie inside each other by reference.
@@ -37,12 +39,21 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
     generate::add_hashes(&mut state.resources);
     references::fix(&mut state.resources, &state.config).map_err(|message| Error::path(&folder, message))?;
     state.vars.resolve(&mut state.resources, &state.config.all(|config| &config.var_reference))?;
-    state.resources.retain(|resource| !resource.strings("annotations").any(|(key, _)| key == "config.kubernetes.io/local-config"));
-    state.resources.iter_mut().for_each(|resource| {
+    if let (Order::Legacy { .. }, Some(twice)) = (&builder.order, duplicate(&state.resources)) {
+        return Err(Error::path(&folder, format!("there are two of {twice} in the end")));
+    }
+    state.resources.retain(|resource| !is_local(resource));
+    for resource in &mut state.resources {
+        if let Some(text) = read::misfit(&resource.value) {
+            return Err(Error::path(&resource.file, format!("{}: {text:?} was put where another type of value was", resource.title())));
+        }
+        if let Some(key) = resource.keys.iter().find(|key| key.is_in(&resource.value)).cloned().or_else(|| Key::of_annotations(resource)) {
+            return Err(Error::at(&key.place, format!("{}: {}", resource.title(), key.message())));
+        }
+        annotations_as_text(&mut resource.value);
         read::settle(&mut resource.value);
         builder.metadata.settle(resource);
-        annotations_as_text(&mut resource.value);
-    });
+    }
     let objects =
         state.resources.into_iter().map(|Resource { value, file, line, changes, .. }| Object { value, file, line, changes }).collect();
     Ok(Build { objects, absent: builder.absent, order: builder.order })
@@ -413,21 +424,23 @@ fn is_remote(entry: &str) -> bool {
 /// Reads the objects of a file; lists are taken apart.
 pub(crate) fn load(file: &str, text: &[u8], openapi: &Arc<OpenApi>) -> Result<Vec<Resource>, Error> {
     let mut found = Vec::new();
-    for manifest in read::unsettled_manifests(file, text)? {
-        flatten(file, manifest.line, manifest.value, openapi, &mut found)?;
+    let mut open: VecDeque<Document> = read::unsettled_manifests(file, text)?.into();
+    while let Some(document) = open.pop_front() {
+        // What is in a list comes after everything else in the file.
+        match document.is_list() {
+            true => open.extend(document.items()),
+            false => found.push(single(file, document, openapi)?),
+        }
     }
     Ok(found)
 }
 
-fn flatten(file: &str, line: usize, mut value: Value, openapi: &Arc<OpenApi>, found: &mut Vec<Resource>) -> Result<(), Error> {
+fn single(file: &str, document: Document, openapi: &Arc<OpenApi>) -> Result<Resource, Error> {
+    let Document { value, line, keys } = document;
     let fail = |message: &str| Error::at(&Place { file: file.to_string(), line, column: 1 }, message);
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or("").to_string();
     if !value.is_object() || kind.is_empty() {
         return Err(fail("this is no Kubernetes object: it has no kind"));
-    }
-    if kind.ends_with("List") && value.get("items").is_some_and(Value::is_array) {
-        let Some(Value::Array(items)) = object(&mut value).remove("items") else { return Ok(()) };
-        return items.into_iter().try_for_each(|item| flatten(file, line, item, openapi, found));
     }
     if value.get("apiVersion").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(fail(&format!("this {kind} has no apiVersion")));
@@ -435,21 +448,18 @@ fn flatten(file: &str, line: usize, mut value: Value, openapi: &Arc<OpenApi>, fo
     if value.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(fail(&format!("this {kind} has no metadata.name")));
     }
-    drop_empty_annotations(&mut value);
-    found.push(Resource::new(value, file, line, openapi));
-    Ok(())
+    Ok(Resource { keys, ..Resource::new(value, file, line, openapi) })
+}
+
+/// Returns whether an object is for kustomize alone.
+fn is_local(resource: &Resource) -> bool {
+    resource.strings("annotations").any(|(key, text)| key == "config.kubernetes.io/local-config" && text != "false")
 }
 
 /// kustomize writes the annotations anew when it takes its notes away, as texts all of them; what is none has none.
 fn annotations_as_text(value: &mut Value) {
     let annotations = value.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")).and_then(Value::as_object_mut);
-    for value in annotations.into_iter().flat_map(|map| map.values_mut()) {
-        if value.is_number() || value.is_boolean() {
-            *value = Value::from(go_encoding::json::to_string(value));
-        } else if value.is_object() || value.is_array() {
-            *value = Value::from("");
-        }
-    }
+    annotations.into_iter().flat_map(|map| map.values_mut()).for_each(|value| *value = Value::from(read::as_text(value)));
 }
 
 /// kustomize keeps notes among the annotations and leaves none behind where there are no others.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::fields::FieldSpec;
+use crate::kustomization::Place;
 use crate::read;
 
 /// A kind and the fields of other kinds that hold names of it.
@@ -54,8 +55,13 @@ const LISTS: [List; 10] = [
 impl Config {
     pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Error> {
         let mut config = Config::default();
-        for manifest in read::manifests(file, text)? {
-            let read = serde_json::from_value(manifest.value).map_err(|error| Error::path(file, error.to_string()))?;
+        for node in read::nodes(file, text)? {
+            // Unlike objects it is read as Kubernetes reads YAML: `y` is true.
+            let value = node.to_value().map_err(|error| Error::at(&Place::of(file, &node), error.to_string()))?;
+            if value.is_null() {
+                continue;
+            }
+            let read = serde_json::from_value(value).map_err(|error| Error::at(&Place::of(file, &node), error.to_string()))?;
             config.merge(read).map_err(|message| Error::path(file, message))?;
         }
         Ok(config)

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
+use crate::keys::Key;
 use crate::kustomization::{Generator, GeneratorOptions, Kustomization, Place, Placed};
 use crate::resource::{Resource, object};
 use crate::transformers::Context;
@@ -95,6 +96,7 @@ pub(crate) fn generated(
         value["immutable"] = json!(true);
     }
     let mut resource = Resource::new(value, &entry.place.file, entry.place.line, context.openapi);
+    resource.keys = printed_plain(&resource.value, &entry.place);
     resource.needs_hash = global.disable_name_suffix_hash != Some(true) && local.disable_name_suffix_hash != Some(true);
     Ok(Generated { resource, behavior, place: entry.place.clone() })
 }
@@ -117,7 +119,7 @@ fn pairs(files: &dyn Files, folder: &str, kind: &str, entry: &Placed<Generator>)
     }
     for file in &entry.value.files {
         let (key, file) = match file.split_once('=') {
-            Some((key, file)) if !key.is_empty() && !file.is_empty() => (key, file),
+            Some((key, file)) if !key.is_empty() && !file.is_empty() && !file.contains('=') => (key, file),
             Some(_) => return Err(fail(format!("{file:?} is not [KEY=]FILE"))),
             None => (path::name(file), file.as_str()),
         };
@@ -125,11 +127,23 @@ fn pairs(files: &dyn Files, folder: &str, kind: &str, entry: &Placed<Generator>)
     }
     let mut pairs = BTreeMap::new();
     for (key, value) in found {
+        if kind == "ConfigMap" && value.starts_with(b"\t") && value.contains(&b'\n') {
+            return Err(fail(format!("the text of {key} starts with a tab, which kustomize writes into a block and cannot read again")));
+        }
         if pairs.insert(key.clone(), value).is_some() {
             return Err(fail(format!("the key {key} is there twice")));
         }
     }
     Ok(pairs)
+}
+
+/// Returns the keys that are no texts, as kustomize writes all keys of what it generates without quotes.
+fn printed_plain(value: &Value, place: &Place) -> Vec<Key> {
+    let of = |path: &'static [&'static str]| {
+        let map = path.iter().try_fold(value, |value, key| value.get(key)).and_then(Value::as_object);
+        map.into_iter().flat_map(Map::keys).filter_map(|key| Key::set(path, key, place))
+    };
+    of(&["data"]).chain(of(&["binaryData"])).chain(of(&["metadata", "labels"])).collect()
 }
 
 /// Takes one pair of quotes away.
@@ -141,11 +155,16 @@ fn unquoted(value: &str) -> &str {
 fn env_file(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "not UTF-8 text")?;
     let mut found = Vec::new();
-    for line in text.trim_start_matches('\u{feff}').lines().map(str::trim_start) {
+    for line in text.strip_prefix('\u{feff}').unwrap_or(text).lines() {
+        // Where the last line has no end, a carriage return stays behind.
+        let line = line.strip_suffix('\r').unwrap_or(line).trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
+        if key.is_empty() {
+            continue;
+        }
         found.push((key.to_string(), value.as_bytes().to_vec()));
     }
     Ok(found)
@@ -195,6 +214,7 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
             }
             for field in ["data", "binaryData"] {
                 let mut pairs: Map<String, Value> = other.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
+                pairs.values_mut().filter(|value| !value.is_string() || read::is_spelt(value)).for_each(|value| *value = data_text(value));
                 pairs.extend(merged.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default());
                 if !pairs.is_empty() {
                     object(&mut merged.value).insert(field.to_string(), Value::Object(pairs));
@@ -216,8 +236,14 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
         resource.set_namespace(present.namespace());
     }
     present.value = resource.value;
+    present.keys = printed_plain(&present.value, &place);
     present.needs_hash &= resource.needs_hash;
     Ok(())
+}
+
+/// What is merged with is read as texts; null is none.
+fn data_text(value: &Value) -> Value {
+    Value::from(if read::is_null(value) { String::new() } else { read::as_text(value) })
 }
 
 /// Appends the hash of its content to the name of everything generated.

@@ -59,7 +59,8 @@ fn parts(path: &str) -> Result<Vec<String>, String> {
     if path.is_empty() {
         return Ok(Vec::new());
     }
-    let inner = path.strip_prefix('/').ok_or("a path starts with /")?;
+    // What is in front of the first slash is not looked at.
+    let (_, inner) = path.split_once('/').ok_or("a path starts with /")?;
     Ok(inner.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect())
 }
 

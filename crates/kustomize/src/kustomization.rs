@@ -178,8 +178,21 @@ pub(crate) struct Generator {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Replica {
+    #[serde(default)]
     pub(crate) name: String,
+    #[serde(default)]
     pub(crate) count: i64,
+}
+
+/// What a kustomization says of itself, which means nothing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is read to refuse what is wrong")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 /// An entry of the old `patchesJson6902`.
@@ -302,19 +315,42 @@ impl Kustomization {
         let Data::Mapping(entries) = &root.data else {
             return Err(Error::at(&Place::of(file, root), "a kustomization file must be a mapping"));
         };
-        for (key, node) in entries {
+        for (at, (key, node)) in entries.iter().enumerate() {
+            // Of equal keys the last one counts.
+            if entries[at + 1..].iter().any(|(later, _)| later.text() == key.text()) {
+                continue;
+            }
             kustomization.field(key, node)?;
             let is_set = !matches!(&node.data, Data::Scalar { value, .. } if value.is_null() || value == "");
             kustomization.is_empty &= !is_set || matches!(canonical(key.text().unwrap_or("")), "apiVersion" | "kind");
         }
+        kustomization.enforce(root)?;
         Ok(kustomization)
+    }
+
+    /// Refuses other kinds and versions (`api/types/kustomization.go`, EnforceFields).
+    fn enforce(&self, root: &Node) -> Result<(), Error> {
+        let text = |key: &str| root.get(key).and_then(Node::text).filter(|text| !text.is_empty());
+        let fail = |key: &str, message: &str| {
+            Err(Error::at(&root.get(key).map_or_else(|| Place::start(&self.file), |node| Place::of(&self.file, node)), message))
+        };
+        let wanted = match text("kind") {
+            None | Some("Kustomization") => "kustomize.config.k8s.io/v1beta1",
+            Some("Component") => "kustomize.config.k8s.io/v1alpha1",
+            Some(_) => return fail("kind", "the kind of a kustomization file is Kustomization or Component"),
+        };
+        match text("apiVersion") {
+            Some(version) if version != wanted => fail("apiVersion", &format!("the apiVersion here is {wanted}")),
+            _ => Ok(()),
+        }
     }
 
     fn field(&mut self, key: &Node, node: &Node) -> Result<(), Error> {
         let file = self.file.clone();
         let name = canonical(key.text().unwrap_or(""));
         match name {
-            "apiVersion" | "metadata" => {}
+            "apiVersion" => {}
+            "metadata" => drop(one::<Metadata>(&file, node)?),
             "sortOptions" => self.sort = one(&file, node)?,
             "kind" => self.is_component = node.text() == Some("Component"),
             "resources" | "bases" => self.resources.extend(items::<String>(&file, node)?),
@@ -427,7 +463,8 @@ fn one<T: DeserializeOwned>(file: &str, node: &Node) -> Result<Option<T>, Error>
     }
     let fail = |message: String| Error::at(&Place::of(file, node), message);
     // The kustomization file, unlike the objects, is read as Kubernetes reads YAML: `yes` is true.
-    let value = node.to_value().map_err(|error| fail(error.to_string()))?;
+    let mut value = node.to_value().map_err(|error| fail(error.to_string()))?;
+    read::as_from_json(&mut value);
     serde_json::from_value(value).map(Some).map_err(|error| fail(error.to_string()))
 }
 

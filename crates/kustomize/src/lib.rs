@@ -10,6 +10,7 @@ mod error;
 mod fields;
 mod generate;
 mod json_patch;
+mod keys;
 mod kinds;
 mod kustomization;
 mod merge_keys;

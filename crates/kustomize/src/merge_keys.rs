@@ -122,14 +122,6 @@ impl<'a> Schema<'a> {
     }
 }
 
-/// Returns what a plain scalar means to YAML.
-pub(crate) fn plain(text: &str) -> Value {
-    go_encoding::yaml::node::parse(text)
-        .ok()
-        .and_then(|nodes| crate::read::value_of(nodes.first()?).ok())
-        .unwrap_or_else(|| Value::from(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,15 +1,17 @@
 //! Finds the patches of a kustomization, reads them and applies them to what they select.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::kustomization::{PatchEntry, Placed};
+use crate::read::{self, Document};
 use crate::resource::{NO_NAMESPACE, Resource, effective, group_of};
 use crate::selector::Selector;
 use crate::transformers::Context;
-use crate::{Change, Files, json_patch, path, read, strategic};
+use crate::{Change, Files, json_patch, path, strategic};
 
 /// Applies the entries of the old `patchesStrategicMerge`: files or patches themselves.
 pub(crate) fn strategic_merge(context: &Context<'_>, entries: &[Placed<String>], resources: &mut Vec<Resource>) -> Result<(), Error> {
@@ -42,7 +44,7 @@ pub(crate) fn json6902(files: &dyn Files, folder: &str, entry: &Placed<PatchEntr
 
 /// What an entry holds.
 enum Patch {
-    Merge(Vec<Value>),
+    Merge(Vec<Document>),
     Json(Vec<Value>),
 }
 
@@ -68,8 +70,9 @@ pub(crate) fn one(context: &Context<'_>, entry: &Placed<PatchEntry>, resources: 
         (Patch::Merge(patches), Some(target)) => {
             for patch in &patches {
                 let selected: Vec<usize> = (0..resources.len()).filter(|at| target.selects(&resources[*at])).collect();
-                note(files, folder, entry, patch, &selected, resources);
-                merge(&with_strings(patch), &entry.value, &selected, resources).map_err(fail)?;
+                note(files, folder, entry, &patch.value, &selected, resources);
+                let patch = Document { value: with_strings(&patch.value), ..patch.clone() };
+                merge(&patch, &entry.value, &selected, resources).map_err(fail)?;
             }
             if let Some(twice) = crate::accumulate::duplicate(resources) {
                 return Err(fail(format!("there are two of {twice}")));
@@ -77,14 +80,14 @@ pub(crate) fn one(context: &Context<'_>, entry: &Placed<PatchEntry>, resources: 
         }
         (Patch::Merge(patches), None) => {
             for patch in &patches {
-                let selected = named(patch, resources);
+                let selected = named(&patch.value, resources);
                 if selected.is_empty() && context.is_incomplete {
                     continue;
                 }
                 if selected.len() != 1 {
-                    return Err(fail(format!("{} objects are {}, which the patch names", selected.len(), title(patch))));
+                    return Err(fail(format!("{} objects are {}, which the patch names", selected.len(), title(&patch.value))));
                 }
-                note(files, folder, entry, patch, &selected, resources);
+                note(files, folder, entry, &patch.value, &selected, resources);
                 merge(patch, &entry.value, &selected, resources).map_err(fail)?;
             }
         }
@@ -94,18 +97,21 @@ pub(crate) fn one(context: &Context<'_>, entry: &Placed<PatchEntry>, resources: 
 
 /// Notes on objects which patch they are about to get.
 fn note(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, patch: &Value, selected: &[usize], resources: &mut [Resource]) {
+    let mut content = patch.clone();
+    read::settle(&mut content);
+    let content = Arc::new(content);
     let change = match (&entry.value.path, &entry.value.origin) {
         (Some(path), _) => {
             let file = path::join(folder, path).unwrap_or_default();
             let text = read::text(files, &file).ok().flatten().unwrap_or_default();
             let documents = read::unsettled_manifests(&file, &text).unwrap_or_default();
             let line = documents.iter().find(|document| document.value == *patch).map_or(1, |document| document.line);
-            Change { file, line, text: None, content: Arc::new(patch.clone()) }
+            Change { file, line, text: None, content }
         }
         (None, origin) => {
             let (file, line) = origin.clone().unwrap_or((entry.place.file.clone(), entry.place.line));
             let text = entry.value.patch.as_deref().map(Arc::from);
-            Change { file, line, text, content: Arc::new(patch.clone()) }
+            Change { file, line, text, content }
         }
     };
     selected.iter().for_each(|at| resources[*at].changes.push(change.clone()));
@@ -126,24 +132,26 @@ fn make_strings(patch: &mut Value, field: &str) {
         metadata.remove(field);
         return;
     };
-    for value in map.values_mut() {
-        let text = match &*value {
-            Value::Null => "null".to_string(),
-            value if read::is_null(value) => String::new(),
-            Value::String(text) => text.clone(),
-            Value::Object(_) | Value::Array(_) => String::new(),
-            value => go_encoding::json::to_string(value),
-        };
-        *value = Value::from(text);
-    }
+    map.values_mut().for_each(|value| *value = Value::from(read::as_text(value)));
 }
 
+/// kustomize's notes are among the annotations, so that operations on these find them, and it writes them anew afterwards.
 fn change(operations: &[Value], resource: &mut Resource) -> Result<(), String> {
     let title = resource.title();
+    if let Some(text) = read::misfit(&resource.value) {
+        return Err(format!("{title}: {text:?} was put where another type of value was"));
+    }
     read::settle(&mut resource.value);
+    resource.mark();
     json_patch::apply(operations, &mut resource.value).map_err(|message| format!("{title}: {message}"))?;
-    crate::accumulate::drop_empty_annotations(&mut resource.value);
+    read::as_from_json(&mut resource.value);
+    read::keep_spelling(&mut resource.value);
+    if resource.kind().is_empty() || resource.name().is_empty() {
+        return Err(format!("{title}: the patch leaves no kind or no metadata.name"));
+    }
+    resource.take_mark();
     resource.shares.clear();
+    resource.keys.clear();
     Ok(())
 }
 
@@ -165,26 +173,41 @@ fn patch(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>) -> Result<
     };
     let is_inline = entry.value.path.is_none();
     let shown = |error: Error| if is_inline { fail(error.to_string()) } else { error };
-    let documents = read::unsettled_manifests(&at, &text).map_err(shown)?;
+    let documents = match read::unsettled_manifests(&at, &text) {
+        Ok(documents) => documents,
+        Err(error) => return operations(&text).map_err(|_| shown(error)),
+    };
     let mut merges = Vec::new();
-    for document in &documents {
+    let mut open: VecDeque<Document> = documents.into();
+    while let Some(document) = open.pop_front() {
         let value = &document.value;
-        if value.is_object() && !self::text(value, &["kind"]).is_empty() && !self::text(value, &["metadata", "name"]).is_empty() {
-            merges.push(value.clone());
-            continue;
+        if document.is_list() {
+            open.extend(document.items());
+        } else if value.is_object() && !self::text(value, &["kind"]).is_empty() && !self::text(value, &["metadata", "name"]).is_empty() {
+            merges.push(document);
+        } else {
+            return operations(&text).map_err(fail);
         }
-        return operations(&text)
-            .ok_or_else(|| fail("a patch is either an object with kind and metadata.name, or a list of operations".to_string()));
     }
     Ok(Patch::Merge(merges))
 }
 
-/// Operations are read as Kubernetes reads YAML, where `yes` is true.
-fn operations(text: &[u8]) -> Option<Patch> {
-    let documents = go_encoding::yaml::documents(std::str::from_utf8(text).ok()?).ok()?;
-    match documents.into_iter().next()?.value {
-        Value::Array(items) if items.iter().all(Value::is_object) => Some(Patch::Json(items)),
-        _ => None,
+/// Operations are read as Kubernetes reads YAML, where `yes` is true; what starts with a bracket must be JSON
+/// (`api/filters/patchjson6902`).
+fn operations(text: &[u8]) -> Result<Patch, String> {
+    let wrong = || "a patch is either an object with kind and metadata.name, or a list of operations".to_string();
+    let text = std::str::from_utf8(text).map_err(|_| wrong())?;
+    let value = match text.starts_with('[') {
+        true => serde_json::from_str(text)
+            .map_err(|error| format!("a patch that starts with a bracket must be JSON, with every name and text in quotes: {error}"))?,
+        false => {
+            let documents = go_encoding::yaml::documents(text).map_err(|_| wrong())?;
+            documents.into_iter().next().ok_or_else(wrong)?.value
+        }
+    };
+    match value {
+        Value::Array(items) if items.iter().all(Value::is_object) => Ok(Patch::Json(items)),
+        _ => Err(wrong()),
     }
 }
 
@@ -211,7 +234,7 @@ fn named(patch: &Value, resources: &[Resource]) -> Vec<usize> {
     (0..resources.len()).filter(|at| is(&resources[*at])).collect()
 }
 
-fn merge(patch: &Value, entry: &PatchEntry, selected: &[usize], resources: &mut Vec<Resource>) -> Result<(), String> {
+fn merge(document: &Document, entry: &PatchEntry, selected: &[usize], resources: &mut Vec<Resource>) -> Result<(), String> {
     let may = |option: &str| entry.options.get(option).copied().unwrap_or(false);
     let mut gone = Vec::new();
     for &at in selected {
@@ -228,7 +251,7 @@ fn merge(patch: &Value, entry: &PatchEntry, selected: &[usize], resources: &mut 
         resource.mark();
         let before = resource.shared();
         // The version is that of the object; the kind is not (`resmap/reswrangler.go`, ApplySmPatch).
-        let mut patch = patch.clone();
+        let mut patch = document.value.clone();
         // kustomize notes what a patch may change among the patch's own annotations, which it writes anew.
         if may("allowNameChange") || may("allowKindChange") {
             make_strings(&mut patch, "annotations");
@@ -244,6 +267,7 @@ fn merge(patch: &Value, entry: &PatchEntry, selected: &[usize], resources: &mut 
         resource.value = merged;
         resource.unmark();
         resource.follow(&before);
+        resource.keys.extend(document.keys.iter().cloned());
         if !may("allowNameChange") {
             resource.set_name(&name);
         }

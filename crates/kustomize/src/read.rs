@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::Files;
 use crate::error::Error;
+use crate::keys::Key;
 use crate::kustomization::Place;
 
 /// A document of a file.
@@ -17,25 +18,70 @@ pub struct Manifest {
     pub line: usize,
 }
 
+/// A document that may become an object, with what only the end of a build makes errors.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    /// Its content, unsettled.
+    pub(crate) value: Value,
+    /// The line on which it starts.
+    pub(crate) line: usize,
+    /// Keys that are no texts.
+    pub(crate) keys: Vec<Key>,
+}
+
+impl Document {
+    /// Returns whether it holds a list of objects (`api/resource/factory.go`, inlineAnyEmbeddedLists).
+    pub(crate) fn is_list(&self) -> bool {
+        let kind = self.value.get("kind").and_then(Value::as_str).unwrap_or("");
+        kind.ends_with("List") && self.value.get("items").is_some_and(|items| items.is_array() || is_null(items))
+    }
+
+    /// Returns what is in a list.
+    pub(crate) fn items(mut self) -> impl Iterator<Item = Document> {
+        self.keys.iter_mut().for_each(Key::enter);
+        let items = self.value.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+        let (line, keys) = (self.line, self.keys);
+        items.into_iter().map(move |value| Document { value, line, keys: keys.clone() })
+    }
+}
+
 /// Reads the documents of YAML text; empty ones are left out. `path` is only for errors.
 pub fn manifests(path: &str, text: &[u8]) -> Result<Vec<Manifest>, Error> {
-    documents(path, text, value_of)
+    let read = |node: Node| value_of(&node).map(|value| Manifest { value, line: node.line }).map_err(|message| (node, message));
+    let found = nodes(path, text)?.into_iter().map(read).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|(node, message)| Error::at(&Place::of(path, &node), message))?;
+    Ok(found.into_iter().filter(|manifest| !is_null(&manifest.value)).collect())
 }
 
-/// Reads the documents of YAML text with the nulls that are nothing told apart.
-pub(crate) fn unsettled_manifests(path: &str, text: &[u8]) -> Result<Vec<Manifest>, Error> {
-    documents(path, text, unsettled)
-}
-
-fn documents(path: &str, text: &[u8], read: fn(&Node) -> Result<Value, String>) -> Result<Vec<Manifest>, Error> {
+/// Reads the documents of YAML text that are objects or patches of them.
+pub(crate) fn unsettled_manifests(path: &str, text: &[u8]) -> Result<Vec<Document>, Error> {
+    separators(path, text)?;
     let mut found = Vec::new();
     for node in nodes(path, text)? {
-        let value = read(&node).map_err(|message| Error::at(&Place::of(path, &node), message))?;
+        let value = unsettled(&node).map_err(|message| Error::at(&Place::of(path, &node), message))?;
         if !is_null(&value) {
-            found.push(Manifest { value, line: node.line });
+            found.push(Document { value, line: node.line, keys: Key::all(path, &node) });
         }
     }
     Ok(found)
+}
+
+/// kustomize takes documents apart before it reads them: what stands behind `---`, and directives, it does not understand
+/// (`kyaml/kio/byteio_reader.go`, splitDocuments).
+fn separators(path: &str, text: &[u8]) -> Result<(), Error> {
+    let fail = |at: usize, message: &str| Err(Error::at(&Place { file: path.to_string(), line: at + 1, column: 1 }, message));
+    let mut is_start = true;
+    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if at > 0 && line.starts_with(b"---") && !matches!(line[3..].trim_ascii_start().first(), None | Some(b'#')) {
+            return fail(at, "kustomize wants nothing but a comment behind ---");
+        }
+        if is_start && line.starts_with(b"%") {
+            return fail(at, "kustomize does not understand directives such as %YAML");
+        }
+        is_start &= line.is_empty() || line.starts_with(b"#");
+    }
+    Ok(())
 }
 
 pub(crate) fn nodes(path: &str, text: &[u8]) -> Result<Vec<Node>, Error> {
@@ -76,12 +122,16 @@ pub fn value_of(node: &Node) -> Result<Value, String> {
 fn mapping(entries: &[(Node, Node)]) -> Result<Value, String> {
     let mut map = Map::new();
     let mut merged = Map::new();
+    let mut has_merged = false;
     for (key, node) in entries {
         let Data::Scalar { text, style, .. } = &key.data else {
             return Err(format!("line {}: a mapping key must be text", key.line));
         };
         let value = value_of(node)?;
         if text == "<<" && *style == Style::Plain {
+            if std::mem::replace(&mut has_merged, true) {
+                return Err(format!("line {}: there are two merge keys (<<); merge a list instead", key.line));
+            }
             merge(&mut merged, value)?;
         } else if map.insert(text.clone(), value).is_some() {
             return Err(format!("mapping key {text:?} is defined twice, the second time on line {}", key.line));
@@ -119,21 +169,118 @@ pub(crate) fn is_written_null(value: &Value) -> bool {
     value.is_null()
 }
 
-/// What a scalar starts with whose type is that of its text. A replacement makes such ones; a strategic merge patch that goes over them makes
-/// texts of them (`kyaml/yaml/fns.go`, FieldSetter).
+/// What a scalar starts with whose type is that of its text. Replacements and `images` make such ones; a strategic merge patch that goes over
+/// them makes texts of them (`kyaml/yaml/fns.go`, FieldSetter).
 const UNTYPED: &str = "\0=";
+
+/// What a number, boolean or time starts with that is written otherwise than JSON writes it: kustomize copies and shows it as written.
+const SPELT: &str = "\0#";
 
 /// Returns a scalar that has the type of its text until a strategic merge patch goes over it.
 pub(crate) fn untyped(text: &str) -> Value {
-    match crate::merge_keys::plain(text) {
-        Value::String(text) => Value::String(text),
-        _ => Value::String(format!("{UNTYPED}{text}")),
+    Value::String(format!("{UNTYPED}{text}"))
+}
+
+/// Returns a name that kustomize put together: it has the type of its text, as long as what was there had no quotes.
+pub(crate) fn renamed(before: &str, text: &str) -> Value {
+    if is_quoted(before) || is_text(text) { Value::from(text) } else { untyped(text) }
+}
+
+/// Returns whether a text must have been quoted, as it would be something else without.
+pub(crate) fn is_quoted(text: &str) -> bool {
+    !text.starts_with('\0') && !is_text(text)
+}
+
+/// Returns whether a plain scalar is a text.
+pub(crate) fn is_text(text: &str) -> bool {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    let is_infinite = ["inf", "Inf", "INF", "nan", "NaN", "NAN"].iter().any(|name| unsigned.strip_prefix('.') == Some(name));
+    !is_infinite && matches!(plain(text), Value::String(found) if found == text)
+}
+
+/// Returns what a scalar means that is written without quotes where YAML can.
+pub(crate) fn plain(text: &str) -> Value {
+    let may_be_other = text.starts_with(|c: char| c.is_ascii_digit() || "+-.~nNtTfF".contains(c)) && !text.contains('\n');
+    let node = may_be_other.then(|| node::parse(text).ok()).flatten().and_then(|nodes| nodes.into_iter().next());
+    match node.map(|node| node.data) {
+        Some(Data::Scalar { text: found, style: Style::Plain, value }) if found == text => scalar(text, &Style::Plain, &value),
+        _ => Value::from(text),
+    }
+}
+
+/// What a scalar starts with whose text does not fit its type, before a letter for the type. It is an error, unless something takes it away.
+const MISFIT: &str = "\0!";
+
+/// Returns a scalar with another text and the type that it has.
+pub(crate) fn rewritten(field: &Value, text: &str) -> Value {
+    if is_untyped(field) {
+        return untyped(text);
+    }
+    let class = match field {
+        Value::String(held) if held.starts_with(MISFIT) => held[MISFIT.len()..].chars().next().unwrap_or('n'),
+        Value::String(held) if held.starts_with(SPELT) => class_of(&plain(written(held))),
+        field => class_of(field),
+    };
+    let value = plain(text);
+    match (class, class_of(&value)) {
+        ('s', _) => Value::from(text),
+        ('f', 'i' | 'f') => value,
+        (wanted, found) if wanted == found => value,
+        _ => Value::String(format!("{MISFIT}{class}{text}")),
+    }
+}
+
+fn class_of(value: &Value) -> char {
+    match value {
+        value if is_null(value) => 'n',
+        Value::Bool(_) => 'b',
+        Value::Number(number) if number.is_f64() => 'f',
+        Value::Number(_) => 'i',
+        _ => 's',
+    }
+}
+
+/// Returns the text of a scalar that does not fit its type.
+pub(crate) fn misfit(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => text.strip_prefix(MISFIT).map(|text| &text[1..]),
+        Value::Array(items) => items.iter().find_map(misfit),
+        Value::Object(map) => map.values().find_map(misfit),
+        _ => None,
     }
 }
 
 /// Returns a text as it is written.
 pub(crate) fn written(text: &str) -> &str {
-    text.strip_prefix(UNTYPED).unwrap_or(text)
+    text.strip_prefix(UNTYPED).or_else(|| text.strip_prefix(SPELT)).unwrap_or(text)
+}
+
+/// Gives numbers the form that they have after JSON: all of them were floating point.
+pub(crate) fn as_from_json(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() || float.abs() >= MAX_EXACT);
+            if let Some(exact) = float.and_then(serde_json::Number::from_f64) {
+                *value = serde_json::from_str(&go_encoding::json::number(&exact)).unwrap_or_else(|_| value.clone());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_from_json),
+        Value::Object(map) => map.values_mut().for_each(as_from_json),
+        _ => {}
+    }
+}
+
+/// Up to where every integer is a floating-point number: 2^53.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Returns the text of a scalar, as kustomize reads labels and annotations (`kyaml/yaml/rnode.go`, getMapFromMeta).
+pub(crate) fn as_text(value: &Value) -> String {
+    match value {
+        Value::Object(_) | Value::Array(_) => String::new(),
+        value if !is_written_null(value) && is_null(value) => String::new(),
+        Value::String(text) => written(text).to_string(),
+        value => go_encoding::json::to_string(value),
+    }
 }
 
 /// Returns whether a scalar has the type of its text.
@@ -141,26 +288,52 @@ pub(crate) fn is_untyped(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.starts_with(UNTYPED))
 }
 
+/// Returns whether a scalar is no text, though it is kept as one.
+pub(crate) fn is_spelt(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(SPELT))
+}
+
 /// Makes written nulls of all others, and gives scalars the type of their text.
 pub(crate) fn settle(value: &mut Value) {
     match value {
         Value::String(text) if text == NOTHING => *value = Value::Null,
-        Value::String(text) if text.starts_with(UNTYPED) => *value = crate::merge_keys::plain(written(text)),
+        Value::String(text) if text.starts_with(UNTYPED) || text.starts_with(SPELT) => *value = plain(written(text)),
         Value::Array(items) => items.iter_mut().for_each(settle),
         Value::Object(map) => map.values_mut().for_each(settle),
         _ => {}
     }
 }
 
-/// Returns a node with the nulls that are nothing told apart.
+/// Returns a node with the nulls that are nothing told apart, and scalars that JSON writes otherwise as they are written.
 pub(crate) fn unsettled(node: &Node) -> Result<Value, String> {
-    let value = value_of(node)?;
-    Ok(marked(node, value))
+    let mut value = marked(node, value_of(node)?);
+    keep_spelling(&mut value);
+    Ok(value)
+}
+
+/// Keeps name, labels and annotations as they are written where they are no texts: kustomize takes them for such.
+pub(crate) fn keep_spelling(value: &mut Value) {
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let pairs = |(key, value): (&String, &mut Value)| match key.as_str() {
+        "name" => spell(value),
+        "labels" | "annotations" => value.as_object_mut().into_iter().flat_map(Map::values_mut).for_each(spell),
+        _ => {}
+    };
+    metadata.iter_mut().for_each(pairs);
+}
+
+fn spell(value: &mut Value) {
+    if value.is_number() || value.is_boolean() {
+        *value = Value::from(format!("{SPELT}{}", go_encoding::json::to_string(value)));
+    }
 }
 
 fn marked(node: &Node, value: Value) -> Value {
     match (&node.data, value) {
         (Data::Scalar { text, style: Style::Plain, .. }, Value::Null) if text.is_empty() => Value::from(NOTHING),
+        (Data::Scalar { text, style: Style::Plain, .. }, value) if !value.is_null() && !is_as_json(text, &value) => {
+            Value::from(format!("{SPELT}{text}"))
+        }
         (Data::Sequence(nodes), Value::Array(items)) => {
             Value::Array(nodes.iter().zip(items).map(|(node, item)| marked(node, item)).collect())
         }
@@ -175,6 +348,14 @@ fn marked(node: &Node, value: Value) -> Value {
             Value::Object(map)
         }
         (_, value) => value,
+    }
+}
+
+/// Returns whether JSON writes a plain scalar the way it is written.
+fn is_as_json(text: &str, value: &Value) -> bool {
+    match value {
+        Value::String(found) => found == text,
+        value => go_encoding::json::to_string(value) == text,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::kustomization::{Place, Placed, Target};
 use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::transformers::Context;
-use crate::{Files, merge_keys, path, read};
+use crate::{Files, path, read};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -58,6 +58,9 @@ pub(crate) fn apply(context: &Context<'_>, entries: &[Placed<Value>], resources:
             if context.is_incomplete && replacement.source.as_ref().is_some_and(|source| source.found(resources).is_empty()) {
                 continue;
             }
+            if replacement.targets.is_empty() {
+                return Err(Error::at(&entry.place, "a replacement needs targets"));
+            }
             one(&replacement, resources).map_err(|message| Error::at(&entry.place, message))?;
         }
     }
@@ -77,21 +80,25 @@ fn read_entry(files: &dyn Files, folder: &str, entry: &Placed<Value>) -> Result<
             value => found.push(parse(value, &place)?),
         }
     }
+    if found.is_empty() {
+        return Err(Error::path(&at, "there are no replacements in it"));
+    }
     Ok(found)
 }
 
 fn one(replacement: &Replacement, resources: &mut [Resource]) -> Result<(), String> {
-    let value = match (&replacement.source, &replacement.source_value) {
-        (Some(source), None) => source_value(source, resources)?,
-        (None, Some(value)) => merge_keys::plain(value.as_str().ok_or("sourceValue must be text")?),
+    let mut value = match (&replacement.source, &replacement.source_value) {
+        (Some(source), None) => source.value(resources)?,
+        (None, Some(value)) => read::untyped(value.as_str().ok_or("sourceValue must be text")?),
         _ => return Err("a replacement has either source or sourceValue".to_string()),
     };
+    let source = replacement.source.as_ref().and_then(|source| source.is_of(resources));
     for target in &replacement.targets {
         let select = Selector::new(&target.select)?;
         let reject = target.reject.iter().map(|reject| Ok((Selector::new(reject)?, reject))).collect::<Result<Vec<_>, String>>()?;
         let name = vec!["metadata.name".to_string()];
         let paths = if target.field_paths.is_empty() { &name } else { &target.field_paths };
-        for resource in resources.iter_mut().filter(|resource| select.has_labels(resource)) {
+        for (at, resource) in resources.iter_mut().enumerate().filter(|(_, resource)| select.has_labels(resource)) {
             let by_labels = |(selector, target): &(Selector, &Target)| target.has_selectors() && selector.has_labels(resource);
             let by_id = |(selector, target): &(Selector, &Target)| target.has_identity() && selector.selects_an_id(resource);
             if !select.selects_an_id(resource) || reject.iter().any(|reject| by_labels(reject) || by_id(reject)) {
@@ -99,8 +106,10 @@ fn one(replacement: &Replacement, resources: &mut [Resource]) -> Result<(), Stri
             }
             let title = resource.title();
             let before = resource.shared();
+            let own = source.as_ref().filter(|(of, _)| *of == at).map(|(_, path)| path.as_slice());
             for path in paths {
-                copy(&mut resource.value, &value, path, &target.options).map_err(|message| format!("{title}: {path}: {message}"))?;
+                copy(&mut resource.value, &mut value, path, &target.options, own)
+                    .map_err(|message| format!("{title}: {path}: {message}"))?;
             }
             resource.follow(&before);
         }
@@ -108,22 +117,26 @@ fn one(replacement: &Replacement, resources: &mut [Resource]) -> Result<(), Stri
     Ok(())
 }
 
-fn copy(target: &mut Value, value: &Value, path: &str, options: &Options) -> Result<(), String> {
+/// Copies a value into the fields at a path. Where one of these is the field that the value is from, the next ones get what became of it.
+fn copy(target: &mut Value, value: &mut Value, path: &str, options: &Options, source: Option<&[String]>) -> Result<(), String> {
     let parts = split(path);
     if in_structured_text(target, value, &parts, options.create) {
         return Ok(());
     }
+    let source = source.and_then(|source| lookup(target, source)).map(std::ptr::from_ref);
     let mut found = 0;
+    let created = options.create.then(|| blank(value));
     let mut act = |field: &mut Value| {
         found += 1;
-        set(field, value, options)
+        set(field, value, options)?;
+        if source == Some(std::ptr::from_ref(field)) {
+            value.clone_from(field);
+        }
+        Ok(())
     };
-    visit(target, &parts, options.create.then(|| blank(value)), &mut act)?;
+    visit(target, &parts, created, &mut act)?;
     if found == 0 { Err("there is no such field".to_string()) } else { Ok(()) }
 }
-
-/// A scalar that was just made.
-const NEW: &str = "\0new";
 
 /// What a field is created as: of the kind of what it will hold.
 fn blank(value: &Value) -> Value {
@@ -131,7 +144,7 @@ fn blank(value: &Value) -> Value {
         Value::Array(_) => Value::Array(Vec::new()),
         Value::Object(_) => Value::Object(Map::new()),
         // A scalar without a type yet: it gets that of its text.
-        _ => Value::from(NEW),
+        _ => read::untyped(""),
     }
 }
 
@@ -146,9 +159,10 @@ fn in_structured_text(target: &mut Value, value: &Value, parts: &[String], creat
             set(field, value, &Options::default())
         };
         let visited = visit(&mut inner, &parts[at..], create.then(|| blank(value)), &mut act);
-        if visited.is_err() || found == 0 || !(inner.is_object() || inner.is_array()) {
+        if visited.is_err() || found == 0 || !(inner.is_object() || inner.is_array()) || read::misfit(&inner).is_some() {
             return false;
         }
+        read::settle(&mut inner);
         let is_pretty = text.contains('\n') && text.contains("  ");
         *text = match text.trim_start().chars().next() {
             Some('{' | '[') if is_pretty => serde_json::to_string_pretty(&inner).unwrap_or_default(),
@@ -209,44 +223,47 @@ impl Source {
         };
         resources.iter().filter(is).collect()
     }
-}
 
-fn source_value(source: &Source, resources: &[Resource]) -> Result<Value, String> {
-    let found = source.found(resources);
-    let [one] = found.as_slice() else {
-        return Err(format!("the source of a replacement must be one object, {} fit", found.len()));
-    };
-    let field = source.field_path.as_deref().filter(|path| !path.is_empty()).unwrap_or("metadata.name");
-    let title = one.title();
-    let value = lookup(&one.value, &split(field)).cloned();
-    let is_empty = |value: &Value| match value {
-        Value::Object(map) => map.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        value => read::is_null(value),
-    };
-    let value = value.filter(|value| !is_empty(value)).ok_or_else(|| format!("{title} has no field {field}"))?;
-    let Some(delimiter) = source.options.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()) else { return Ok(value) };
-    if value.is_object() || value.is_array() {
-        return Err("delimiter is for scalars only".to_string());
+    fn field(&self) -> &str {
+        self.field_path.as_deref().filter(|path| !path.is_empty()).unwrap_or("metadata.name")
     }
-    let text = text_of(&value);
-    let part = usize::try_from(source.options.index).ok().and_then(|index| text.split(delimiter).nth(index));
-    let part = part.ok_or_else(|| format!("{text:?} has no part {}", source.options.index))?;
-    Ok(if value.is_string() { Value::from(part) } else { merge_keys::plain(part) })
+
+    fn delimiter(&self) -> Option<&str> {
+        self.options.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())
+    }
+
+    /// Returns which object the value is a field of, and not a part of one, and the path to it.
+    fn is_of(&self, resources: &[Resource]) -> Option<(usize, Vec<String>)> {
+        let found = *self.found(resources).first()?;
+        let at = resources.iter().position(|resource| std::ptr::eq(resource, found))?;
+        self.delimiter().is_none().then(|| (at, split(self.field())))
+    }
+
+    fn value(&self, resources: &[Resource]) -> Result<Value, String> {
+        let found = self.found(resources);
+        let [one] = found.as_slice() else {
+            return Err(format!("the source of a replacement must be one object, {} fit", found.len()));
+        };
+        let value = lookup(&one.value, &split(self.field())).cloned();
+        let is_empty = |value: &Value| match value {
+            Value::Object(map) => map.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            value => read::is_null(value),
+        };
+        let value = value.filter(|value| !is_empty(value)).ok_or_else(|| format!("{} has no field {}", one.title(), self.field()))?;
+        let Some(delimiter) = self.delimiter() else { return Ok(value) };
+        if value.is_object() || value.is_array() {
+            return Err("delimiter is for scalars only".to_string());
+        }
+        let text = text_of(&value);
+        let part = usize::try_from(self.options.index).ok().and_then(|index| text.split(delimiter).nth(index));
+        let part = part.ok_or_else(|| format!("{text:?} has no part {}", self.options.index))?;
+        Ok(if value.is_string() { Value::from(part) } else { read::plain(part) })
+    }
 }
 
 fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| go_encoding::json::to_string(value), |text| read::written(text).to_string())
-}
-
-/// A number stays a number, and what is none does not fit.
-fn same_type(field: &Value, value: Value) -> Result<Value, String> {
-    let fits = match field {
-        Value::Bool(_) => value.is_boolean(),
-        Value::Number(number) => value.is_i64() || value.is_u64() || number.is_f64() && value.is_number(),
-        _ => value.is_null(),
-    };
-    if fits { Ok(value) } else { Err(format!("{} is no value of the type that is there", text_of(&value))) }
 }
 
 /// The text of what is no scalar is empty.
@@ -271,12 +288,7 @@ fn set(field: &mut Value, value: &Value, options: &Options) -> Result<(), String
         }
         value = Value::from(parts.join(delimiter));
     }
-    *field = match (is_scalar(field), is_scalar(&value), field.is_string()) {
-        (false, ..) => value,
-        (true, _, true) if field.as_str() == Some(NEW) || read::is_untyped(field) => read::untyped(&scalar_text(&value)),
-        (true, _, true) if !read::is_null(field) => Value::from(scalar_text(&value)),
-        (true, ..) => same_type(field, merge_keys::plain(&scalar_text(&value)))?,
-    };
+    *field = if is_scalar(field) { read::rewritten(field, &scalar_text(&value)) } else { value };
     Ok(())
 }
 
@@ -374,8 +386,8 @@ fn elements(value: &mut Value, key: &str, pattern: &str, rest: &[String], create
     };
     if create.is_some() && !items.iter().any(is) {
         items.push(match key {
-            "" => merge_keys::plain(pattern),
-            key => Value::Object([(key.to_string(), merge_keys::plain(pattern))].into_iter().collect()),
+            "" => read::plain(pattern),
+            key => Value::Object([(key.to_string(), read::plain(pattern))].into_iter().collect()),
         });
     }
     let found = items.iter_mut().filter(|item| is(item));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::Change;
+use crate::keys::Key;
 use crate::openapi::OpenApi;
 
 /// A name an object has or had.
@@ -31,6 +32,8 @@ pub(crate) struct Resource {
     pub(crate) changes: Vec<Change>,
     /// The vars that are of one of its fields.
     pub(crate) vars: Vec<String>,
+    /// Keys that are no texts: kustomize cannot print an object that still has one of them.
+    pub(crate) keys: Vec<Key>,
     /// The schema in force.
     pub(crate) openapi: Arc<OpenApi>,
 }
@@ -54,12 +57,13 @@ impl Resource {
             shares: Vec::new(),
             changes: Vec::new(),
             vars: Vec::new(),
+            keys: Vec::new(),
             openapi: Arc::clone(openapi),
         }
     }
 
     fn text(&self, path: &[&str]) -> &str {
-        path.iter().try_fold(&self.value, |value, key| value.get(key)).and_then(Value::as_str).unwrap_or("")
+        path.iter().try_fold(&self.value, |value, key| value.get(key)).and_then(Value::as_str).map_or("", crate::read::written)
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -109,28 +113,40 @@ impl Resource {
         let id = self.id();
         if self.previous.last() != Some(&id) {
             self.previous.push(id);
+            crate::accumulate::drop_empty_annotations(&mut self.value);
         }
     }
 
     /// Puts a note among the annotations, where kustomize keeps its own: a patch that removes all of them removes what it knows.
     pub(crate) fn mark(&mut self) {
-        if !self.previous.is_empty() || !self.prefixes.is_empty() || !self.suffixes.is_empty() || self.needs_hash {
+        if self.has_history() {
             object(self.metadata().entry("annotations").or_insert(Value::Null)).insert(NOTE.to_string(), Value::from(""));
         }
     }
 
     /// Takes the note back, and forgets everything where it is gone.
     pub(crate) fn unmark(&mut self) {
-        let has_history = !self.previous.is_empty() || !self.prefixes.is_empty() || !self.suffixes.is_empty() || self.needs_hash;
-        let annotations = self.value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
-        let is_there = annotations.is_some_and(|annotations| annotations.remove(NOTE).is_some());
-        if has_history && !is_there {
+        let has_history = self.has_history();
+        if !self.take_mark() && has_history {
             self.previous.clear();
             self.prefixes.clear();
             self.suffixes.clear();
             self.needs_hash = false;
         }
-        crate::accumulate::drop_empty_annotations(&mut self.value);
+    }
+
+    /// Takes the note back; returns whether it was there.
+    pub(crate) fn take_mark(&mut self) -> bool {
+        let annotations = self.value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+        let is_there = annotations.is_some_and(|annotations| annotations.remove(NOTE).is_some());
+        if is_there {
+            crate::accumulate::drop_empty_annotations(&mut self.value);
+        }
+        is_there
+    }
+
+    fn has_history(&self) -> bool {
+        !self.previous.is_empty() || !self.prefixes.is_empty() || !self.suffixes.is_empty() || self.needs_hash
     }
 
     /// Returns the values of shared fields.

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::merge_keys::{self, Schema};
+use crate::merge_keys::Schema;
 use crate::openapi::OpenApi;
 use crate::read::{self, is_null, is_written_null};
 
@@ -340,7 +340,7 @@ fn matches(item: &Value, keys: &[&str], values: &[String]) -> Result<bool, Strin
 /// A scalar that had the type of its text is a text from here on.
 fn typed(value: Value) -> Value {
     match value {
-        Value::String(text) => Value::from(read::written(&text)),
+        value if read::is_untyped(&value) => Value::from(text(&value)),
         value => value,
     }
 }
@@ -358,7 +358,7 @@ fn text(value: &Value) -> String {
 
 /// Returns what a plain scalar means.
 fn scalar(text: &str) -> Value {
-    merge_keys::plain(text)
+    read::plain(text)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::fields::FieldSpec;
 use crate::kustomization::{Image, Replica};
+use crate::read;
 use crate::resource::{Resource, object};
 
 /// Where a namespace goes.
@@ -129,8 +130,8 @@ fn rename(
             resource.remember();
         }
         field.visit(resource, &mut |value| {
-            if let Some(name) = value.as_str().map(&change) {
-                *value = Value::from(name);
+            if let Some(name) = value.as_str() {
+                *value = read::renamed(name, &change(read::written(name)));
             }
         })?;
     }
@@ -138,6 +139,9 @@ fn rename(
 }
 
 pub(crate) fn set_strings(pairs: &BTreeMap<String, String>, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
+    if let (Some(key), false) = (pairs.keys().find(|key| !read::is_text(key)), resources.is_empty()) {
+        return Err(format!("the key {key:?} of a label or annotation is no text without quotes, which kustomize cannot print"));
+    }
     for resource in resources {
         for (key, text) in pairs {
             let mut places = Vec::new();
@@ -159,11 +163,16 @@ pub(crate) fn replicas(replica: &Replica, fields: &[FieldSpec], resources: &mut 
                 && (field.version.is_empty() || field.version == resource.version());
             if is_of_group && resource.ids().iter().any(is_meant) {
                 found = true;
-                field.visit(resource, &mut |value| *value = Value::from(replica.count))?;
+                field.visit(resource, &mut |value| *value = counted(value, replica.count))?;
             }
         }
     }
     if found { Ok(()) } else { Err(format!("nothing named {} has replicas", replica.name)) }
+}
+
+/// Quotes that are there stay.
+fn counted(value: &Value, count: i64) -> Value {
+    if value.as_str().is_some_and(read::is_quoted) { Value::from(count.to_string()) } else { Value::from(count) }
 }
 
 pub(crate) fn images(image: &Image, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
@@ -207,8 +216,15 @@ fn in_containers(value: &mut Value, act: &mut dyn FnMut(&mut Value)) {
 }
 
 fn set_image(image: &Image, value: &mut Value) {
-    let Some(text) = value.as_str().filter(|text| is_named(text, &image.name)) else { return };
-    let (name, mut tag, mut digest) = parts(text);
+    let text = match &*value {
+        value if read::is_null(value) => return,
+        Value::String(text) => read::written(text).to_string(),
+        value => go_encoding::json::to_string(value),
+    };
+    if !is_named(&text, &image.name) {
+        return;
+    }
+    let (name, mut tag, mut digest) = parts(&text);
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     match (set(&image.new_tag), set(&image.digest), set(&image.tag_suffix)) {
         (Some(new), Some(sum), _) => (tag, digest) = (new, sum),
@@ -224,7 +240,7 @@ fn set_image(image: &Image, value: &mut Value) {
     if !digest.is_empty() {
         out = format!("{out}@{digest}");
     }
-    *value = Value::from(out);
+    *value = if value.as_str().is_some_and(read::is_quoted) { Value::from(out) } else { read::untyped(&out) };
 }
 
 /// The name of an entry is a regular expression in kustomize; one that is none matches nothing here and stops kustomize.
@@ -268,6 +284,7 @@ mod tests {
         let check = |image: &Image, text: &str, expected: &str| {
             let mut value = json!(text);
             set_image(image, &mut value);
+            read::settle(&mut value);
             assert_eq!(value, expected);
         };
         check(&image("c", "", ""), "reg:5000/a/b:v1", "c:v1");

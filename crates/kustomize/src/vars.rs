@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::fields;
 use crate::kustomization::Placed;
-use crate::replacements;
 use crate::resource::{Resource, effective};
+use crate::{read, replacements};
 
 /// One entry of `vars`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -128,7 +128,11 @@ fn value(var: &Var, resources: &[Resource]) -> Result<Value, String> {
     let resource = resource.ok_or_else(|| format!("the var {} is of no object that is there", var.name))?;
     let path = var.fieldref.field_path.as_deref().filter(|path| !path.is_empty()).unwrap_or("metadata.name");
     let found = replacements::lookup(&resource.value, &with_indexes(replacements::split(path)));
-    found.cloned().ok_or_else(|| format!("the var {}: {} has no field {path}", var.name, resource.title()))
+    let mut value = found.cloned().ok_or_else(|| format!("the var {}: {} has no field {path}", var.name, resource.title()))?;
+    if !read::is_null(&value) {
+        read::settle(&mut value);
+    }
+    Ok(value)
 }
 
 /// Takes `ports[0]` for `ports` and `0`.
@@ -151,17 +155,16 @@ type Values<'a> = BTreeMap<&'a str, Value>;
 
 /// Replaces in a text, in the texts of a mapping, or in a list, which must hold texts only.
 fn replace(value: &mut Value, values: &Values<'_>) -> Result<(), String> {
-    let is_text = |value: &Value| value.is_string() && !crate::read::is_null(value) && !crate::read::is_untyped(value);
+    let is_text = |value: &Value| value.is_string() && !read::is_null(value) && !read::is_spelt(value) && read::misfit(value).is_none();
+    let act = |value: &mut Value| *value = expanded(&read::as_text(value), values);
     match value {
-        value if is_text(value) => *value = expanded(value.as_str().unwrap_or(""), values),
-        Value::Object(map) => map.values_mut().filter(|value| is_text(value)).for_each(|value| {
-            *value = expanded(value.as_str().unwrap_or(""), values);
-        }),
+        value if is_text(value) => act(value),
+        Value::Object(map) => map.values_mut().filter(|value| is_text(value)).for_each(act),
         Value::Array(items) => {
-            if !items.iter().all(|item| is_text(item) || crate::read::is_untyped(item)) {
+            if !items.iter().all(is_text) {
                 return Err("vars are looked for in a list that holds more than texts".to_string());
             }
-            items.iter_mut().filter(|item| is_text(item)).for_each(|item| *item = expanded(item.as_str().unwrap_or(""), values));
+            items.iter_mut().for_each(act);
         }
         _ => {}
     }
@@ -203,14 +206,14 @@ fn expanded(text: &str, values: &Values<'_>) -> Value {
 }
 
 fn whole(value: &Value) -> Value {
-    if crate::read::is_null(value) { Value::from(shown(value)) } else { value.clone() }
+    if read::is_null(value) { Value::from(shown(value)) } else { value.clone() }
 }
 
 /// Returns a scalar as Go's `%v` prints it.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_string(),
-        value if crate::read::is_null(value) => String::new(),
+        value if read::is_null(value) => String::new(),
         Value::String(text) => text.clone(),
         value => go_encoding::json::to_string(value),
     }

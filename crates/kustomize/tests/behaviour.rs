@@ -105,6 +105,50 @@ fn errors_name_file_line_and_column() {
     fails(&[(kustomization, "namespace: x\n"), ("kustomization.yml", "")], "more than one of");
     fails(&[(kustomization, "resources: [c]\n"), ("c/kustomization.yaml", "kind: Component\n")], "list it under components");
     fails(&[(kustomization, "components: [c]\n"), ("c/kustomization.yaml", "resources: []\n")], "list it under resources");
+    fails(
+        &[(kustomization, "kind: Kustomisation\n")],
+        "kustomization.yaml:1:7: the kind of a kustomization file is Kustomization or Component",
+    );
+    fails(&[(kustomization, "\napiVersion: v1\n")], "kustomization.yaml:2:13: the apiVersion here is kustomize.config.k8s.io/v1beta1");
+}
+
+#[test]
+fn what_kustomize_cannot_read_or_print_is_an_error() {
+    let tree = |object: &str| [("kustomization.yaml", "resources: [a.yaml]\n".to_string()), ("a.yaml", object.to_string())];
+    let fails_on = |object: &str, expected: &str| {
+        let tree = tree(object);
+        fails(&tree.each_ref().map(|(path, text)| (*path, text.as_str())), expected);
+    };
+    fails_on(
+        &format!("{}data:\n  a: b\n  8080: http\n", map("a")),
+        "a.yaml:7:3: ConfigMap a: the key data.8080 is no text, which kustomize cannot print; put \"8080\" in quotes",
+    );
+    fails_on(&format!("{}--- {{}}\n", map("a")), "a.yaml:5:1: kustomize wants nothing but a comment behind ---");
+    fails_on(&format!("%YAML 1.2\n---\n{}", map("a")), "a.yaml:1:1: kustomize does not understand directives");
+    fails_on(&format!("{}data:\n  <<: {{a: b}}\n  <<: {{c: d}}\n", map("a")), "line 7: there are two merge keys (<<)");
+    let patch = "resources: [a.yaml]\npatches:\n- patch: '[{op: remove, path: /data}]'\n  target: {kind: ConfigMap}\n";
+    fails(
+        &[("kustomization.yaml", patch), ("a.yaml", &map("a"))],
+        "kustomization.yaml:3:3: a patch that starts with a bracket must be JSON",
+    );
+}
+
+#[test]
+fn what_the_api_server_refuses_anyway_is_an_error() {
+    for object in ["kind: ConfigMap\nmetadata: {name: a}\n", "apiVersion: 1\nkind: X\nmetadata: {name: a}\n"] {
+        fails(&[("kustomization.yaml", "resources: [a.yaml]\n"), ("a.yaml", object)], "has no apiVersion");
+    }
+    let object = "apiVersion: v1\nkind: 1\nmetadata: {name: a}\n";
+    fails(&[("kustomization.yaml", "resources: [a.yaml]\n"), ("a.yaml", object)], "it has no kind");
+}
+
+#[test]
+fn an_image_in_quotes_that_becomes_a_number_loses_them() {
+    let kustomization = "resources: [a.yaml]\nimages: [{name: img, newName: \"3\"}]\n";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{image: \"img\"}]}\n";
+    let build = build(&files(&[("kustomization.yaml", kustomization), ("a.yaml", pod)]), "").unwrap();
+    // kustomize 5.8.1 says "3".
+    assert_eq!(build.objects[0].value.pointer("/spec/containers/0/image"), Some(&serde_json::json!(3)));
 }
 
 #[test]
@@ -151,29 +195,6 @@ fn replacements_inside_yaml_text_drop_comments() {
     let object = format!("{}data:\n  t: |\n    # why\n    k: 'old'\n    list: [1]\n", map("a"));
     let build = build(&files(&[("kustomization.yaml", kustomization), ("a.yaml", &object)]), "").unwrap();
     assert_eq!(build.objects[0].value["data"]["t"], "k: new\nlist:\n- 1");
-}
-
-#[test]
-fn a_created_text_stays_a_text() {
-    let replacement = |value: &str| {
-        let target = "targets: [{select: {name: a}, fieldPaths: [data.new], options: {create: true}}]";
-        format!("- sourceValue: \"{value}\"\n  {target}\n")
-    };
-    let kustomization = format!("resources: [a.yaml]\nreplacements:\n{}{}", replacement("text"), replacement("1"));
-    let build = build(&files(&[("kustomization.yaml", &kustomization), ("a.yaml", &map("a"))]), "").unwrap();
-    // kustomize 5.8.1 says 1.
-    assert_eq!(build.objects[0].value["data"]["new"], "1");
-}
-
-#[test]
-fn a_value_is_added_to_annotations_that_are_null() {
-    let target =
-        "{apiVersion: builtin, kind: ValueAddTransformer, metadata: {name: t}, value: v, targets: [{fieldPath: metadata/annotations/k}]}";
-    let kustomization = format!("resources: [a.yaml]\ntransformers:\n- |-\n  {target}\n");
-    let object = format!("{}  annotations: null\n", map("a"));
-    let build = build(&files(&[("kustomization.yaml", &kustomization), ("a.yaml", &object)]), "").unwrap();
-    // kustomize 5.8.1 leaves them out.
-    assert_eq!(build.objects[0].value["metadata"]["annotations"]["k"], "v");
 }
 
 #[test]

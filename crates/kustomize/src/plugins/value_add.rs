@@ -11,7 +11,7 @@ use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::transform::{self, Namespace};
 use crate::transformers::Context;
-use crate::{merge_keys, path, read, replacements};
+use crate::{path, read, replacements};
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -71,7 +71,7 @@ fn add_value(value: &str, target: &ValueTarget, resources: &mut [Resource]) -> R
             (0, _) | (_, None) => value.to_string(),
             (position, Some(present)) => with_part(present, position - 1, value),
         };
-        *field = merge_keys::plain(&text);
+        *field = read::plain(&text);
     }
     Ok(())
 }
