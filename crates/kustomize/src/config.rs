@@ -61,7 +61,7 @@ impl Config {
             if value.is_null() {
                 continue;
             }
-            let read = serde_json::from_value(value).map_err(|error| Error::at(&Place::of(file, &node), error.to_string()))?;
+            let read = crate::folded::from_value(value).map_err(|error| Error::at(&Place::of(file, &node), error.to_string()))?;
             config.merge(read).map_err(|message| Error::path(file, message))?;
         }
         Ok(config)

@@ -465,7 +465,7 @@ fn one<T: DeserializeOwned>(file: &str, node: &Node) -> Result<Option<T>, Error>
     // The kustomization file, unlike the objects, is read as Kubernetes reads YAML: `yes` is true.
     let mut value = node.to_value().map_err(|error| fail(error.to_string()))?;
     read::as_from_json(&mut value);
-    serde_json::from_value(value).map(Some).map_err(|error| fail(error.to_string()))
+    crate::folded::from_value(value).map(Some).map_err(|error| fail(error.to_string()))
 }
 
 fn text(file: &str, node: &Node) -> Result<Option<String>, Error> {

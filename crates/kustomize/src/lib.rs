@@ -8,6 +8,7 @@ mod config;
 mod crds;
 mod error;
 mod fields;
+mod folded;
 mod generate;
 mod json_patch;
 mod keys;

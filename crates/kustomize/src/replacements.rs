@@ -68,7 +68,7 @@ pub(crate) fn apply(context: &Context<'_>, entries: &[Placed<Value>], resources:
 }
 
 fn read_entry(files: &dyn Files, folder: &str, entry: &Placed<Value>) -> Result<Vec<Replacement>, Error> {
-    let parse = |value: Value, place: &Place| serde_json::from_value(value).map_err(|error| Error::at(place, error.to_string()));
+    let parse = |value: Value, place: &Place| crate::folded::from_value(value).map_err(|error| Error::at(place, error.to_string()));
     let Some(file) = entry.value.get("path").and_then(Value::as_str) else { return Ok(vec![parse(entry.value.clone(), &entry.place)?]) };
     let at = path::join(folder, file).ok_or_else(|| Error::at(&entry.place, format!("{file} leaves the repository")))?;
     let text = read::text(files, &at)?.ok_or_else(|| Error::at(&entry.place, format!("there is no file {at}")))?;

@@ -239,6 +239,9 @@ fn elements(
             for (key, value) in valid_keys.iter().zip(&wanted).filter(|(key, value)| !key.is_empty() && !value.is_empty()) {
                 fields.entry((*key).to_string()).or_insert_with(|| scalar(value));
             }
+        } else if valid_keys == [""] && merged.as_str().is_some_and(|text| !read::is_quoted(text)) {
+            // kyaml sets the key of a scalar too, which is the scalar itself.
+            merged = read::untyped(&text(&merged));
         }
         // What replaces an element is another one in kyaml too, so that the old one comes back below.
         if let Some(at) = at.filter(|_| !replaces) {

@@ -36,7 +36,7 @@ const GENERATOR_FIELDS: [&str; 9] = ["name", "namespace", "behavior", "literals"
 fn from_settings(context: &Context<'_>, plugin: &Resource, kind: &str) -> Result<Generated, Error> {
     let mut value: Map<String, Value> = settings(plugin)?;
     value.retain(|key, _| GENERATOR_FIELDS.contains(&key.as_str()) && (key != "type" || kind == "Secret"));
-    let mut generator: Generator = at(plugin, serde_json::from_value(Value::Object(value)).map_err(|error| error.to_string()))?;
+    let mut generator: Generator = at(plugin, crate::folded::from_value(Value::Object(value)).map_err(|error| error.to_string()))?;
     if generator.name.is_empty() {
         generator.name = plugin.name().to_string();
     }

@@ -32,7 +32,7 @@ fn at<T>(plugin: &Resource, result: Result<T, String>) -> Result<T, Error> {
 fn settings<T: DeserializeOwned>(plugin: &Resource) -> Result<T, Error> {
     let mut value = plugin.value.clone();
     read::settle(&mut value);
-    at(plugin, serde_json::from_value(value).map_err(|error| error.to_string()))
+    at(plugin, crate::folded::from_value(value).map_err(|error| error.to_string()))
 }
 
 fn placed<T>(plugin: &Resource, value: T) -> Placed<T> {

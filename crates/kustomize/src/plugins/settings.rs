@@ -101,5 +101,5 @@ fn scalars<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String
 
 fn image<'de, D: Deserializer<'de>>(from: D) -> Result<Image, D::Error> {
     let fields: Map<String, Value> = scalars(from)?.into_iter().map(|(key, text)| (key, Value::from(text))).collect();
-    serde_json::from_value(Value::Object(fields)).map_err(D::Error::custom)
+    crate::folded::from_value(Value::Object(fields)).map_err(D::Error::custom)
 }

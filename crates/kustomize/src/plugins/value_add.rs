@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context<'_>, plugin: &Resource, resources: &mut [Res
         let text = read::text(context.files, &file)?;
         let text = at(plugin, text.ok_or_else(|| format!("there is no file {file}")))?;
         for manifest in read::manifests(&file, &text)?.into_iter().take(1) {
-            let more: Settings = serde_json::from_value(manifest.value).map_err(|error| Error::path(&file, error.to_string()))?;
+            let more: Settings = crate::folded::from_value(manifest.value).map_err(|error| Error::path(&file, error.to_string()))?;
             settings.targets.extend(more.targets);
         }
     }
