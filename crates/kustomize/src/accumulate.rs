@@ -45,10 +45,17 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
     state.resources.retain(|resource| !is_local(resource));
     for resource in &mut state.resources {
         if let Some(text) = read::misfit(&resource.value) {
-            return Err(Error::path(&resource.file, format!("{}: {text:?} was put where another type of value was", resource.title())));
+            return Err(Error::path(&resource.file, format!("{}: {text:?} does not fit where it was put", resource.title())));
         }
         if let Some(key) = resource.keys.iter().find(|key| key.is_in(&resource.value)).cloned().or_else(|| Key::of_annotations(resource)) {
             return Err(Error::at(&key.place, format!("{}: {}", resource.title(), key.message())));
+        }
+        if let Some((key, _)) = resource.strings("annotations").find(|(_, text)| read::cannot_be_read_again(text)) {
+            let message = format!(
+                "{}: the annotation {key} starts with a tab, which kustomize writes into a block and cannot read again",
+                resource.title()
+            );
+            return Err(Error::path(&resource.file, message));
         }
         annotations_as_text(&mut resource.value);
         read::settle(&mut resource.value);
@@ -424,11 +431,14 @@ fn is_remote(entry: &str) -> bool {
 /// Reads the objects of a file; lists are taken apart.
 pub(crate) fn load(file: &str, text: &[u8], openapi: &Arc<OpenApi>) -> Result<Vec<Resource>, Error> {
     let mut found = Vec::new();
-    let mut open: VecDeque<Document> = read::unsettled_manifests(file, text)?.into();
+    let mut open: VecDeque<Document> = read::objects(file, text)?.into();
     while let Some(document) = open.pop_front() {
         // What is in a list comes after everything else in the file.
         match document.is_list() {
-            true => open.extend(document.items()),
+            true => {
+                let place = Place { file: file.to_string(), line: document.line, column: 1 };
+                open.extend(document.rewritten_items().map_err(|message| Error::at(&place, message))?);
+            }
             false => found.push(single(file, document, openapi)?),
         }
     }

@@ -127,7 +127,7 @@ fn pairs(files: &dyn Files, folder: &str, kind: &str, entry: &Placed<Generator>)
     }
     let mut pairs = BTreeMap::new();
     for (key, value) in found {
-        if kind == "ConfigMap" && value.starts_with(b"\t") && value.contains(&b'\n') {
+        if kind == "ConfigMap" && std::str::from_utf8(&value).is_ok_and(read::cannot_be_read_again) {
             return Err(fail(format!("the text of {key} starts with a tab, which kustomize writes into a block and cannot read again")));
         }
         if pairs.insert(key.clone(), value).is_some() {

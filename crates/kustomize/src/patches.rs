@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::keys::Key;
 use crate::kustomization::{PatchEntry, Placed};
 use crate::read::{self, Document};
 use crate::resource::{NO_NAMESPACE, Resource, effective, group_of};
@@ -19,9 +20,45 @@ pub(crate) fn strategic_merge(context: &Context<'_>, entries: &[Placed<String>],
         let is_inline = entry.value.contains('\n') || entry.value.contains(": ");
         let (path, patch) = if is_inline { (None, Some(entry.value.clone())) } else { (Some(entry.value.clone()), None) };
         let value = PatchEntry { path, patch, ..PatchEntry::default() };
-        one(context, &Placed { value, place: entry.place.clone() }, resources)?;
+        one_strategic_merge(context, &Placed { value, place: entry.place.clone() }, resources)?;
     }
     Ok(())
+}
+
+/// Applies an entry of the old `patchesStrategicMerge`.
+pub(crate) fn one_strategic_merge(context: &Context<'_>, entry: &Placed<PatchEntry>, resources: &mut Vec<Resource>) -> Result<(), Error> {
+    match patch(context.files, context.folder, entry)? {
+        Patch::Merge(patches) => patches.iter().try_for_each(|patch| {
+            apply_named(context, entry, patch, with_strings(&patch.value), resources)?;
+            refuse_twice(entry, resources)
+        }),
+        Patch::Json(_) => Err(Error::at(&entry.place, "patchesStrategicMerge takes objects only")),
+    }
+}
+
+fn refuse_twice(entry: &Placed<PatchEntry>, resources: &[Resource]) -> Result<(), Error> {
+    let twice = crate::accumulate::duplicate(resources);
+    twice.map_or(Ok(()), |twice| Err(Error::at(&entry.place, format!("there are two of {twice}"))))
+}
+
+/// Applies a patch to the one object that it names.
+fn apply_named(
+    context: &Context<'_>,
+    entry: &Placed<PatchEntry>,
+    patch: &Document,
+    merged: Value,
+    resources: &mut Vec<Resource>,
+) -> Result<(), Error> {
+    let fail = |message: String| Error::at(&entry.place, message);
+    let selected = named(&patch.value, resources);
+    if selected.is_empty() && context.is_incomplete {
+        return Ok(());
+    }
+    if selected.len() != 1 {
+        return Err(fail(format!("{} objects are {}, which the patch names", selected.len(), title(&patch.value))));
+    }
+    note(context.files, context.folder, entry, &patch.value, &selected, resources);
+    merge(&Document { value: merged, ..patch.clone() }, &entry.value, &selected, resources).map_err(fail)
 }
 
 /// Applies an entry of the old `patchesJson6902`. kustomize does not note the names it changes.
@@ -74,22 +111,10 @@ pub(crate) fn one(context: &Context<'_>, entry: &Placed<PatchEntry>, resources: 
                 let patch = Document { value: with_strings(&patch.value), ..patch.clone() };
                 merge(&patch, &entry.value, &selected, resources).map_err(fail)?;
             }
-            if let Some(twice) = crate::accumulate::duplicate(resources) {
-                return Err(fail(format!("there are two of {twice}")));
-            }
+            refuse_twice(entry, resources)?;
         }
         (Patch::Merge(patches), None) => {
-            for patch in &patches {
-                let selected = named(&patch.value, resources);
-                if selected.is_empty() && context.is_incomplete {
-                    continue;
-                }
-                if selected.len() != 1 {
-                    return Err(fail(format!("{} objects are {}, which the patch names", selected.len(), title(&patch.value))));
-                }
-                note(files, folder, entry, &patch.value, &selected, resources);
-                merge(patch, &entry.value, &selected, resources).map_err(fail)?;
-            }
+            patches.iter().try_for_each(|patch| apply_named(context, entry, patch, patch.value.clone(), resources))?;
         }
     }
     Ok(())
@@ -104,7 +129,7 @@ fn note(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, patch: &Val
         (Some(path), _) => {
             let file = path::join(folder, path).unwrap_or_default();
             let text = read::text(files, &file).ok().flatten().unwrap_or_default();
-            let documents = read::unsettled_manifests(&file, &text).unwrap_or_default();
+            let documents = read::patches(&file, &text).unwrap_or_default();
             let line = documents.iter().find(|document| document.value == *patch).map_or(1, |document| document.line);
             Change { file, line, text: None, content }
         }
@@ -139,13 +164,16 @@ fn make_strings(patch: &mut Value, field: &str) {
 fn change(operations: &[Value], resource: &mut Resource) -> Result<(), String> {
     let title = resource.title();
     if let Some(text) = read::misfit(&resource.value) {
-        return Err(format!("{title}: {text:?} was put where another type of value was"));
+        return Err(format!("{title}: {text:?} does not fit where it was put"));
+    }
+    if let Some(key) = resource.keys.iter().find(|key| key.is_in(&resource.value)).cloned().or_else(|| Key::of_annotations(resource)) {
+        return Err(format!("{title}: {}", key.message()));
     }
     read::settle(&mut resource.value);
     resource.mark();
     json_patch::apply(operations, &mut resource.value).map_err(|message| format!("{title}: {message}"))?;
     read::as_from_json(&mut resource.value);
-    read::keep_spelling(&mut resource.value);
+    read::keep_spelling_of_floats(&mut resource.value);
     if resource.kind().is_empty() || resource.name().is_empty() {
         return Err(format!("{title}: the patch leaves no kind or no metadata.name"));
     }
@@ -173,7 +201,7 @@ fn patch(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>) -> Result<
     };
     let is_inline = entry.value.path.is_none();
     let shown = |error: Error| if is_inline { fail(error.to_string()) } else { error };
-    let documents = match read::unsettled_manifests(&at, &text) {
+    let documents = match read::patches(&at, &text) {
         Ok(documents) => documents,
         Err(error) => return operations(&text).map_err(|_| shown(error)),
     };
@@ -182,7 +210,7 @@ fn patch(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>) -> Result<
     while let Some(document) = open.pop_front() {
         let value = &document.value;
         if document.is_list() {
-            open.extend(document.items());
+            open.extend(document.rewritten_items().map_err(fail)?);
         } else if value.is_object() && !self::text(value, &["kind"]).is_empty() && !self::text(value, &["metadata", "name"]).is_empty() {
             merges.push(document);
         } else {

@@ -30,6 +30,19 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    /// Returns what is in a list that kustomize writes as JSON and reads again.
+    pub(crate) fn rewritten_items(self) -> Result<Vec<Document>, String> {
+        if let Some(key) = self.keys.first() {
+            return Err(key.message());
+        }
+        let rewritten = |mut document: Document| {
+            settle(&mut document.value);
+            keep_spelling(&mut document.value);
+            document
+        };
+        Ok(self.items().map(rewritten).collect())
+    }
+
     /// Returns whether it holds a list of objects (`api/resource/factory.go`, inlineAnyEmbeddedLists).
     pub(crate) fn is_list(&self) -> bool {
         let kind = self.value.get("kind").and_then(Value::as_str).unwrap_or("");
@@ -37,7 +50,7 @@ impl Document {
     }
 
     /// Returns what is in a list.
-    pub(crate) fn items(mut self) -> impl Iterator<Item = Document> {
+    fn items(mut self) -> impl Iterator<Item = Document> {
         self.keys.iter_mut().for_each(Key::enter);
         let items = self.value.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
         let (line, keys) = (self.line, self.keys);
@@ -53,35 +66,58 @@ pub fn manifests(path: &str, text: &[u8]) -> Result<Vec<Manifest>, Error> {
     Ok(found.into_iter().filter(|manifest| !is_null(&manifest.value)).collect())
 }
 
-/// Reads the documents of YAML text that are objects or patches of them.
-pub(crate) fn unsettled_manifests(path: &str, text: &[u8]) -> Result<Vec<Document>, Error> {
-    separators(path, text)?;
+/// Reads the documents of YAML text that are objects.
+pub(crate) fn objects(path: &str, text: &[u8]) -> Result<Vec<Document>, Error> {
+    unsettled(path, text, false)
+}
+
+/// Reads the documents of YAML text that are patches.
+pub(crate) fn patches(path: &str, text: &[u8]) -> Result<Vec<Document>, Error> {
+    unsettled(path, text, true)
+}
+
+fn unsettled(path: &str, text: &[u8], is_patch: bool) -> Result<Vec<Document>, Error> {
+    let separators = separators(path, text)?;
     let mut found = Vec::new();
     for node in nodes(path, text)? {
-        let value = unsettled(&node).map_err(|message| Error::at(&Place::of(path, &node), message))?;
+        let mut value = value_of(&node).map_err(|message| Error::at(&Place::of(path, &node), message))?;
+        value = marked(&node, value);
+        keep_spelling(&mut value);
+        if !is_patch {
+            keep_nulls(&node, &mut value);
+        }
         if !is_null(&value) {
             found.push(Document { value, line: node.line, keys: Key::all(path, &node) });
         }
     }
-    Ok(found)
+    // The items of a list that is all there is in a file stay as they are written.
+    let kind = |document: &Document| document.value.get("kind").and_then(Value::as_str).unwrap_or("").to_string();
+    match (found.len(), separators, found.pop()) {
+        (1, 0, Some(list)) if matches!(kind(&list).as_str(), "List" | "ResourceList") && list.is_list() => Ok(list.items().collect()),
+        (_, _, last) => {
+            found.extend(last);
+            Ok(found)
+        }
+    }
 }
 
 /// kustomize takes documents apart before it reads them: what stands behind `---`, and directives, it does not understand
 /// (`kyaml/kio/byteio_reader.go`, splitDocuments).
-fn separators(path: &str, text: &[u8]) -> Result<(), Error> {
+fn separators(path: &str, text: &[u8]) -> Result<usize, Error> {
     let fail = |at: usize, message: &str| Err(Error::at(&Place { file: path.to_string(), line: at + 1, column: 1 }, message));
-    let mut is_start = true;
+    let (mut is_start, mut count) = (true, 0);
     for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if at > 0 && line.starts_with(b"---") && !matches!(line[3..].trim_ascii_start().first(), None | Some(b'#')) {
             return fail(at, "kustomize wants nothing but a comment behind ---");
         }
+        count += usize::from(at > 0 && line.starts_with(b"---"));
         if is_start && line.starts_with(b"%") {
             return fail(at, "kustomize does not understand directives such as %YAML");
         }
         is_start &= line.is_empty() || line.starts_with(b"#");
     }
-    Ok(())
+    Ok(count)
 }
 
 pub(crate) fn nodes(path: &str, text: &[u8]) -> Result<Vec<Node>, Error> {
@@ -208,6 +244,19 @@ pub(crate) fn plain(text: &str) -> Value {
     }
 }
 
+/// Returns whether kustomize writes a text into a block that YAML does not read.
+pub(crate) fn cannot_be_read_again(text: &str) -> bool {
+    text.starts_with('\t') && text.contains('\n')
+}
+
+/// What a text starts with that has no quotes and would be something else by its looks: kustomize has noted that it is a text.
+const TAGGED: &str = "\0'";
+
+/// Returns a text that has no quotes.
+pub(crate) fn tagged(text: &str) -> Value {
+    if is_text(text) { Value::from(text) } else { Value::String(format!("{TAGGED}{text}")) }
+}
+
 /// What a scalar starts with whose text does not fit its type, before a letter for the type. It is an error, unless something takes it away.
 const MISFIT: &str = "\0!";
 
@@ -219,11 +268,13 @@ pub(crate) fn rewritten(field: &Value, text: &str) -> Value {
     let class = match field {
         Value::String(held) if held.starts_with(MISFIT) => held[MISFIT.len()..].chars().next().unwrap_or('n'),
         Value::String(held) if held.starts_with(SPELT) => class_of(&plain(written(held))),
+        Value::String(held) if is_quoted(held) => 'q',
         field => class_of(field),
     };
     let value = plain(text);
     match (class, class_of(&value)) {
-        ('s', _) => Value::from(text),
+        ('s', _) => tagged(text),
+        ('q', _) => Value::from(text),
         ('f', 'i' | 'f') => value,
         (wanted, found) if wanted == found => value,
         _ => Value::String(format!("{MISFIT}{class}{text}")),
@@ -252,7 +303,7 @@ pub(crate) fn misfit(value: &Value) -> Option<&str> {
 
 /// Returns a text as it is written.
 pub(crate) fn written(text: &str) -> &str {
-    text.strip_prefix(UNTYPED).or_else(|| text.strip_prefix(SPELT)).unwrap_or(text)
+    [UNTYPED, SPELT, TAGGED].iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text)
 }
 
 /// Gives numbers the form that they have after JSON: all of them were floating point.
@@ -298,22 +349,42 @@ pub(crate) fn settle(value: &mut Value) {
     match value {
         Value::String(text) if text == NOTHING => *value = Value::Null,
         Value::String(text) if text.starts_with(UNTYPED) || text.starts_with(SPELT) => *value = plain(written(text)),
+        Value::String(text) if text.starts_with(TAGGED) => *value = Value::from(written(text)),
         Value::Array(items) => items.iter_mut().for_each(settle),
         Value::Object(map) => map.values_mut().for_each(settle),
         _ => {}
     }
 }
 
-/// Returns a node with the nulls that are nothing told apart, and scalars that JSON writes otherwise as they are written.
-pub(crate) fn unsettled(node: &Node) -> Result<Value, String> {
-    let mut value = marked(node, value_of(node)?);
-    keep_spelling(&mut value);
-    Ok(value)
-}
-
 /// Keeps name, labels and annotations as they are written where they are no texts: kustomize takes them for such.
 pub(crate) fn keep_spelling(value: &mut Value) {
+    spell_metadata(value, &go_encoding::json::to_string);
+}
+
+/// Does so after a JSON patch, which makes floating-point numbers of all numbers.
+pub(crate) fn keep_spelling_of_floats(value: &mut Value) {
+    spell_metadata(value, &|value| value.as_f64().map_or_else(|| go_encoding::json::to_string(value), shortest));
+}
+
+/// Returns a number as Go's `%g` prints it by itself (`strconv.FormatFloat` with the precision -1).
+fn shortest(float: f64) -> String {
+    let text = format!("{float:e}");
+    let Some((digits, exponent)) = text.split_once('e').and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?))) else {
+        return text;
+    };
+    if (-4..21).contains(&exponent) && (exponent < 6 || digits.len() > 20) {
+        return float.to_string();
+    }
+    format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
+fn spell_metadata(value: &mut Value, shown: &dyn Fn(&Value) -> String) {
     let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let spell = |value: &mut Value| {
+        if value.is_number() || value.is_boolean() {
+            *value = Value::from(format!("{SPELT}{}", shown(value)));
+        }
+    };
     let pairs = |(key, value): (&String, &mut Value)| match key.as_str() {
         "name" => spell(value),
         "labels" | "annotations" => value.as_object_mut().into_iter().flat_map(Map::values_mut).for_each(spell),
@@ -322,12 +393,19 @@ pub(crate) fn keep_spelling(value: &mut Value) {
     metadata.iter_mut().for_each(pairs);
 }
 
-fn spell(value: &mut Value) {
-    if value.is_number() || value.is_boolean() {
-        *value = Value::from(format!("{SPELT}{}", go_encoding::json::to_string(value)));
+/// Keeps nulls of labels and annotations as they are written. In a patch they remove something.
+fn keep_nulls(node: &Node, value: &mut Value) {
+    for field in ["labels", "annotations"] {
+        let nodes = node.get("metadata").and_then(|metadata| metadata.get(field));
+        let pairs = value.pointer_mut(&format!("/metadata/{field}")).and_then(Value::as_object_mut);
+        for (key, value) in pairs.into_iter().flatten().filter(|(_, value)| is_written_null(value)) {
+            let text = nodes.and_then(|nodes| nodes.get(key)?.text()).unwrap_or("null");
+            *value = Value::from(format!("{SPELT}{text}"));
+        }
     }
 }
 
+/// Returns a node with the nulls that are nothing told apart, and scalars that JSON writes otherwise as they are written.
 fn marked(node: &Node, value: Value) -> Value {
     match (&node.data, value) {
         (Data::Scalar { text, style: Style::Plain, .. }, Value::Null) if text.is_empty() => Value::from(NOTHING),

@@ -343,7 +343,7 @@ fn matches(item: &Value, keys: &[&str], values: &[String]) -> Result<bool, Strin
 /// A scalar that had the type of its text is a text from here on.
 fn typed(value: Value) -> Value {
     match value {
-        value if read::is_untyped(&value) => Value::from(text(&value)),
+        value if read::is_untyped(&value) => read::tagged(&text(&value)),
         value => value,
     }
 }

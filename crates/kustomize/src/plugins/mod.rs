@@ -143,5 +143,5 @@ fn strategic_merge(context: &Context<'_>, plugin: &Resource, resources: &mut Vec
     }
     let origin = Some((plugin.file.clone(), plugin.line));
     let entry = placed(plugin, PatchEntry { patch: Some(patches), origin, ..PatchEntry::default() });
-    patches::one(context, &entry, resources)
+    patches::one_strategic_merge(context, &entry, resources)
 }

@@ -11,7 +11,7 @@ use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::transform::{self, Namespace};
 use crate::transformers::Context;
-use crate::{path, read, replacements};
+use crate::{origin, path, read, replacements};
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -67,9 +67,9 @@ fn add_value(value: &str, target: &ValueTarget, resources: &mut [Resource]) -> R
         let title = resource.title();
         let field = created(&mut resource.value, &parts).map_err(|message| format!("{title}: {}: {message}", target.field_path))?;
         let Some(field) = field else { continue };
-        let text = match (position, field.as_str().filter(|_| !read::is_null(field))) {
-            (0, _) | (_, None) => value.to_string(),
-            (position, Some(present)) => with_part(present, position - 1, value),
+        let text = match position.checked_sub(1) {
+            Some(at) => with_part(&read::as_text(field), at, value),
+            None => value.to_string(),
         };
         *field = read::plain(&text);
     }
@@ -90,7 +90,7 @@ fn created<'a>(value: &'a mut Value, path: &[String]) -> Result<Option<&'a mut V
         return Ok(None);
     }
     let Value::Object(map) = value else { return Err("the path leads into a scalar".to_string()) };
-    let new = if rest.is_empty() { Value::Null } else { Value::Object(Map::new()) };
+    let new = if rest.is_empty() { Value::from("") } else { Value::Object(Map::new()) };
     created(map.entry(first.clone()).or_insert(new), rest)
 }
 
@@ -99,7 +99,9 @@ fn with_part(path: &str, at: usize, part: &str) -> String {
     let is_absolute = path.starts_with('/');
     let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     parts.insert(at.min(parts.len()), part);
-    format!("{}{}", if is_absolute { "/" } else { "" }, parts.join("/"))
+    let joined = origin::join(&parts.join("/"), "");
+    let cleaned = if joined.is_empty() { "." } else { &joined };
+    format!("{}{cleaned}", if is_absolute { "/" } else { "" })
 }
 
 #[cfg(test)]
@@ -114,5 +116,6 @@ mod tests {
         check("/pie", 0, "/P/pie");
         check("raw", 1, "raw/P");
         check("a/nice/warm/pie", 3, "a/nice/warm/P/pie");
+        check("..", 0, ".");
     }
 }
