@@ -103,6 +103,72 @@ example.com/v1.WidgetSpec:
       ref: {x-kubernetes-object-ref-api-version: v1, x-kubernetes-object-ref-kind: Deployment, x-kubernetes-object-ref-name-key: kind}
 ";
 
+/// Scalars that are not what they look like, for places where a text belongs.
+const ODD: &[&str] = &[
+    "yes",
+    "on",
+    "\"on\"",
+    "n",
+    "1",
+    "\"1\"",
+    "1.10",
+    "\"1.10\"",
+    "0x1F",
+    "0o17",
+    "017",
+    "1_000",
+    "1e3",
+    "+1",
+    "-0",
+    "true",
+    "\"true\"",
+    "True",
+    "null",
+    "~",
+    "\"null\"",
+    "\"\"",
+    "''",
+    "2024-01-02",
+    "\"2024-01-02\"",
+    ".5",
+    "1:30",
+    "'it''s'",
+    "\"a: b\"",
+    "\"a #b\"",
+    "\"# c\"",
+    "\"- d\"",
+    "\"{e}\"",
+    "\"two\\nlines\"",
+    "\"ends\\n\"",
+    "\" led\"",
+    "\"tab\\t\"",
+    "12345678901",
+    "9007199254740993",
+    "a=b",
+    "=",
+    "!!str 1",
+    "\"*a\"",
+];
+
+/// Lines of a file of variables.
+const LINES: &[&str] = &[
+    "ONE=1",
+    "TWO=a=b ",
+    "THREE=\"q\"",
+    "FOUR='s'",
+    " FIVE=led",
+    "SIX",
+    "SEVEN=",
+    "# comment",
+    "",
+    "EIGHT=carriage\r",
+    "a.b-c=dots",
+    "=none",
+    "NINE= space",
+    "\tTEN=tab",
+    "1=number",
+];
+
 struct Maker {
     random: Random,
     files: BTreeMap<String, String>,
@@ -153,7 +219,8 @@ impl Maker {
         for index in 0..files {
             let name = format!("r{index}.yaml");
             let objects: Vec<String> = (0..=self.random.below(3)).filter_map(|_| self.object()).collect();
-            self.files.insert(at(&name), objects.join("---\n"));
+            let text = if self.random.one_in(12) { listed(&mut self.random, &objects) } else { objects.join("---\n") };
+            self.files.insert(at(&name), text);
             resources.push(name);
         }
         if !resources.is_empty() {
@@ -162,6 +229,7 @@ impl Maker {
         self.settings(&mut out);
         self.generators(folder, &mut out);
         self.patches(folder, &mut out);
+        self.old_patches(folder, &mut out);
         self.replacements(&mut out);
         self.schema(folder, &mut out);
         self.vars(&mut out);
@@ -287,7 +355,12 @@ impl Maker {
             }
             if self.random.one_in(3) {
                 out.push_str("  envs: [vars.env]\n");
-                self.files.insert(at("vars.env"), "# comment\nONE=1\n\nTWO=a=b \nTHREE=\"q\"\n".to_string());
+                let mut lines: Vec<&str> = (0..self.random.below(5)).map(|_| self.random.pick(LINES)).collect();
+                lines.sort_unstable();
+                lines.dedup();
+                let start = self.random.pick(&["", "", "", "\u{feff}"]);
+                let end = self.random.pick(&["\n", "", "\r\n"]);
+                self.files.insert(at("vars.env"), format!("{start}{}{end}", lines.join("\n")));
             }
             if self.random.one_in(3) {
                 out.push_str(self.random.pick(&[
@@ -332,6 +405,35 @@ impl Maker {
             if !is_json && self.random.one_in(8) {
                 let option = if self.changes_kinds { "allowKindChange" } else { "allowNameChange" };
                 let _ = writeln!(out, "  options: {{{option}: true}}");
+            }
+        }
+    }
+
+    /// Patches in fields that kustomize would have called something else, and several of them in one file.
+    fn old_patches(&mut self, folder: &str, out: &mut String) {
+        if self.known.is_empty() || !self.random.one_in(6) {
+            return;
+        }
+        let at = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+        let several: Vec<String> = (0..=self.random.below(2)).map(|_| self.merge_patch()).collect();
+        let separator = self.random.pick(&["---\n", "---\n---\n", "# comment\n--- # comment\n"]);
+        self.files.insert(at("several.yaml"), several.join(separator));
+        match self.random.below(4) {
+            0 => out.push_str("patchesStrategicMerge: [several.yaml]\n"),
+            1 => {
+                let _ = writeln!(out, "patchesStrategicMerge:\n- |-");
+                for line in several.join("---\n").lines() {
+                    let _ = writeln!(out, "  {line}");
+                }
+            }
+            2 if !out.contains("\npatches:") => out.push_str("patches: [{path: several.yaml}]\n"),
+            _ => {
+                let Some((kind, name, _)) = self.known.first().cloned() else { return };
+                let (api, text) = (api(&kind), self.json_patch());
+                let version = api.rsplit_once('/').map_or(api, |(_, version)| version);
+                self.files.insert(at("operations.yaml"), text);
+                let target = format!("version: {version}, kind: {kind}, name: {name}");
+                let _ = writeln!(out, "patchesJson6902:\n- {{target: {{{target}}}, path: operations.yaml}}");
             }
         }
     }
@@ -386,6 +488,10 @@ impl Maker {
                     "- {op: add, path: /list, value: [1]}\n- {op: add, path: /list/-, value: 2}\n- {op: add, path: /list/0, value: 0}",
                     "- {op: replace, path: /metadata/name, value: renamed}",
                     "[{\"op\": \"add\", \"path\": \"/extra\", \"value\": 1e2}]",
+                    "- {op: add, path: /metadata/annotations/one, value: \"1\"}",
+                    "- {op: add, path: /metadata/annotations/one, value: 1.50}",
+                    "# a comment\n[{op: add, path: /extra, value: {on: 1.10, 8080: yes}}]",
+                    "- {op: add, path: /spec, value: {a~b: 1, \"true\": 9007199254740993}}\n- {op: add, path: /spec/c~0~1d, value: [0o17, 1_0]}",
                 ])
             );
         }
@@ -408,6 +514,11 @@ impl Maker {
                     "- {op: move, from: /metadata/labels, path: /metadata/annotations}",
                     "- {op: add, path: /data, value: {k~0: v}}",
                     "- {op: add, path: /metadata/labels/a~1b, value: c}",
+                    "[{op: add, path: /extra, value: 1}]",
+                    "- {op: remove, path: /metadata/annotations/note}",
+                    "- {op: remove, path: /metadata/annotations}",
+                    "- {op: remove, path: /kind}",
+                    "- {op: add, path: metadata/extra, value: x}",
                 ])
             );
         }
@@ -488,7 +599,22 @@ impl Maker {
             "Service" => random.pick(&["spec.ports.0.port", "spec.ports.[name=tls].port", "spec.selector.app"]),
             _ => "metadata.name",
         };
-        let _ = writeln!(out, ", fieldPath: \"{field}\"}}");
+        let options = if random.one_in(5) {
+            format!(", options: {{delimiter: \"{}\", index: {}}}", random.pick(&["-", ":", ".", "e"]), random.below(2))
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, ", fieldPath: \"{field}\"{options}}}");
+        if random.one_in(4) {
+            let at = out.rfind("replacements:").unwrap_or(out.len());
+            out.truncate(at);
+            let text = random.pick(ODD);
+            let _ = writeln!(
+                out,
+                "replacements:\n- sourceValue: {}",
+                if text.starts_with(['"', '\'']) { text.to_string() } else { format!("\"{text}\"") }
+            );
+        }
         let (target, path) = match random.below(8) {
             0 => ("Deployment", "spec.template.spec.containers.[name=web].image"),
             1 => ("Widget", "spec.map.k"),
@@ -641,6 +767,22 @@ impl Maker {
                 ])
             );
         }
+        if random.one_in(12) && !out.contains("  annotations:") {
+            let _ = writeln!(
+                out,
+                "  annotations: {{odd: {}, {}: x}}",
+                random.pick(ODD),
+                random.pick(&["k", "a.b/c", "k", "k", "on", "k", "k", "k", "k", "\"1\""])
+            );
+        }
+        if random.one_in(12) && !out.contains("  labels:") {
+            let _ = writeln!(
+                out,
+                "  labels: {{app: {}, {}: x}}",
+                random.pick(ODD),
+                random.pick(&["k", "\"on\"", "k", "\"1\"", "k", "k", "k", "1"])
+            );
+        }
         if random.one_in(10) {
             out.push_str("  creationTimestamp: null\n");
         }
@@ -666,6 +808,21 @@ impl Maker {
         }
         Some(out)
     }
+}
+
+/// Puts objects into a list, but sometimes the last one behind it.
+fn listed(random: &mut Random, objects: &[String]) -> String {
+    let (inside, behind) = match objects.split_last() {
+        Some((last, rest)) if random.one_in(3) => (rest, Some(last)),
+        _ => (objects, None),
+    };
+    let mut out = format!("apiVersion: v1\nkind: {}\nitems:\n", random.pick(&["List", "ConfigMapList"]));
+    for object in inside {
+        for (at, line) in object.lines().enumerate() {
+            let _ = writeln!(out, "{}{line}", if at == 0 { "- " } else { "  " });
+        }
+    }
+    out + &behind.map_or_else(String::new, |object| format!("---\n{object}"))
 }
 
 fn api(kind: &str) -> &'static str {
@@ -695,6 +852,10 @@ fn body(random: &mut Random, kind: &str) -> String {
         "CronJob" => format!("spec: {{schedule: \"* * * * *\", jobTemplate: {{spec: {{template: {}}}}}}}\n", template(random)),
         "Pod" => format!("spec: {}\n", pod(random)),
         "Service" => format!("spec: {{selector: {{app: {name}}}, ports: [{{port: 80{}}}, {{port: 443, protocol: TCP, name: tls}}]}}\n", random.pick(&["", ", protocol: TCP", ", name: http"])),
+        "ConfigMap" if random.one_in(4) => {
+            let key = random.pick(&["c", "c", "c", "c", "c", "c", "\"1\"", "on", "1", "true", "null"]);
+            format!("data: {{a: {}, b: {}, {key}: {}}}\n", random.pick(ODD), random.pick(ODD), random.pick(ODD))
+        }
         "ConfigMap" => format!("data: {{a: {}, b: \"{}\"}}\n", random.pick(&["x", "\"1\"", "img:v1", "\"true\""]), random.below(100)),
         "Secret" => random.pick(&["data: {a: eA==}\n", "stringData: {a: x}\n", "type: kubernetes.io/tls\ndata: {}\n"]).to_string(),
         "Ingress" => format!("spec: {{tls: [{{secretName: {name}}}], rules: [{{host: h, http: {{paths: [{{backend: {{service: {{name: {name}}}}}}}]}}}}]}}\n"),
@@ -714,8 +875,8 @@ fn body(random: &mut Random, kind: &str) -> String {
         "Widget" => format!(
             "spec:\n  configName: {}\n  image: {}\n  title: t\n  list: [a, b]\n  map: {{k: {}}}\n  empty:\n  ref: {{apiVersion: apps/v1, kind: Deployment, spec: {{template: {}}}}}\n",
             random.pick(&["settings", "web"]),
-            random.pick(&["img", "img:v1"]),
-            random.pick(&["v", "\"1\"", "null"]),
+            random.pick(&["img", "img:v1", "\"img\""]),
+            if random.one_in(3) { random.pick(ODD) } else { random.pick(&["v", "\"1\"", "null"]) },
             template(random)
         ),
         _ => String::new(),
