@@ -11,7 +11,7 @@ use crate::read::Document;
 use crate::resource::{Resource, effective, object};
 use crate::transformers::{self, Context};
 use crate::vars::Vars;
-use crate::{Absent, Build, Files, Object, crds, generate, path, plugins, read, references};
+use crate::{Absent, Build, Files, Object, crds, generate, path, plugins, read, references, scalar};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -44,13 +44,13 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
     }
     state.resources.retain(|resource| !is_local(resource));
     for resource in &mut state.resources {
-        if let Some(text) = read::misfit(&resource.value) {
+        if let Some(text) = scalar::misfit(&resource.value) {
             return Err(Error::path(&resource.file, format!("{}: {text:?} does not fit where it was put", resource.title())));
         }
         if let Some(key) = resource.keys.iter().find(|key| key.is_in(&resource.value)).cloned().or_else(|| Key::of_annotations(resource)) {
             return Err(Error::at(&key.place, format!("{}: {}", resource.title(), key.message())));
         }
-        if let Some((key, _)) = resource.strings("annotations").find(|(_, text)| read::cannot_be_read_again(text)) {
+        if let Some((key, _)) = resource.strings("annotations").find(|(_, text)| scalar::cannot_be_read_again(text)) {
             let message = format!(
                 "{}: the annotation {key} starts with a tab, which kustomize writes into a block and cannot read again",
                 resource.title()
@@ -58,7 +58,7 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
             return Err(Error::path(&resource.file, message));
         }
         annotations_as_text(&mut resource.value);
-        read::settle(&mut resource.value);
+        scalar::settle(&mut resource.value);
         builder.metadata.settle(resource);
     }
     let objects =
@@ -469,7 +469,7 @@ fn is_local(resource: &Resource) -> bool {
 /// kustomize writes the annotations anew when it takes its notes away, as texts all of them; what is none has none.
 fn annotations_as_text(value: &mut Value) {
     let annotations = value.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")).and_then(Value::as_object_mut);
-    annotations.into_iter().flat_map(|map| map.values_mut()).for_each(|value| *value = Value::from(read::as_text(value)));
+    annotations.into_iter().flat_map(|map| map.values_mut()).for_each(|value| *value = Value::from(scalar::as_text(value)));
 }
 
 /// kustomize keeps notes among the annotations and leaves none behind where there are no others.

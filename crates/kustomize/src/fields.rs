@@ -80,7 +80,7 @@ pub(crate) fn visit(value: &mut Value, path: &[String], create: bool, act: &mut 
     if let Value::Array(items) = value {
         return items.iter_mut().try_for_each(|item| visit(item, path, create, act));
     }
-    if crate::read::is_null(value) {
+    if crate::scalar::is_null(value) {
         return Ok(());
     }
     let name = first.strip_suffix("[]").unwrap_or(first);
@@ -90,7 +90,7 @@ pub(crate) fn visit(value: &mut Value, path: &[String], create: bool, act: &mut 
     }
     let Some(next) = map.get_mut(name) else { return Ok(()) };
     // What is nothing becomes what the path says that it is.
-    match (crate::read::is_null(next), first == name) {
+    match (crate::scalar::is_null(next), first == name) {
         (true, false) => *next = Value::Array(Vec::new()),
         (true, true) if create && !rest.is_empty() => *next = Value::Object(Map::new()),
         (true, true) if !create => return Ok(()),

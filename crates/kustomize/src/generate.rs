@@ -13,7 +13,7 @@ use crate::keys::Key;
 use crate::kustomization::{Generator, GeneratorOptions, Kustomization, Place, Placed};
 use crate::resource::{Resource, object};
 use crate::transformers::Context;
-use crate::{Files, origin, path, read};
+use crate::{Files, origin, path, read, scalar};
 
 /// A generated object and what it does to one that is there already.
 pub(crate) struct Generated {
@@ -127,7 +127,7 @@ fn pairs(files: &dyn Files, folder: &str, kind: &str, entry: &Placed<Generator>)
     }
     let mut pairs = BTreeMap::new();
     for (key, value) in found {
-        if kind == "ConfigMap" && std::str::from_utf8(&value).is_ok_and(read::cannot_be_read_again) {
+        if kind == "ConfigMap" && std::str::from_utf8(&value).is_ok_and(scalar::cannot_be_read_again) {
             return Err(fail(format!("the text of {key} starts with a tab, which kustomize writes into a block and cannot read again")));
         }
         if pairs.insert(key.clone(), value).is_some() {
@@ -214,7 +214,10 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
             }
             for field in ["data", "binaryData"] {
                 let mut pairs: Map<String, Value> = other.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
-                pairs.values_mut().filter(|value| !value.is_string() || read::is_spelt(value)).for_each(|value| *value = data_text(value));
+                pairs
+                    .values_mut()
+                    .filter(|value| !value.is_string() || scalar::is_spelt(value))
+                    .for_each(|value| *value = data_text(value));
                 pairs.extend(merged.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default());
                 if !pairs.is_empty() {
                     object(&mut merged.value).insert(field.to_string(), Value::Object(pairs));
@@ -243,7 +246,7 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
 
 /// What is merged with is read as texts; null is none.
 fn data_text(value: &Value) -> Value {
-    Value::from(if read::is_null(value) { String::new() } else { read::as_text(value) })
+    Value::from(if scalar::is_null(value) { String::new() } else { scalar::as_text(value) })
 }
 
 /// Appends the hash of its content to the name of everything generated.
@@ -257,7 +260,7 @@ pub(crate) fn add_hashes(resources: &mut [Resource]) {
 
 fn hash(resource: &Resource) -> String {
     let mut settled = resource.value.clone();
-    read::settle(&mut settled);
+    scalar::settle(&mut settled);
     let field = |key: &str| settled.get(key).cloned();
     // kustomize looks for the name under a key of the name "metadata/name", which nothing has.
     let mut content = json!({"kind": resource.kind(), "name": "", "data": field("data").unwrap_or_else(|| json!(""))});

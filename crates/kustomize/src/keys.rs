@@ -5,8 +5,8 @@ use go_encoding::yaml::node::{Data, Node, Style};
 use serde_json::Value;
 
 use crate::kustomization::Place;
-use crate::read;
 use crate::resource::Resource;
+use crate::scalar;
 
 /// A key that is no text.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ impl Key {
     /// Returns one that a transformer or generator sets, if it is no text.
     pub(crate) fn set(path: &[&str], key: &str, place: &Place) -> Option<Key> {
         let path = path.iter().chain([&key]).map(|part| (*part).to_string()).collect();
-        (!read::is_text(key)).then(|| Key { path, place: place.clone() })
+        (!scalar::is_text(key)).then(|| Key { path, place: place.clone() })
     }
 
     /// Returns one among the annotations, which kustomize writes anew without quotes.
@@ -72,7 +72,7 @@ fn collect<'a>(file: &str, node: &'a Node, path: &mut Vec<&'a str>, found: &mut 
             for (key, value) in entries {
                 let Data::Scalar { text, style, .. } = &key.data else { continue };
                 let is_merge = text == "<<";
-                if !path.is_empty() && *style == Style::Plain && !read::is_text(text) {
+                if !path.is_empty() && *style == Style::Plain && !scalar::is_text(text) {
                     let path = path.iter().chain([&text.as_str()]).map(|part| (*part).to_string()).collect();
                     found.push(Key { path, place: Place::of(file, key) });
                 }

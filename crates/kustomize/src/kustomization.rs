@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::fields::FieldSpec;
 use crate::read;
+use crate::scalar;
 use crate::vars::Var;
 
 /// A place in a file.
@@ -464,7 +465,7 @@ fn one<T: DeserializeOwned>(file: &str, node: &Node) -> Result<Option<T>, Error>
     let fail = |message: String| Error::at(&Place::of(file, node), message);
     // The kustomization file, unlike the objects, is read as Kubernetes reads YAML: `yes` is true.
     let mut value = node.to_value().map_err(|error| fail(error.to_string()))?;
-    read::as_from_json(&mut value);
+    scalar::as_from_json(&mut value);
     crate::folded::from_value(value).map(Some).map_err(|error| fail(error.to_string()))
 }
 

@@ -25,6 +25,7 @@ mod read;
 mod references;
 mod replacements;
 mod resource;
+mod scalar;
 mod selector;
 mod strategic;
 mod transform;

@@ -12,7 +12,7 @@ use crate::read::{self, Document};
 use crate::resource::{NO_NAMESPACE, Resource, effective, group_of};
 use crate::selector::Selector;
 use crate::transformers::Context;
-use crate::{Change, Files, json_patch, path, strategic};
+use crate::{Change, Files, json_patch, path, scalar, strategic};
 
 /// Applies the entries of the old `patchesStrategicMerge`: files or patches themselves.
 pub(crate) fn strategic_merge(context: &Context<'_>, entries: &[Placed<String>], resources: &mut Vec<Resource>) -> Result<(), Error> {
@@ -123,7 +123,7 @@ pub(crate) fn one(context: &Context<'_>, entry: &Placed<PatchEntry>, resources: 
 /// Notes on objects which patch they are about to get.
 fn note(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>, patch: &Value, selected: &[usize], resources: &mut [Resource]) {
     let mut content = patch.clone();
-    read::settle(&mut content);
+    scalar::settle(&mut content);
     let content = Arc::new(content);
     let change = match (&entry.value.path, &entry.value.origin) {
         (Some(path), _) => {
@@ -157,23 +157,23 @@ fn make_strings(patch: &mut Value, field: &str) {
         metadata.remove(field);
         return;
     };
-    map.values_mut().for_each(|value| *value = Value::from(read::as_text(value)));
+    map.values_mut().for_each(|value| *value = Value::from(scalar::as_text(value)));
 }
 
 /// kustomize's notes are among the annotations, so that operations on these find them, and it writes them anew afterwards.
 fn change(operations: &[Value], resource: &mut Resource) -> Result<(), String> {
     let title = resource.title();
-    if let Some(text) = read::misfit(&resource.value) {
+    if let Some(text) = scalar::misfit(&resource.value) {
         return Err(format!("{title}: {text:?} does not fit where it was put"));
     }
     if let Some(key) = resource.keys.iter().find(|key| key.is_in(&resource.value)).cloned().or_else(|| Key::of_annotations(resource)) {
         return Err(format!("{title}: {}", key.message()));
     }
-    read::settle(&mut resource.value);
+    scalar::settle(&mut resource.value);
     resource.mark();
     json_patch::apply(operations, &mut resource.value).map_err(|message| format!("{title}: {message}"))?;
-    read::as_from_json(&mut resource.value);
-    read::keep_spelling_of_floats(&mut resource.value);
+    scalar::as_from_json(&mut resource.value);
+    scalar::keep_spelling_of_floats(&mut resource.value);
     if resource.kind().is_empty() || resource.name().is_empty() {
         return Err(format!("{title}: the patch leaves no kind or no metadata.name"));
     }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::config::{Config, NameReference};
 use crate::fields::{self, FieldSpec};
-use crate::read;
 use crate::resource::{Id, Resource};
+use crate::scalar;
 
 /// An object, as far as references to it need it.
 struct Candidate {
@@ -131,24 +131,24 @@ fn accounts(value: &Value) -> BTreeSet<String> {
 
 fn set(value: &mut Value, wanted: &Wanted<'_>, candidates: &Candidates) -> Result<(), String> {
     match value {
-        value if read::is_null(value) => Ok(()),
+        value if scalar::is_null(value) => Ok(()),
         Value::String(name) => {
-            let is = read::written(name);
+            let is = scalar::written(name);
             if let Some(found) = choose(is, candidates, wanted, None, false)?.filter(|found| found.name != is) {
-                *value = read::renamed(name, &found.name);
+                *value = scalar::renamed(name, &found.name);
             }
             Ok(())
         }
         Value::Array(items) => items.iter_mut().try_for_each(|item| set(item, wanted, candidates)),
         Value::Object(map) => {
             let before = map.get("name").ok_or("the field has no name in it")?.as_str().unwrap_or("").to_string();
-            let name = read::written(&before).to_string();
+            let name = scalar::written(&before).to_string();
             let inside = map.get("namespace").map(|namespace| namespace.as_str().unwrap_or("").to_string());
             let Some(found) = choose(&name, candidates, wanted, inside.as_deref(), true)? else { return Ok(()) };
             if found.name == name && found.written_namespace.is_empty() {
                 return Ok(());
             }
-            map.insert("name".to_string(), read::renamed(&before, &found.name));
+            map.insert("name".to_string(), scalar::renamed(&before, &found.name));
             if !found.written_namespace.is_empty() {
                 map.insert("namespace".to_string(), Value::from(found.written_namespace.as_str()));
             }

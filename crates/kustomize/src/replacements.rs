@@ -9,7 +9,7 @@ use crate::kustomization::{Place, Placed, Target};
 use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::transformers::Context;
-use crate::{Files, path, read};
+use crate::{Files, path, read, scalar};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -89,7 +89,7 @@ fn read_entry(files: &dyn Files, folder: &str, entry: &Placed<Value>) -> Result<
 fn one(replacement: &Replacement, resources: &mut [Resource]) -> Result<(), String> {
     let mut value = match (&replacement.source, &replacement.source_value) {
         (Some(source), None) => source.value(resources)?,
-        (None, Some(value)) => read::untyped(value.as_str().ok_or("sourceValue must be text")?),
+        (None, Some(value)) => scalar::untyped(value.as_str().ok_or("sourceValue must be text")?),
         _ => return Err("a replacement has either source or sourceValue".to_string()),
     };
     let source = replacement.source.as_ref().and_then(|source| source.is_of(resources));
@@ -144,7 +144,7 @@ fn blank(value: &Value) -> Value {
         Value::Array(_) => Value::Array(Vec::new()),
         Value::Object(_) => Value::Object(Map::new()),
         // A scalar without a type yet: it gets that of its text.
-        _ => read::untyped(""),
+        _ => scalar::untyped(""),
     }
 }
 
@@ -159,10 +159,10 @@ fn in_structured_text(target: &mut Value, value: &Value, parts: &[String], creat
             set(field, value, &Options::default())
         };
         let visited = visit(&mut inner, &parts[at..], create.then(|| blank(value)), &mut act);
-        if visited.is_err() || found == 0 || !(inner.is_object() || inner.is_array()) || read::misfit(&inner).is_some() {
+        if visited.is_err() || found == 0 || !(inner.is_object() || inner.is_array()) || scalar::misfit(&inner).is_some() {
             return false;
         }
-        read::settle(&mut inner);
+        scalar::settle(&mut inner);
         let is_pretty = text.contains('\n') && text.contains("  ");
         *text = match text.trim_start().chars().next() {
             Some('{' | '[') if is_pretty => serde_json::to_string_pretty(&inner).unwrap_or_default(),
@@ -248,7 +248,7 @@ impl Source {
         let is_empty = |value: &Value| match value {
             Value::Object(map) => map.is_empty(),
             Value::Array(items) => items.is_empty(),
-            value => read::is_null(value),
+            value => scalar::is_null(value),
         };
         let value = value.filter(|value| !is_empty(value)).ok_or_else(|| format!("{} has no field {}", one.title(), self.field()))?;
         let Some(delimiter) = self.delimiter() else { return Ok(value) };
@@ -258,12 +258,12 @@ impl Source {
         let text = text_of(&value);
         let part = usize::try_from(self.options.index).ok().and_then(|index| text.split(delimiter).nth(index));
         let part = part.ok_or_else(|| format!("{text:?} has no part {}", self.options.index))?;
-        Ok(if value.is_string() { Value::from(part) } else { read::plain(part) })
+        Ok(if value.is_string() { Value::from(part) } else { scalar::plain(part) })
     }
 }
 
 fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| go_encoding::json::to_string(value), |text| read::written(text).to_string())
+    value.as_str().map_or_else(|| go_encoding::json::to_string(value), |text| scalar::written(text).to_string())
 }
 
 /// The text of what is no scalar is empty.
@@ -288,7 +288,7 @@ fn set(field: &mut Value, value: &Value, options: &Options) -> Result<(), String
         }
         value = Value::from(parts.join(delimiter));
     }
-    *field = if is_scalar(field) { read::rewritten(field, &scalar_text(&value)) } else { value };
+    *field = if is_scalar(field) { scalar::rewritten(field, &scalar_text(&value)) } else { value };
     Ok(())
 }
 
@@ -358,7 +358,7 @@ fn visit(value: &mut Value, path: &[String], create: Option<Value>, act: &mut Ac
     }
     let map = match value {
         Value::Object(map) => map,
-        value if read::is_null(value) => return Ok(()),
+        value if scalar::is_null(value) => return Ok(()),
         _ => return Err(format!("{first} is looked for in what is no mapping")),
     };
     if let (Some(create), false) = (&create, map.contains_key(first.as_str())) {
@@ -386,8 +386,8 @@ fn elements(value: &mut Value, key: &str, pattern: &str, rest: &[String], create
     };
     if create.is_some() && !items.iter().any(is) {
         items.push(match key {
-            "" => read::plain(pattern),
-            key => Value::Object([(key.to_string(), read::plain(pattern))].into_iter().collect()),
+            "" => scalar::plain(pattern),
+            key => Value::Object([(key.to_string(), scalar::plain(pattern))].into_iter().collect()),
         });
     }
     let found = items.iter_mut().filter(|item| is(item));

@@ -63,7 +63,7 @@ impl Resource {
     }
 
     fn text(&self, path: &[&str]) -> &str {
-        path.iter().try_fold(&self.value, |value, key| value.get(key)).and_then(Value::as_str).map_or("", crate::read::written)
+        path.iter().try_fold(&self.value, |value, key| value.get(key)).and_then(Value::as_str).map_or("", crate::scalar::written)
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -185,7 +185,7 @@ impl Resource {
                 continue;
             }
             if let Some(mapping) = self.value.pointer_mut(place) {
-                if !crate::read::is_null(mapping) && !mapping.is_object() {
+                if !crate::scalar::is_null(mapping) && !mapping.is_object() {
                     return Err(format!("{}: {}: is no mapping", self.title(), place.trim_start_matches('/')));
                 }
                 object(mapping).insert(key.to_string(), value.clone());
@@ -220,7 +220,7 @@ impl Resource {
 
     pub(crate) fn strings(&self, field: &str) -> impl Iterator<Item = (&str, &str)> {
         let map = self.value.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_object);
-        map.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), crate::read::written(value.as_str()?))))
+        map.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), crate::scalar::written(value.as_str()?))))
     }
 }
 

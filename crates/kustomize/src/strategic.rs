@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::merge_keys::Schema;
 use crate::openapi::OpenApi;
-use crate::read::{self, is_null, is_written_null};
+use crate::scalar::{self, is_null, is_written_null};
 
 /// Merges a patch into an object; nothing remains where the patch deletes the object.
 pub(crate) fn merge(target: Value, patch: &Value, openapi: &OpenApi) -> Result<Option<Value>, String> {
@@ -237,11 +237,11 @@ fn elements(
         };
         if let Value::Object(fields) = &mut merged {
             for (key, value) in valid_keys.iter().zip(&wanted).filter(|(key, value)| !key.is_empty() && !value.is_empty()) {
-                fields.entry((*key).to_string()).or_insert_with(|| scalar(value));
+                fields.entry((*key).to_string()).or_insert_with(|| scalar::plain(value));
             }
-        } else if valid_keys == [""] && merged.as_str().is_some_and(|text| !read::is_quoted(text)) {
+        } else if valid_keys == [""] && merged.as_str().is_some_and(|text| !scalar::is_quoted(text)) {
             // kyaml sets the key of a scalar too, which is the scalar itself.
-            merged = read::untyped(&text(&merged));
+            merged = scalar::untyped(&text(&merged));
         }
         // What replaces an element is another one in kyaml too, so that the old one comes back below.
         if let Some(at) = at.filter(|_| !replaces) {
@@ -343,7 +343,7 @@ fn matches(item: &Value, keys: &[&str], values: &[String]) -> Result<bool, Strin
 /// A scalar that had the type of its text is a text from here on.
 fn typed(value: Value) -> Value {
     match value {
-        value if read::is_untyped(&value) => read::tagged(&text(&value)),
+        value if scalar::is_untyped(&value) => scalar::tagged(&text(&value)),
         value => value,
     }
 }
@@ -352,16 +352,11 @@ fn typed(value: Value) -> Value {
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) if is_null(value) => text.trim_start_matches('\0').to_string(),
-        Value::String(text) => read::written(text).to_string(),
+        Value::String(text) => scalar::written(text).to_string(),
         Value::Null => "null".to_string(),
         Value::Object(_) | Value::Array(_) => String::new(),
         value => go_encoding::json::to_string(value),
     }
-}
-
-/// Returns what a plain scalar means.
-fn scalar(text: &str) -> Value {
-    read::plain(text)
 }
 
 #[cfg(test)]

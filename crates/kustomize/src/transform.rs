@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::fields::FieldSpec;
 use crate::kustomization::{Image, Replica};
-use crate::read;
 use crate::resource::{Resource, object};
+use crate::scalar;
 
 /// Where a namespace goes.
 #[derive(Default)]
@@ -31,7 +31,7 @@ pub(crate) enum Subjects {
 
 impl Namespace<'_> {
     fn put(&self, value: &mut Value) {
-        if !self.unset_only || crate::read::is_null(value) || value == "" {
+        if !self.unset_only || crate::scalar::is_null(value) || value == "" {
             *value = Value::from(self.name);
         }
     }
@@ -131,7 +131,7 @@ fn rename(
         }
         field.visit(resource, &mut |value| {
             if let Some(name) = value.as_str() {
-                *value = read::renamed(name, &change(read::written(name)));
+                *value = scalar::renamed(name, &change(scalar::written(name)));
             }
         })?;
     }
@@ -139,7 +139,7 @@ fn rename(
 }
 
 pub(crate) fn set_strings(pairs: &BTreeMap<String, String>, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
-    if let (Some(key), false) = (pairs.keys().find(|key| !read::is_text(key)), resources.is_empty()) {
+    if let (Some(key), false) = (pairs.keys().find(|key| !scalar::is_text(key)), resources.is_empty()) {
         return Err(format!("the key {key:?} of a label or annotation is no text without quotes, which kustomize cannot print"));
     }
     for resource in resources {
@@ -172,7 +172,7 @@ pub(crate) fn replicas(replica: &Replica, fields: &[FieldSpec], resources: &mut 
 
 /// Quotes that are there stay.
 fn counted(value: &Value, count: i64) -> Value {
-    if value.as_str().is_some_and(read::is_quoted) { Value::from(count.to_string()) } else { Value::from(count) }
+    if value.as_str().is_some_and(scalar::is_quoted) { Value::from(count.to_string()) } else { Value::from(count) }
 }
 
 pub(crate) fn images(image: &Image, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
@@ -217,8 +217,8 @@ fn in_containers(value: &mut Value, act: &mut dyn FnMut(&mut Value)) {
 
 fn set_image(image: &Image, value: &mut Value) {
     let text = match &*value {
-        value if read::is_null(value) => return,
-        Value::String(text) => read::written(text).to_string(),
+        value if scalar::is_null(value) => return,
+        Value::String(text) => scalar::written(text).to_string(),
         value => go_encoding::json::to_string(value),
     };
     if !is_named(&text, &image.name) {
@@ -240,7 +240,7 @@ fn set_image(image: &Image, value: &mut Value) {
     if !digest.is_empty() {
         out = format!("{out}@{digest}");
     }
-    *value = if value.as_str().is_some_and(read::is_quoted) { Value::from(out) } else { read::untyped(&out) };
+    *value = if value.as_str().is_some_and(scalar::is_quoted) { Value::from(out) } else { scalar::untyped(&out) };
 }
 
 /// The name of an entry is a regular expression in kustomize; one that is none matches nothing here and stops kustomize.
@@ -284,7 +284,7 @@ mod tests {
         let check = |image: &Image, text: &str, expected: &str| {
             let mut value = json!(text);
             set_image(image, &mut value);
-            read::settle(&mut value);
+            scalar::settle(&mut value);
             assert_eq!(value, expected);
         };
         check(&image("c", "", ""), "reg:5000/a/b:v1", "c:v1");

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::fields;
 use crate::kustomization::Placed;
 use crate::resource::{Resource, effective};
-use crate::{read, replacements};
+use crate::{replacements, scalar};
 
 /// One entry of `vars`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -129,8 +129,8 @@ fn value(var: &Var, resources: &[Resource]) -> Result<Value, String> {
     let path = var.fieldref.field_path.as_deref().filter(|path| !path.is_empty()).unwrap_or("metadata.name");
     let found = replacements::lookup(&resource.value, &with_indexes(replacements::split(path)));
     let mut value = found.cloned().ok_or_else(|| format!("the var {}: {} has no field {path}", var.name, resource.title()))?;
-    if !read::is_null(&value) {
-        read::settle(&mut value);
+    if !scalar::is_null(&value) {
+        scalar::settle(&mut value);
     }
     Ok(value)
 }
@@ -155,8 +155,9 @@ type Values<'a> = BTreeMap<&'a str, Value>;
 
 /// Replaces in a text, in the texts of a mapping, or in a list, which must hold texts only.
 fn replace(value: &mut Value, values: &Values<'_>) -> Result<(), String> {
-    let is_text = |value: &Value| value.is_string() && !read::is_null(value) && !read::is_spelt(value) && read::misfit(value).is_none();
-    let act = |value: &mut Value| *value = expanded(&read::as_text(value), values);
+    let is_text =
+        |value: &Value| value.is_string() && !scalar::is_null(value) && !scalar::is_spelt(value) && scalar::misfit(value).is_none();
+    let act = |value: &mut Value| *value = expanded(&scalar::as_text(value), values);
     match value {
         value if is_text(value) => act(value),
         Value::Object(map) => map.values_mut().filter(|value| is_text(value)).for_each(act),
@@ -206,14 +207,14 @@ fn expanded(text: &str, values: &Values<'_>) -> Value {
 }
 
 fn whole(value: &Value) -> Value {
-    if read::is_null(value) { Value::from(shown(value)) } else { value.clone() }
+    if scalar::is_null(value) { Value::from(shown(value)) } else { value.clone() }
 }
 
 /// Returns a scalar as Go's `%v` prints it.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_string(),
-        value if read::is_null(value) => String::new(),
+        value if scalar::is_null(value) => String::new(),
         Value::String(text) => text.clone(),
         value => go_encoding::json::to_string(value),
     }

@@ -143,6 +143,15 @@ fn what_the_api_server_refuses_anyway_is_an_error() {
 }
 
 #[test]
+fn an_annotation_that_starts_with_a_tab_is_an_error() {
+    // kustomize 5.8.1 refuses it only where it writes the annotations as a block.
+    for metadata in ["{name: a, annotations: {k: \"\\ta\\nb\"}}", "\n  name: a\n  annotations: {k: \"\\ta\\nb\"}"] {
+        let object = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n");
+        fails(&[("kustomization.yaml", "resources: [a.yaml]\n"), ("a.yaml", &object)], "ConfigMap a: the annotation k starts with a tab");
+    }
+}
+
+#[test]
 fn an_image_in_quotes_that_becomes_a_number_loses_them() {
     let kustomization = "resources: [a.yaml]\nimages: [{name: img, newName: \"3\"}]\n";
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{image: \"img\"}]}\n";

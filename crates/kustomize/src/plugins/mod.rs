@@ -14,7 +14,7 @@ use crate::kustomization::{PatchEntry, Place, Placed};
 use crate::resource::{Resource, group_of};
 use crate::transform::{self, Namespace, Subjects};
 use crate::transformers::Context;
-use crate::{origin, patches, read, replacements};
+use crate::{origin, patches, replacements, scalar};
 
 pub(crate) use self::generate::generate;
 
@@ -31,7 +31,7 @@ fn at<T>(plugin: &Resource, result: Result<T, String>) -> Result<T, Error> {
 /// Reads the settings of a plugin; what it does not know it does not look at.
 fn settings<T: DeserializeOwned>(plugin: &Resource) -> Result<T, Error> {
     let mut value = plugin.value.clone();
-    read::settle(&mut value);
+    scalar::settle(&mut value);
     at(plugin, crate::folded::from_value(value).map_err(|error| error.to_string()))
 }
 

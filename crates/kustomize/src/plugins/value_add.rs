@@ -11,7 +11,7 @@ use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::transform::{self, Namespace};
 use crate::transformers::Context;
-use crate::{origin, path, read, replacements};
+use crate::{origin, path, read, replacements, scalar};
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -68,10 +68,10 @@ fn add_value(value: &str, target: &ValueTarget, resources: &mut [Resource]) -> R
         let field = created(&mut resource.value, &parts).map_err(|message| format!("{title}: {}: {message}", target.field_path))?;
         let Some(field) = field else { continue };
         let text = match position.checked_sub(1) {
-            Some(at) => with_part(&read::as_text(field), at, value),
+            Some(at) => with_part(&scalar::as_text(field), at, value),
             None => value.to_string(),
         };
-        *field = read::plain(&text);
+        *field = scalar::plain(&text);
     }
     Ok(())
 }
@@ -86,7 +86,7 @@ fn created<'a>(value: &'a mut Value, path: &[String]) -> Result<Option<&'a mut V
         return created(&mut items[at], rest);
     }
     // kyaml does not make a mapping of what is null already.
-    if read::is_null(value) {
+    if scalar::is_null(value) {
         return Ok(None);
     }
     let Value::Object(map) = value else { return Err("the path leads into a scalar".to_string()) };

@@ -1,0 +1,307 @@
+//! Scalars on their way through a build. kustomize keeps for each its text, whether it has quotes, and a type that it may have forgotten;
+//! where that matters, and a JSON value cannot say it, the value is a text with a mark in front, which no plain text has. At the end
+//! [`settle`] makes of all of them what kustomize prints.
+
+use go_encoding::yaml::node::{self, Data, Node, Style};
+use serde_json::{Map, Value};
+
+use crate::read;
+
+/// A value that is nothing at all (`key:`). A patch removes it, where it leaves a written `null`; until a build is done the two are told
+/// apart by this text, which no YAML can hold.
+const NOTHING: &str = "\0";
+
+/// What a scalar starts with whose type is that of its text. Replacements and `images` make such ones; a strategic merge patch that goes over
+/// them makes texts of them (`kyaml/yaml/fns.go`, FieldSetter).
+const UNTYPED: &str = "\0=";
+
+/// What a number, boolean or time starts with that is written otherwise than JSON writes it: kustomize copies and shows it as written.
+const SPELT: &str = "\0#";
+
+/// What a text starts with that has no quotes and would be something else by its looks: kustomize has noted that it is a text.
+const TAGGED: &str = "\0'";
+
+/// What a scalar starts with whose text does not fit its type, before a letter for the type. It is an error, unless something takes it away.
+const MISFIT: &str = "\0!";
+
+/// Up to where every integer is a floating-point number: 2^53.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Returns whether a value is null, written or not.
+pub(crate) fn is_null(value: &Value) -> bool {
+    is_written_null(value) || value.as_str().is_some_and(|text| text == NOTHING)
+}
+
+/// Returns whether a value is null and says so.
+pub(crate) fn is_written_null(value: &Value) -> bool {
+    value.is_null()
+}
+
+/// Returns whether a scalar has the type of its text.
+pub(crate) fn is_untyped(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(UNTYPED))
+}
+
+/// Returns whether a scalar is no text, though it is kept as one.
+pub(crate) fn is_spelt(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(SPELT))
+}
+
+/// Returns whether a text must have been quoted, as it would be something else without.
+pub(crate) fn is_quoted(text: &str) -> bool {
+    !text.starts_with('\0') && !is_text(text)
+}
+
+/// Returns whether a plain scalar is a text.
+pub(crate) fn is_text(text: &str) -> bool {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    let is_infinite = ["inf", "Inf", "INF", "nan", "NaN", "NAN"].iter().any(|name| unsigned.strip_prefix('.') == Some(name));
+    !is_infinite && matches!(plain(text), Value::String(found) if found == text)
+}
+
+/// Returns what a scalar means that is written without quotes where YAML can.
+pub(crate) fn plain(text: &str) -> Value {
+    match text {
+        "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    let may_be_other = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && !text.contains('\n');
+    let node = may_be_other.then(|| node::parse(text).ok()).flatten().and_then(|nodes| nodes.into_iter().next());
+    match node.map(|node| node.data) {
+        Some(Data::Scalar { text: found, style: Style::Plain, value }) if found == text => read::scalar(text, &Style::Plain, &value),
+        _ => Value::from(text),
+    }
+}
+
+/// Returns a scalar that has the type of its text until a strategic merge patch goes over it.
+pub(crate) fn untyped(text: &str) -> Value {
+    Value::String(format!("{UNTYPED}{text}"))
+}
+
+/// Returns a text that has no quotes.
+pub(crate) fn tagged(text: &str) -> Value {
+    if is_text(text) { Value::from(text) } else { Value::String(format!("{TAGGED}{text}")) }
+}
+
+/// Returns a name that kustomize put together: it has the type of its text, as long as what was there had no quotes.
+pub(crate) fn renamed(before: &str, text: &str) -> Value {
+    if is_quoted(before) || is_text(text) { Value::from(text) } else { untyped(text) }
+}
+
+/// Returns a scalar with another text and the type that it has.
+pub(crate) fn rewritten(field: &Value, text: &str) -> Value {
+    if is_untyped(field) {
+        return untyped(text);
+    }
+    let class = match field {
+        Value::String(held) if held.starts_with(MISFIT) => held[MISFIT.len()..].chars().next().unwrap_or('n'),
+        Value::String(held) if held.starts_with(SPELT) => class_of(&plain(written(held))),
+        Value::String(held) if is_quoted(held) => 'q',
+        field => class_of(field),
+    };
+    let value = plain(text);
+    match (class, class_of(&value)) {
+        ('s', _) => tagged(text),
+        ('q', _) => Value::from(text),
+        ('f', 'i' | 'f') => value,
+        (wanted, found) if wanted == found => value,
+        _ => Value::String(format!("{MISFIT}{class}{text}")),
+    }
+}
+
+fn class_of(value: &Value) -> char {
+    match value {
+        value if is_null(value) => 'n',
+        Value::Bool(_) => 'b',
+        Value::Number(number) if number.is_f64() => 'f',
+        Value::Number(_) => 'i',
+        _ => 's',
+    }
+}
+
+/// Returns the text of a scalar that does not fit its type.
+pub(crate) fn misfit(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => text.strip_prefix(MISFIT).map(|text| text.get(1..).unwrap_or("")),
+        Value::Array(items) => items.iter().find_map(misfit),
+        Value::Object(map) => map.values().find_map(misfit),
+        _ => None,
+    }
+}
+
+/// Returns whether kustomize writes a text into a block that YAML does not read.
+pub(crate) fn cannot_be_read_again(text: &str) -> bool {
+    text.starts_with('\t') && text.contains('\n')
+}
+
+/// Returns a text as it is written.
+pub(crate) fn written(text: &str) -> &str {
+    [UNTYPED, SPELT, TAGGED].iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text)
+}
+
+/// Returns the text of a scalar, as kustomize reads labels and annotations (`kyaml/yaml/rnode.go`, getMapFromMeta).
+pub(crate) fn as_text(value: &Value) -> String {
+    match value {
+        Value::Object(_) | Value::Array(_) => String::new(),
+        value if !is_written_null(value) && is_null(value) => String::new(),
+        Value::String(text) => written(text).to_string(),
+        value => go_encoding::json::to_string(value),
+    }
+}
+
+/// Makes written nulls of all others, and gives scalars the type of their text.
+pub(crate) fn settle(value: &mut Value) {
+    match value {
+        Value::String(text) if text == NOTHING => *value = Value::Null,
+        Value::String(text) if text.starts_with(UNTYPED) || text.starts_with(SPELT) => *value = plain(written(text)),
+        Value::String(text) if text.starts_with(TAGGED) => *value = Value::from(written(text)),
+        Value::Array(items) => items.iter_mut().for_each(settle),
+        Value::Object(map) => map.values_mut().for_each(settle),
+        _ => {}
+    }
+}
+
+/// Gives numbers the form that they have after JSON: all of them were floating point.
+pub(crate) fn as_from_json(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() || float.abs() >= MAX_EXACT);
+            if let Some(exact) = float.and_then(serde_json::Number::from_f64) {
+                *value = serde_json::from_str(&go_encoding::json::number(&exact)).unwrap_or_else(|_| value.clone());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_from_json),
+        Value::Object(map) => map.values_mut().for_each(as_from_json),
+        _ => {}
+    }
+}
+
+/// Returns a node with the nulls that are nothing told apart, and scalars that JSON writes otherwise as they are written.
+pub(crate) fn marked(node: &Node, value: Value) -> Value {
+    match (&node.data, value) {
+        (Data::Scalar { text, style: Style::Plain, .. }, Value::Null) if text.is_empty() => Value::from(NOTHING),
+        (Data::Scalar { text, style: Style::Plain, .. }, value) if !value.is_null() && !is_as_json(text, &value) => {
+            Value::from(format!("{SPELT}{text}"))
+        }
+        // A text may start with what marks stand for.
+        (Data::Scalar { .. }, Value::String(text)) if text.starts_with('\0') => Value::from(format!("{TAGGED}{text}")),
+        (Data::Sequence(nodes), Value::Array(items)) => {
+            Value::Array(nodes.iter().zip(items).map(|(node, item)| marked(node, item)).collect())
+        }
+        (Data::Mapping(entries), Value::Object(mut map)) => {
+            for (key, node) in entries {
+                if let Some(name) = key.text().filter(|name| *name != "<<")
+                    && let Some(value) = map.remove(name)
+                {
+                    map.insert(name.to_string(), marked(node, value));
+                }
+            }
+            Value::Object(map)
+        }
+        (_, value) => value,
+    }
+}
+
+/// Returns whether JSON writes a plain scalar the way it is written.
+fn is_as_json(text: &str, value: &Value) -> bool {
+    match value {
+        Value::String(found) => found == text,
+        value => go_encoding::json::to_string(value) == text,
+    }
+}
+
+/// Keeps name, labels and annotations as they are written where they are no texts: kustomize takes them for such.
+pub(crate) fn keep_spelling(value: &mut Value) {
+    spell_metadata(value, &go_encoding::json::to_string);
+}
+
+/// Does so after a JSON patch, which makes floating-point numbers of all numbers.
+pub(crate) fn keep_spelling_of_floats(value: &mut Value) {
+    spell_metadata(value, &|value| value.as_f64().map_or_else(|| go_encoding::json::to_string(value), shortest));
+}
+
+/// Returns a number as Go's `%g` prints it by itself (`strconv.FormatFloat` with the precision -1).
+fn shortest(float: f64) -> String {
+    let text = format!("{float:e}");
+    let Some((digits, exponent)) = text.split_once('e').and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?))) else {
+        return text;
+    };
+    if (-4..6).contains(&exponent) {
+        return float.to_string();
+    }
+    format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
+fn spell_metadata(value: &mut Value, shown: &dyn Fn(&Value) -> String) {
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let spell = |value: &mut Value| {
+        if value.is_number() || value.is_boolean() {
+            *value = Value::from(format!("{SPELT}{}", shown(value)));
+        }
+    };
+    let pairs = |(key, value): (&String, &mut Value)| match key.as_str() {
+        "name" => spell(value),
+        "labels" | "annotations" => value.as_object_mut().into_iter().flat_map(Map::values_mut).for_each(spell),
+        _ => {}
+    };
+    metadata.iter_mut().for_each(pairs);
+}
+
+/// Keeps nulls of labels and annotations as they are written. In a patch they remove something.
+pub(crate) fn keep_nulls(node: &Node, value: &mut Value) {
+    for field in ["labels", "annotations"] {
+        let nodes = node.get("metadata").and_then(|metadata| metadata.get(field));
+        let pairs = value.pointer_mut(&format!("/metadata/{field}")).and_then(Value::as_object_mut);
+        for (key, value) in pairs.into_iter().flatten().filter(|(_, value)| is_written_null(value)) {
+            let text = nodes.and_then(|nodes| nodes.get(key)?.text()).unwrap_or("null");
+            *value = Value::from(format!("{SPELT}{text}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn texts_keep_and_forget_their_type() {
+        let set = |field: &Value, text: &str| {
+            let mut value = rewritten(field, text);
+            let misfit = misfit(&value).map(str::to_string);
+            settle(&mut value);
+            misfit.map_or(Ok(value), Err)
+        };
+        assert_eq!(set(&json!("a"), "1"), Ok(json!("1")));
+        assert_eq!(set(&untyped("a"), "1"), Ok(json!(1)));
+        assert_eq!(set(&untyped("a"), "a: b"), Ok(json!("a: b")));
+        assert_eq!(set(&json!(1), "2"), Ok(json!(2)));
+        assert_eq!(set(&json!(1), "b"), Err("b".to_string()));
+        assert_eq!(set(&rewritten(&json!(1), "b"), "3"), Ok(json!(3)));
+        assert_eq!((renamed("e2", "1e2"), renamed("2", "12")), (untyped("1e2"), json!("12")));
+    }
+
+    #[test]
+    fn numbers_as_go_prints_them() {
+        let check = |float: f64, expected: &str| assert_eq!(shortest(float), expected);
+        check(100_000.0, "100000");
+        check(1_234_567.0, "1.234567e+06");
+        check(0.0001, "0.0001");
+        check(0.00001, "1e-05");
+        check(-1.5e100, "-1.5e+100");
+    }
+
+    #[test]
+    fn a_text_that_starts_with_a_mark_stays_one() {
+        for text in [r"\0", r"\0=1", r"\0!", r"\0#1"] {
+            let node = node::parse(&format!("a: \"{text}\"")).unwrap().remove(0);
+            let value = read::value_of(&node).unwrap();
+            let mut marked = marked(&node, value.clone());
+            assert!(!is_null(&marked["a"]) && misfit(&marked).is_none());
+            settle(&mut marked);
+            assert_eq!(marked, value);
+        }
+    }
+}
