@@ -2,13 +2,11 @@
 //!
 //! Works on bytes, since Go copies text outside of actions unchanged whatever its encoding.
 
-use std::borrow::Cow;
-
 use crate::quote::{decode, is_alphanumeric};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Error,
+    Error(Fault),
     Bool,
     Char,
     CharConstant,
@@ -52,27 +50,41 @@ impl Kind {
     }
 }
 
-#[derive(Clone, Debug)]
+/// Says why the scan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Needs no more than these words.
+    Plain(&'static str),
+    /// At the end of the text there is none.
+    BadCharacter(Option<char>),
+    Unrecognized(char),
+    /// The token is what was taken for one.
+    BadNumber,
+}
+
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'a> {
     pub kind: Kind,
     pub pos: usize,
-    pub val: Cow<'a, [u8]>,
+    pub val: &'a [u8],
     pub line: usize,
 }
 
 impl Token<'_> {
     /// Returns the token as Go prints it in errors.
     pub(crate) fn printed(&self) -> String {
-        let text = String::from_utf8_lossy(&self.val);
         match self.kind {
             Kind::Eof => "EOF".to_owned(),
-            Kind::Error => text.into_owned(),
-            kind if kind.is_keyword() => format!("<{text}>"),
+            Kind::Error(Fault::Plain(message)) => message.to_owned(),
+            Kind::Error(Fault::BadCharacter(c)) => format!("bad character {}", unicode(c)),
+            Kind::Error(Fault::Unrecognized(c)) => format!("unrecognized character in action: {}", unicode(Some(c))),
+            Kind::Error(Fault::BadNumber) => format!("bad number syntax: {}", crate::quote::quote(self.val)),
+            kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(self.val)),
             _ if self.val.len() > 10 => {
-                let end = crate::quote::chars(&self.val).take(10).map(|(_, part)| part.len()).sum();
+                let end = crate::quote::chars(self.val).take(10).map(|(_, part)| part.len()).sum();
                 format!("{}...", crate::quote::quote(&self.val[..end]))
             }
-            _ => crate::quote::quote(&self.val),
+            _ => crate::quote::quote(self.val),
         }
     }
 }
@@ -81,7 +93,6 @@ pub(crate) struct Lexer<'a> {
     input: &'a [u8],
     pos: usize,
     start: usize,
-    at_eof: bool,
     paren_depth: usize,
     line: usize,
     start_line: usize,
@@ -96,8 +107,9 @@ fn is_space(c: u8) -> bool {
     matches!(c, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    memchr::memmem::find(haystack, needle)
+/// Finds two bytes in a row; mostly they are near.
+fn find(haystack: &[u8], [first, second]: [u8; 2]) -> Option<usize> {
+    memchr::memchr_iter(first, haystack).find(|at| haystack.get(at + 1) == Some(&second))
 }
 
 fn newlines(bytes: &[u8]) -> usize {
@@ -114,7 +126,7 @@ fn has_right_trim_marker(s: &[u8]) -> bool {
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(input: &'a [u8]) -> Self {
-        Lexer { input, pos: 0, start: 0, at_eof: false, paren_depth: 0, line: 1, start_line: 1, inside_action: false }
+        Lexer { input, pos: 0, start: 0, paren_depth: 0, line: 1, start_line: 1, inside_action: false }
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -123,13 +135,8 @@ impl<'a> Lexer<'a> {
 
     /// Takes one character; an invalid byte is U+FFFD as in Go.
     fn next(&mut self) -> Option<char> {
-        if self.pos >= self.input.len() {
-            self.at_eof = true;
-            return None;
-        }
-        let (c, width) = decode(self.rest());
-        self.pos += width;
-        let c = c.unwrap_or('\u{fffd}');
+        let c = self.peek()?;
+        self.pos += decode(self.rest()).1;
         if c == '\n' {
             self.line += 1;
         }
@@ -146,7 +153,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn token(&mut self, kind: Kind) -> Token<'a> {
-        let token = Token { kind, pos: self.start, val: Cow::Borrowed(&self.input[self.start..self.pos]), line: self.start_line };
+        let token = Token { kind, pos: self.start, val: &self.input[self.start..self.pos], line: self.start_line };
         self.start = self.pos;
         self.start_line = self.line;
         token
@@ -159,12 +166,16 @@ impl<'a> Lexer<'a> {
     }
 
     /// Gives an error token and ends the scan.
-    fn error(&mut self, message: String) -> Token<'a> {
-        let token = Token { kind: Kind::Error, pos: self.start, val: Cow::Owned(message.into_bytes()), line: self.start_line };
+    fn error(&mut self, fault: Fault) -> Token<'a> {
+        let token = Token { kind: Kind::Error(fault), pos: self.start, val: &self.input[self.start..self.pos], line: self.start_line };
         self.input = &[];
         self.pos = 0;
         self.start = 0;
         token
+    }
+
+    fn fault(&mut self, message: &'static str) -> Token<'a> {
+        self.error(Fault::Plain(message))
     }
 
     fn accept(&mut self, valid: &[u8]) -> bool {
@@ -185,15 +196,13 @@ impl<'a> Lexer<'a> {
 
     fn text(&mut self) -> Token<'a> {
         loop {
-            let Some(x) = find(self.rest(), LEFT) else {
+            let Some(x) = find(self.rest(), *b"{{") else {
                 self.pos = self.input.len();
                 if self.pos > self.start {
                     self.line += newlines(&self.input[self.start..self.pos]);
                     return self.token(Kind::Text);
                 }
-                let mut token = self.token(Kind::Eof);
-                token.val = Cow::Borrowed(b"EOF");
-                return token;
+                return self.token(Kind::Eof);
             };
             if x > 0 {
                 self.pos += x;
@@ -235,12 +244,12 @@ impl<'a> Lexer<'a> {
 
     fn comment(&mut self) -> Option<Token<'a>> {
         self.pos += 2;
-        let Some(x) = find(self.rest(), b"*/") else {
-            return Some(self.error("unclosed comment".to_owned()));
+        let Some(x) = find(self.rest(), *b"*/") else {
+            return Some(self.fault("unclosed comment"));
         };
         self.pos += x + 2;
         let Some(trims) = self.at_right_delim() else {
-            return Some(self.error("comment ends before closing delimiter".to_owned()));
+            return Some(self.fault("comment ends before closing delimiter"));
         };
         if trims {
             self.pos += TRIM_MARKER_LEN;
@@ -287,10 +296,10 @@ impl<'a> Lexer<'a> {
             if self.paren_depth == 0 {
                 return self.right_delim();
             }
-            return self.error("unclosed left paren".to_owned());
+            return self.fault("unclosed left paren");
         }
         let before = (self.pos, self.line);
-        let Some(c) = self.next() else { return self.error("unclosed action".to_owned()) };
+        let Some(c) = self.next() else { return self.fault("unclosed action") };
         match c {
             ' ' | '\t' | '\r' | '\n' => {
                 (self.pos, self.line) = before;
@@ -299,7 +308,7 @@ impl<'a> Lexer<'a> {
             '=' => self.token(Kind::Assign),
             ':' => {
                 if self.next() != Some('=') {
-                    return self.error("expected :=".to_owned());
+                    return self.fault("expected :=");
                 }
                 self.token(Kind::Declare)
             }
@@ -323,13 +332,13 @@ impl<'a> Lexer<'a> {
             }
             ')' => {
                 if self.paren_depth == 0 {
-                    return self.error("unexpected right paren".to_owned());
+                    return self.fault("unexpected right paren");
                 }
                 self.paren_depth -= 1;
                 self.token(Kind::RightParen)
             }
             ' '..='~' => self.token(Kind::Char),
-            c => self.error(format!("unrecognized character in action: {}", unicode(Some(c)))),
+            c => self.error(Fault::Unrecognized(c)),
         }
     }
 
@@ -364,7 +373,7 @@ impl<'a> Lexer<'a> {
         let stop = self.take_alphanumeric();
         let word = &self.input[self.start..self.pos];
         if !self.at_terminator() {
-            return self.error(format!("bad character {}", unicode(stop)));
+            return self.error(Fault::BadCharacter(stop));
         }
         let kind = match word {
             b"block" => Kind::Block,
@@ -390,7 +399,7 @@ impl<'a> Lexer<'a> {
         }
         let stop = self.take_alphanumeric();
         if !self.at_terminator() {
-            return self.error(format!("bad character {}", unicode(stop)));
+            return self.error(Fault::BadCharacter(stop));
         }
         self.token(kind)
     }
@@ -402,8 +411,9 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn quoted(&mut self, mark: char, kind: Kind, unterminated: &str) -> Token<'a> {
+    fn quoted(&mut self, mark: char, kind: Kind, unterminated: &'static str) -> Token<'a> {
         loop {
+            self.pos += self.rest().iter().take_while(|byte| !matches!(byte, b'\\' | b'\n') && char::from(**byte) != mark).count();
             let mut c = self.next();
             if c == Some('\\') {
                 c = self.next();
@@ -412,7 +422,7 @@ impl<'a> Lexer<'a> {
                 }
             }
             match c {
-                None | Some('\n') => return self.error(unterminated.to_owned()),
+                None | Some('\n') => return self.fault(unterminated),
                 Some(c) if c == mark => return self.token(kind),
                 Some(_) => {}
             }
@@ -422,7 +432,7 @@ impl<'a> Lexer<'a> {
     fn raw_string(&mut self) -> Token<'a> {
         loop {
             match self.next() {
-                None => return self.error("unterminated raw quoted string".to_owned()),
+                None => return self.fault("unterminated raw quoted string"),
                 Some('`') => return self.token(Kind::RawString),
                 Some(_) => {}
             }
@@ -431,20 +441,15 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self) -> Token<'a> {
         if !self.scan_number() {
-            return self.bad_number();
+            return self.error(Fault::BadNumber);
         }
         if matches!(self.peek(), Some('+' | '-')) {
             if !self.scan_number() || self.input[self.pos - 1] != b'i' {
-                return self.bad_number();
+                return self.error(Fault::BadNumber);
             }
             return self.token(Kind::Complex);
         }
         self.token(Kind::Number)
-    }
-
-    fn bad_number(&mut self) -> Token<'a> {
-        let text = crate::quote::quote(&self.input[self.start..self.pos]);
-        self.error(format!("bad number syntax: {text}"))
     }
 
     fn scan_number(&mut self) -> bool {

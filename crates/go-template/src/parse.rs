@@ -3,7 +3,6 @@
 //! Go looks variables up by name at run time; here each one gets a slot. Where Go's parser accepts a name that its executor will
 //! not find (declared in the other branch of an `if`), the node has no slot and fails when it is reached, as in Go.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -111,11 +110,11 @@ enum Item {
 
 impl<'s, 'a> Parser<'s, 'a> {
     fn new(shared: &'s mut Shared<'a>) -> Self {
-        let none = Token { kind: Kind::Eof, pos: 0, val: Cow::Borrowed(b""), line: 0 };
+        let none = Token { kind: Kind::Eof, pos: 0, val: b"", line: 0 };
         let dollar = Str::from("$");
         Parser {
             shared,
-            token: [none.clone(), none.clone(), none],
+            token: [none; 3],
             peek_count: 0,
             action_line: 0,
             range_depth: 0,
@@ -133,7 +132,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         } else {
             self.token[0] = self.shared.lexer.next_token();
         }
-        self.token[self.peek_count].clone()
+        self.token[self.peek_count]
     }
 
     fn backup(&mut self) {
@@ -151,12 +150,12 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.peek_count = 3;
     }
 
-    fn peek(&mut self) -> &Token<'a> {
+    fn peek(&mut self) -> Token<'a> {
         if self.peek_count == 0 {
             self.token[0] = self.shared.lexer.next_token();
             self.peek_count = 1;
         }
-        &self.token[self.peek_count - 1]
+        self.token[self.peek_count - 1]
     }
 
     fn next_non_space(&mut self) -> Token<'a> {
@@ -181,7 +180,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parsed<T> {
-        if token.kind != Kind::Error {
+        if !matches!(token.kind, Kind::Error(_)) {
             return self.error(format!("unexpected {} in {context}", token.printed()));
         }
         let mut message = token.printed();
@@ -250,7 +249,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         if !matches!(token.kind, Kind::String | Kind::RawString) {
             return self.unexpected(token, context);
         }
-        self.unquoted(&token.val)
+        self.unquoted(token.val)
     }
 
     fn unquoted(&self, literal: &[u8]) -> Parsed<Str> {
@@ -456,7 +455,7 @@ impl<'s, 'a> Parser<'s, 'a> {
             }
             self.next();
             // A space must be remembered, since the text after it may start another operand.
-            let after = self.peek().clone();
+            let after = self.peek();
             let next = self.peek_non_space();
             match next.kind {
                 Kind::Assign | Kind::Declare => {
@@ -487,7 +486,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn declare(&mut self, token: &Token<'a>) -> Variable {
-        let name = self.shared.names.name(&token.val);
+        let name = self.shared.names.name(token.val);
         self.names.push(name.clone());
         Variable { name, slot: None }
     }
@@ -586,22 +585,22 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn term(&mut self) -> Parsed<Option<Operand>> {
         let token = self.next_non_space();
         let kind = match token.kind {
-            Kind::Identifier => match self.shared.functions.find(&token.val) {
+            Kind::Identifier => match self.shared.functions.find(token.val) {
                 Some((function, name)) => OperandKind::Function { name: name.clone(), function },
-                None => return self.error(format!("function {} not defined", quote(&token.val))),
+                None => return self.error(format!("function {} not defined", quote(token.val))),
             },
             Kind::Dot => OperandKind::Dot,
             Kind::Nil => OperandKind::Nil,
             Kind::Variable => {
                 let Some(name) = self.names.iter().rev().find(|name| ***name == *token.val).cloned() else {
-                    return self.error(format!("undefined variable {}", quote(&token.val)));
+                    return self.error(format!("undefined variable {}", quote(token.val)));
                 };
                 let slot = find(&self.scope, &name);
                 OperandKind::Variable(Variable { name, slot }, None)
             }
-            Kind::Field => OperandKind::Field(self.shared.names.path(&token.val)),
+            Kind::Field => OperandKind::Field(self.shared.names.path(token.val)),
             Kind::Bool => OperandKind::Bool(*token.val == *b"true"),
-            Kind::CharConstant | Kind::Complex | Kind::Number => match crate::number::number(&token.val, token.kind) {
+            Kind::CharConstant | Kind::Complex | Kind::Number => match crate::number::number(token.val, token.kind) {
                 Ok(number) => OperandKind::Number(Box::new(number)),
                 Err(message) => return self.error(message),
             },
@@ -616,9 +615,9 @@ impl<'s, 'a> Parser<'s, 'a> {
                 return Ok(Some(Operand { pos: pipe.pos, kind: OperandKind::Pipe(Box::new(pipe)) }));
             }
             Kind::String | Kind::RawString => {
-                let text = self.unquoted(&token.val)?;
+                let text = self.unquoted(token.val)?;
                 let is_plain = token.val.first() == Some(&b'"') && token.val.get(1..token.val.len() - 1) == Some(&*text);
-                OperandKind::String { literal: (!is_plain).then(|| Str::from(&*token.val)), text }
+                OperandKind::String { literal: (!is_plain).then(|| Str::from(token.val)), text }
             }
             _ => {
                 self.backup();

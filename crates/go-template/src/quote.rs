@@ -42,11 +42,17 @@ pub fn is_digit(c: char) -> bool {
 }
 
 /// Decodes the first character as Go's `utf8.DecodeRune`: `None` with width one for an invalid byte.
+#[inline]
 pub fn decode(bytes: &[u8]) -> (Option<char>, usize) {
-    let Some(first) = bytes.first() else { return (None, 0) };
-    if first.is_ascii() {
-        return (Some(char::from(*first)), 1);
+    match bytes {
+        [] => (None, 0),
+        [first, ..] if first.is_ascii() => (Some(char::from(*first)), 1),
+        _ => decode_wide(bytes),
     }
+}
+
+fn decode_wide(bytes: &[u8]) -> (Option<char>, usize) {
+    let first = bytes[0];
     let width = match first {
         0xc2..=0xdf => 2,
         0xe0..=0xef => 3,

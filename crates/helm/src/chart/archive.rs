@@ -1,7 +1,6 @@
 //! Chart archives: gzip, tar, and the paths that Helm refuses (`pkg/chart/loader/archive/archive.go`).
 
 use std::io::Read;
-use std::ops::Range;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
@@ -33,10 +32,8 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
     if bytes.is_empty() {
         return Err(ChartError::new("EOF"));
     }
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(bytes).take(MAX_CHART * 2));
-    // All files share one buffer: a chart has hundreds, most of them small.
-    let mut all = Vec::new();
-    let (mut files, mut places) = (Vec::new(), Vec::<Range<usize>>::new());
+    let mut archive = tar::Archive::new(Kept::new(MultiGzDecoder::new(bytes).take(MAX_CHART * 2)));
+    let (mut files, mut places) = (Vec::new(), Vec::new());
     let mut remaining = MAX_CHART;
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
@@ -50,30 +47,70 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
             continue;
         }
         let name = inner_path(&original)?;
-        let size = entry.header().size().map_err(broken)?;
+        let size = entry.size();
         if size > remaining {
             return Err(too_large());
         }
         if size > MAX_FILE {
             return Err(ChartError(format!("decompressed chart file {original:?} is larger than the maximum file size {MAX_FILE}")));
         }
-        let start = all.len();
-        entry.by_ref().take(remaining.min(MAX_FILE)).read_to_end(&mut all).map_err(broken)?;
-        remaining -= (all.len() - start) as u64;
+        remaining -= size;
         if remaining == 0 {
             return Err(too_large());
         }
-        places.push(start..all.len());
-        files.push(File { name, data: Bytes::new(), modified: modified(&mut entry) });
+        let mut data = Vec::new();
+        let mut place = None;
+        if kind.is_gnu_sparse() {
+            entry.by_ref().take(MAX_FILE).read_to_end(&mut data).map_err(broken)?;
+        } else {
+            // At most `MAX_CHART` is unpacked, so that it fits.
+            let start = entry.raw_file_position() as usize;
+            place = Some(start..start + size as usize);
+        }
+        places.push(place);
+        files.push(File { name, data: Bytes::from(data), modified: modified(&mut entry) });
     }
     if files.is_empty() {
         return Err(ChartError::new("no files in chart archive"));
     }
-    let all = Bytes::from(all);
+    let all = Bytes::from(archive.into_inner().all);
     for (file, place) in files.iter_mut().zip(places) {
-        file.data = without_mark(all.slice(place));
+        let data = place.map_or_else(|| file.data.clone(), |place| all.slice(place));
+        file.data = without_mark(data);
     }
     Ok(files)
+}
+
+/// Keeps all that was read: the files are parts of it, since a chart has hundreds, most of them small.
+struct Kept<R> {
+    inner: R,
+    all: Vec<u8>,
+    position: usize,
+    /// What comes after all that could be read.
+    failed: Option<std::io::Error>,
+}
+
+impl<R: Read> Kept<R> {
+    fn new(inner: R) -> Self {
+        Kept { inner, all: Vec::new(), position: 0, failed: None }
+    }
+}
+
+impl<R: Read> Read for Kept<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        const AHEAD: u64 = 128 * 1024;
+        if self.position == self.all.len() && self.failed.is_none() {
+            self.failed = self.inner.by_ref().take(AHEAD).read_to_end(&mut self.all).err();
+        }
+        if self.position == self.all.len()
+            && let Some(error) = self.failed.take()
+        {
+            return Err(error);
+        }
+        let count = (&self.all[self.position..]).read(out)?;
+        self.position += count;
+        Ok(count)
+    }
 }
 
 fn modified<R: Read>(entry: &mut tar::Entry<R>) -> Option<(i64, u32)> {
