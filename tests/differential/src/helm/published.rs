@@ -1,4 +1,5 @@
-//! Renders charts from disk through both: each with its defaults, and with every values file under its `ci/`.
+//! Renders charts from disk through both: each with its defaults, and with every values file under its `ci/`. CRDs are left out: the
+//! oracle takes them before it decides on dependencies, `helm template` after.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,11 @@ pub fn compare(helm: &mut Helm, folders: &[PathBuf]) -> Result<usize> {
                 same += 1;
                 continue;
             }
+            if helm.theirs(std::slice::from_ref(&case))?.pop().flatten().as_ref() != Some(&theirs) {
+                unanswered += 1;
+                println!("-- {name}: Helm does not repeat itself in a hook");
+                continue;
+            }
             different += 1;
             let (ours, theirs) = first_difference(&ours, &theirs);
             println!("-- {name}\n ours {ours}\n Helm {theirs}");
@@ -47,7 +53,6 @@ fn cases(folder: &Path) -> Result<Vec<(String, Case)>> {
     let mut case = Case::render("published", "");
     case.files = files.into_iter().collect();
     case.question = Question::Folder;
-    case.include_crds = true;
     Ok(values.into_iter().map(|(name, values)| (format!("{} {name}", folder.display()), case.clone().with_values(values))).collect())
 }
 
