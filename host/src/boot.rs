@@ -141,6 +141,7 @@ fn powers(
         secrets: secrets.clone(),
         handoff: handoff.clone(),
         reporter,
+        rolls_back_on_failure: step.step.rolls_back_on_failure,
         deadline,
         cpu_spent,
     }

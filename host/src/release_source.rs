@@ -11,7 +11,7 @@ use go_encoding::json::map_as_integers;
 use helm::release::Release;
 use helm::{HelmCompat, RenderError};
 use kube_engine::ObjectRef;
-use kube_engine::release::{ActionOptions, CrdPolicy, Lookups, Wait, Wanted};
+use kube_engine::release::{ActionOptions, CrdPolicy, Lookups, OnFailure, UndoOptions, Wait, Wanted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -169,6 +169,8 @@ impl ReleaseSource {
             compat: self.compat.clone(),
             install: action(spec.install),
             upgrade: action(spec.upgrade),
+            rollback: undo(spec.rollback),
+            uninstall: undo(spec.uninstall),
             crd_labels: flux::origin_labels(&spec.helm_release),
             post_render: Some(post_render),
             lookups: None,
@@ -196,6 +198,8 @@ impl ReleaseSource {
             compat: self.compat.clone(),
             install: ActionOptions::default(),
             upgrade: ActionOptions::default(),
+            rollback: UndoOptions::default(),
+            uninstall: UndoOptions::default(),
             crd_labels: Map::new(),
             post_render: None,
             lookups: Some(lookups),
@@ -309,12 +313,29 @@ fn action(spec: flux::ActionSpec) -> ActionOptions {
         crds: policy(spec.crds),
         disable_hooks: spec.disable_hooks,
         skip_schema_validation: spec.skip_schema_validation,
-        wait: match (spec.disable_wait, spec.disable_wait_for_jobs) {
-            (true, _) => Wait::Nothing,
-            (false, true) => Wait::AllButJobs,
-            (false, false) => Wait::All,
-        },
+        wait: wait(spec.disable_wait, spec.disable_wait_for_jobs),
         take_ownership: !spec.disable_take_ownership,
+        on_failure: match spec.remediation {
+            None => OnFailure::Leave,
+            Some(flux::Remediation::Rollback) => OnFailure::RollBack,
+            Some(flux::Remediation::Uninstall) => OnFailure::Uninstall,
+        },
+    }
+}
+
+fn undo(spec: flux::UndoSpec) -> UndoOptions {
+    UndoOptions {
+        disable_hooks: spec.disable_hooks,
+        wait: wait(spec.disable_wait, spec.disable_wait_for_jobs),
+        keep_history: spec.keep_history,
+    }
+}
+
+fn wait(is_disabled: bool, is_disabled_for_jobs: bool) -> Wait {
+    match (is_disabled, is_disabled_for_jobs) {
+        (true, _) => Wait::Nothing,
+        (false, true) => Wait::AllButJobs,
+        (false, false) => Wait::All,
     }
 }
 

@@ -115,9 +115,10 @@ async fn phases(run: &Run, planned: &PlannedStep, powers: &Powers) -> Result<(),
         let started = Instant::now();
         let name = phase.as_str();
         powers.reporter.event(&Event::PhaseStarted { step: &planned.step.name, phase: name });
-        // The waits inside end by themselves, say why, and leave a record: the clock around them only catches what they cannot.
+        // The waits inside end by themselves, say why, and leave a record: the clock around them only catches what they cannot. What
+        // failed may take as long again to be rolled back.
         let left = powers.time_left();
-        let (params, timeout) = (planned.params(left), left + Duration::from_secs(15));
+        let (params, timeout) = (planned.params(left), left.saturating_mul(2) + Duration::from_secs(15));
         let outcome = planned.module.run(&run.linker, phase, &params, powers.clone(), planned.limits, timeout).await;
         outcome.map_err(|fault| match fault {
             Fault::Said(said) => said_failure(name, &said),

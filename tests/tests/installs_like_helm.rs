@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use helm::release::Release;
 use helm::{Chart, HelmCompat};
-use kube_engine::release::{self, ActionOptions, Context, CrdPolicy, Outcome, ReleaseError, Wanted};
+use kube_engine::release::{self, ActionOptions, Context, CrdPolicy, Outcome, ReleaseError, UndoOptions, Wanted};
 use launchway_tests::cluster::{records, title};
 use launchway_tests::root;
 use real_cluster::{Cluster, Options};
@@ -66,19 +66,32 @@ impl Clusters {
     /// Installs or upgrades with both, at once.
     fn apply(&self, case: &Case) -> (Outcome, ()) {
         std::thread::scope(|scope| {
-            let theirs = scope.spawn(|| assert_success(&mut self.helm_upgrade(case, "120s")));
-            let ours = ensure(&self.ours, case, Duration::from_secs(120)).unwrap();
+            let theirs = scope.spawn(|| assert_success(&mut helm_upgrade(&self.theirs, MANAGER, case, "120s")));
+            let ours = ensure(&self.ours, case, Duration::from_secs(120), false).unwrap();
             (ours, theirs.join().unwrap())
         })
     }
 
-    fn helm_upgrade(&self, case: &Case, timeout: &str) -> Command {
-        let values = self.theirs.folder().join(format!("{}.json", case.name));
-        std::fs::write(&values, case.values.to_string()).unwrap();
-        let mut helm = self.theirs.helm(MANAGER).unwrap();
-        helm.args(["upgrade", "--install", case.name]).arg(&case.chart).args(["--namespace", case.namespace, "--values"]).arg(values);
-        helm.args(["--wait", "--wait-for-jobs", "--server-side=true", "--force-conflicts", "--timeout", timeout]);
-        helm
+    /// Fails to install or upgrade with both, which undo it, and returns what ours says.
+    fn fail(&self, case: &Case) -> ReleaseError {
+        std::thread::scope(|scope| {
+            let theirs = scope.spawn(|| {
+                let output = helm_upgrade(&self.theirs, MANAGER, case, "15s").arg("--rollback-on-failure").output().unwrap();
+                let text = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(text.contains("due to rollback-on-failure being set"), "{text}");
+            });
+            let error = ensure(&self.ours, case, Duration::from_secs(15), true).unwrap_err();
+            theirs.join().unwrap();
+            assert!(matches!(error, ReleaseError::Undone { .. }), "{error}");
+            error
+        })
+    }
+
+    fn uninstall(&self, case: &Case) {
+        for cluster in [&self.theirs, &self.ours] {
+            let mut helm = cluster.helm(MANAGER).unwrap();
+            assert_success(helm.args(["uninstall", case.name, "--namespace", case.namespace, "--wait", "--timeout", "120s"]));
+        }
     }
 
     fn check(&self, case: &Case) {
@@ -96,6 +109,20 @@ impl Clusters {
     }
 }
 
+fn helm_of(cluster: &Cluster, manager: &str, case: &Case) -> Command {
+    let values = cluster.folder().join(format!("{}.json", case.name));
+    std::fs::write(&values, case.values.to_string()).unwrap();
+    let mut helm = cluster.helm(manager).unwrap();
+    helm.args(["upgrade", "--install", case.name]).arg(&case.chart).args(["--namespace", case.namespace, "--values"]).arg(values);
+    helm
+}
+
+fn helm_upgrade(cluster: &Cluster, manager: &str, case: &Case, timeout: &str) -> Command {
+    let mut helm = helm_of(cluster, manager, case);
+    helm.args(["--wait", "--wait-for-jobs", "--server-side=true", "--force-conflicts", "--timeout", timeout]);
+    helm
+}
+
 fn chart(path: &Path) -> Chart {
     if path.is_dir() {
         let files = launchway_tests::files(path).unwrap().into_iter();
@@ -105,8 +132,8 @@ fn chart(path: &Path) -> Chart {
     Chart::from_archive(&path.to_string_lossy(), &std::fs::read(path).unwrap()).unwrap()
 }
 
-fn ensure(cluster: &Cluster, case: &Case, timeout: Duration) -> Result<Outcome, ReleaseError> {
-    let wanted = Wanted {
+fn ensure(cluster: &Cluster, case: &Case, timeout: Duration, rolls_back: bool) -> Result<Outcome, ReleaseError> {
+    let mut wanted = Wanted {
         name: case.name.into(),
         namespace: case.namespace.into(),
         storage_namespace: case.namespace.into(),
@@ -116,12 +143,15 @@ fn ensure(cluster: &Cluster, case: &Case, timeout: Duration) -> Result<Outcome, 
         install: ActionOptions::default(),
         // Helm has no CRD step in an upgrade.
         upgrade: ActionOptions { crds: CrdPolicy::Skip, ..ActionOptions::default() },
+        rollback: UndoOptions::default(),
+        uninstall: UndoOptions::default(),
         crd_labels: Map::new(),
         post_render: None,
         lookups: None,
         max_history: 10,
         timeout,
     };
+    wanted.roll_back_on_failure(rolls_back);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let connected =
@@ -153,8 +183,8 @@ fn managers(object: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn without_chance(mut object: Value, case: &Case) -> Value {
-    let fields: Vec<Value> =
-        managers(&object).filter(|entry| entry["manager"] == MANAGER && entry["subresource"].is_null()).cloned().collect();
+    let is_of_helm = |entry: &Value| [MANAGER, "helm"].iter().any(|name| entry["manager"] == *name) && entry["subresource"].is_null();
+    let fields: Vec<Value> = managers(&object).filter(|entry| is_of_helm(entry)).cloned().collect();
     let is_random = case.random.iter().any(|name| object["metadata"]["name"] == *name);
     let metadata = object["metadata"].as_object_mut().unwrap();
     metadata.retain(|key, _| !["uid", "resourceVersion", "creationTimestamp", "managedFields"].contains(&key.as_str()));
@@ -181,6 +211,10 @@ fn without_chance(mut object: Value, case: &Case) -> Value {
             if let Some(found) = object.pointer_mut(path) {
                 *found = Value::Null;
             }
+        }
+        // A Job without labels gets those of its pods.
+        if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            labels.retain(|key, _| !key.ends_with("controller-uid"));
         }
     }
     without_addresses(&mut object);
@@ -266,8 +300,8 @@ fn install_upgrade_and_what_helm_makes_of_our_releases() {
     let broken =
         everything(json!({ "color": "black", "extra": false, "part": { "enabled": false }, "image": "example.com/cannot-be-pulled:1" }));
     std::thread::scope(|scope| {
-        let theirs = scope.spawn(|| assert!(!clusters.helm_upgrade(&broken, "15s").output().unwrap().status.success()));
-        let error = ensure(&clusters.ours, &broken, Duration::from_secs(15)).unwrap_err();
+        let theirs = scope.spawn(|| assert!(!helm_upgrade(&clusters.theirs, MANAGER, &broken, "15s").output().unwrap().status.success()));
+        let error = ensure(&clusters.ours, &broken, Duration::from_secs(15), false).unwrap_err();
         assert_eq!(error.code(), "timeout", "{error}");
         theirs.join().unwrap();
     });
@@ -295,11 +329,42 @@ fn install_upgrade_and_what_helm_makes_of_our_releases() {
     let third = everything(json!({ "color": "white" }));
     clusters.apply(&third);
     clusters.check(&third);
-    for cluster in [&clusters.theirs, &clusters.ours] {
-        assert_success(cluster.helm(MANAGER).unwrap().args(["uninstall", "all", "--namespace", "apps", "--wait", "--timeout", "120s"]));
-    }
+    clusters.uninstall(&third);
     clusters.check(&third);
     assert!(history(&clusters.ours, &third).is_empty());
+}
+
+const NO_SUCH_IMAGE: &str = "example.com/cannot-be-pulled:1";
+
+#[test]
+#[cfg_attr(not(has_real), ignore = "skipped: needs Go, and cargo xtask test, which builds the real programs")]
+fn what_fails_is_undone_as_by_helm() {
+    let clusters = Clusters::start();
+    // An install that never gets ready leaves what is to be kept, and no record.
+    let never_ready = everything(json!({ "color": "red", "image": NO_SUCH_IMAGE }));
+    clusters.prepare(&never_ready);
+    let error = clusters.fail(&never_ready);
+    assert_eq!((error.code(), error.to_string().as_str()), ("timeout", "the install failed and was uninstalled"));
+    clusters.check(&never_ready);
+    assert!(history(&clusters.ours, &never_ready).is_empty());
+    // What an upgrade that failed added goes, and what it removed is there again.
+    let first = everything(json!({ "color": "green", "extra": false }));
+    clusters.apply(&first);
+    let broken = everything(json!({ "color": "black", "part": { "enabled": false }, "replicas": 3, "image": NO_SUCH_IMAGE }));
+    let error = clusters.fail(&broken);
+    assert_eq!((error.code(), error.to_string().as_str()), ("timeout", "the upgrade failed and was rolled back to revision 1"));
+    clusters.check(&broken);
+    let gone = clusters.ours.api().get("/api/v1/namespaces/apps/configmaps/all-gone").unwrap();
+    assert!(gone.is_none());
+    // The revision that was rolled back to is the one to roll back to.
+    for event in ["pre-upgrade", "post-upgrade"] {
+        let hook_fails = everything(json!({ "color": "white", "failing": event }));
+        assert_eq!(clusters.fail(&hook_fails).code(), "failed");
+        clusters.check(&hook_fails);
+    }
+    let last = everything(json!({ "color": "blue" }));
+    clusters.apply(&last);
+    clusters.check(&last);
 }
 
 /// Returns a case for a public chart.

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use launchway_tests::cluster::records;
 use launchway_tests::transcript::cases;
 use launchway_tests::{Run, command, run};
 use real_cluster::{Cluster, Options};
@@ -64,6 +65,81 @@ fn what_a_boot_needs_is_waited_for() {
     for line in ["0 of 1 nodes have registered", "1 of 1 nodes have registered", "Namespace made created"] {
         assert!(booted.stdout.contains(line), "{line} is not in {}", booted.stdout);
     }
+}
+
+/// A repository with one release; what its manifest and its HelmRelease say of failures is filled in, and so is its image.
+const FALLIBLE: [(&str, &str); 4] = [
+    (
+        "launchway.yaml",
+        "apiVersion: launchway.dev/v1alpha1
+kind: Bootstrap
+metadata: { name: home }
+spec:
+  repository: .
+  flux: { path: cluster }
+  steps:
+    - { name: app, module: helm-release, release: NAMESPACE/app, timeout: 15s, rollbackOnFailure: STEP }
+",
+    ),
+    (
+        "cluster/app.yaml",
+        "apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: { name: app, namespace: NAMESPACE }
+spec:
+  interval: 1h
+  chart: { spec: { chart: ./charts/app, sourceRef: { kind: GitRepository, name: home } } }
+  upgrade: { remediation: RELEASE }
+  values: { image: 'IMAGE' }
+",
+    ),
+    ("charts/app/Chart.yaml", "apiVersion: v2\nname: app\nversion: 1.0.0\n"),
+    (
+        "charts/app/templates/app.yaml",
+        "apiVersion: apps/v1
+kind: Deployment
+metadata: { name: app }
+spec:
+  selector: { matchLabels: { app: app } }
+  template:
+    metadata: { labels: { app: app } }
+    spec: { containers: [{ name: web, image: {{ .Values.image | quote }} }] }
+",
+    ),
+];
+
+#[test]
+#[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
+fn an_upgrade_that_fails_is_rolled_back_when_somebody_asks_for_it() {
+    let cluster = Cluster::start(&Options { stages: STAGES.into(), ..Options::default() }).unwrap();
+    let check = |namespace: &str, step: &str, release: &str, expected: &[&str]| {
+        let folder = launchway_tests::temporary().unwrap();
+        let boot = |image: &str| {
+            for (file, text) in FALLIBLE {
+                let text = text.replace("NAMESPACE", namespace).replace("STEP", step).replace("RELEASE", release).replace("IMAGE", image);
+                std::fs::create_dir_all(folder.path().join(file).parent().unwrap()).unwrap();
+                std::fs::write(folder.path().join(file), text).unwrap();
+            }
+            run(command(folder.path()).args(["boot", "--yes", "--output", "plain", "--kubeconfig"]).arg(cluster.kubeconfig()))
+        };
+        let first = boot("example.com/web:1");
+        assert_eq!(first.code, 0, "{}\n{}", first.stdout, first.stderr);
+        let second = boot("example.com/cannot-be-pulled:1");
+        assert_eq!(second.code, 3, "{}\n{}", second.stdout, second.stderr);
+        let secrets = cluster.api().list(&format!("/api/v1/namespaces/{namespace}/secrets")).unwrap();
+        let mut found = records(&secrets);
+        found.sort_by_key(|record| record.version);
+        assert_eq!(found.iter().map(|record| record.info.as_ref().unwrap().status.as_str()).collect::<Vec<_>>(), expected);
+        let app = cluster.api().get(&format!("/apis/apps/v1/namespaces/{namespace}/deployments/app")).unwrap().unwrap();
+        let is_back = app["spec"]["template"]["spec"]["containers"][0]["image"] == "example.com/web:1";
+        assert_eq!(is_back, expected.len() == 3, "{namespace}");
+        assert_eq!(second.stdout.contains("the upgrade failed and was rolled back to revision 1: waited"), is_back, "{}", second.stdout);
+        assert!(second.stdout.contains("ErrImagePull"), "why it failed was looked up before: {}", second.stdout);
+    };
+    let undone = ["superseded", "failed", "deployed"];
+    check("step-says-so", "true", "null", &undone);
+    check("release-says-so", "null", "{ retries: 3 }", &undone);
+    check("step-forbids", "false", "{ retries: 3 }", &["deployed", "failed"]);
 }
 
 /// Returns a kubeconfig with a second context, of somebody who may read only.

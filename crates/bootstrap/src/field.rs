@@ -63,6 +63,17 @@ impl<'a> Fields<'a> {
         text(node, &format!("{}: {key}", self.what), problems)
     }
 
+    /// Takes a field that is true or false.
+    pub(crate) fn flag(&mut self, key: &str, problems: &mut Problems) -> Option<bool> {
+        let node = self.take(key)?;
+        let value = node.to_value().ok().and_then(|value| value.as_bool());
+        if value.is_none() {
+            let message = format!("{}: {key}: expected true or false", self.what);
+            problems.add(Place::of(node), message, Some(format!("write `{key}: true`")));
+        }
+        value
+    }
+
     /// Takes a list of texts.
     pub(crate) fn texts(&mut self, key: &str, problems: &mut Problems) -> Vec<(String, Place)> {
         let Some(node) = self.take(key) else { return Vec::new() };

@@ -19,6 +19,8 @@ pub struct Step {
     pub with: Value,
     pub needs: Vec<String>,
     pub timeout: Duration,
+    /// Whether a release that fails is rolled back, or uninstalled if it is new; nothing where the manifest does not say.
+    pub rolls_back_on_failure: Option<bool>,
     pub grants: Grants,
     pub limits: Limits,
     /// Where the step begins.
@@ -163,12 +165,14 @@ fn step(node: &Node, problems: &mut Problems) -> Option<Step> {
     let with = fields.take("with").map(|node| with(node, &what, problems)).unwrap_or(Value::Null);
     let (needs, needs_places) = fields.texts("needs", problems).into_iter().unzip();
     let timeout = fields.text("timeout", problems).and_then(|(text, place)| duration(&text, place, &format!("{what}: timeout"), problems));
+    let rolls_back_on_failure = fields.flag("rollbackOnFailure", problems);
     let grants = fields.take("grants").map(|node| grants::read(node, &name_of(&name), problems)).unwrap_or_default();
     let limits = fields.take("limits").map(|node| limits(node, &what, problems)).unwrap_or_default();
     fields.finish(problems);
     let (name, module) = (name?.0, module?);
     let timeout = timeout.unwrap_or(TIMEOUT);
-    Some(Step { name, module, release, with, needs, timeout, grants, limits, place: Place::of(node), needs_places, node: node.clone() })
+    let (place, node) = (Place::of(node), node.clone());
+    Some(Step { name, module, release, with, needs, timeout, rolls_back_on_failure, grants, limits, place, needs_places, node })
 }
 
 fn name_of(name: &Option<(String, Place)>) -> String {

@@ -36,6 +36,15 @@ pub enum CrdPolicy {
     CreateReplace,
 }
 
+/// What undoes an installation that failed, or an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remediation {
+    /// It is rolled back.
+    Rollback,
+    /// It is uninstalled.
+    Uninstall,
+}
+
 /// What an installation does, or an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionSpec {
@@ -51,6 +60,21 @@ pub struct ActionSpec {
     pub disable_wait_for_jobs: bool,
     /// Whether it leaves objects alone that are marked as another release's.
     pub disable_take_ownership: bool,
+    /// What is done when it failed and is not tried again.
+    pub remediation: Option<Remediation>,
+}
+
+/// What a rollback does, or an uninstallation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UndoSpec {
+    /// Whether it runs no hooks.
+    pub disable_hooks: bool,
+    /// Whether it does not wait until objects are ready, or gone.
+    pub disable_wait: bool,
+    /// Whether it does not wait for Jobs.
+    pub disable_wait_for_jobs: bool,
+    /// Whether the records of what is uninstalled are kept.
+    pub keep_history: bool,
 }
 
 /// What Flux will install for a HelmRelease.
@@ -85,6 +109,10 @@ pub struct ReleaseSpec {
     pub install: ActionSpec,
     /// What an upgrade does.
     pub upgrade: ActionSpec,
+    /// What a rollback does.
+    pub rollback: UndoSpec,
+    /// What an uninstallation does.
+    pub uninstall: UndoSpec,
     /// How long helm-controller waits, where it is set.
     pub timeout: Option<Duration>,
     /// Whether an installation creates the namespace.
@@ -123,8 +151,10 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
         line: located.object.line,
         folder: located.object.file.rsplit_once('/').map_or("", |(folder, _)| folder).to_string(),
         kustomization: located.kustomization.clone(),
-        install: action(located, "install")?,
-        upgrade: action(located, "upgrade")?,
+        install: action(tree, located, "install")?,
+        upgrade: action(tree, located, "upgrade")?,
+        rollback: undo(value, "rollback"),
+        uninstall: undo(value, "uninstall"),
         timeout: parsed.transpose()?,
         create_namespace: flag(value, &["spec", "install", "createNamespace"]),
         max_history: history.unwrap_or(5),
@@ -154,7 +184,7 @@ pub(crate) fn release_name(release: &Value) -> String {
 }
 
 /// Reads `spec.install` or `spec.upgrade` (helm-controller `api/v2/helmrelease_types.go`).
-fn action(located: &Located, action: &str) -> Result<ActionSpec, Error> {
+fn action(tree: &Tree, located: &Located, action: &str) -> Result<ActionSpec, Error> {
     let is_set = |field: &str| flag(&located.object.value, &["spec", action, field]);
     Ok(ActionSpec {
         crds: crd_policy(located, action)?,
@@ -163,7 +193,43 @@ fn action(located: &Located, action: &str) -> Result<ActionSpec, Error> {
         disable_wait: is_set("disableWait"),
         disable_wait_for_jobs: is_set("disableWaitForJobs"),
         disable_take_ownership: is_set("disableTakeOwnership"),
+        remediation: remediation(tree, located, action)?,
     })
+}
+
+/// Reads `spec.rollback` or `spec.uninstall`.
+fn undo(release: &Value, action: &str) -> UndoSpec {
+    let is_set = |field: &str| flag(release, &["spec", action, field]);
+    UndoSpec {
+        disable_hooks: is_set("disableHooks"),
+        disable_wait: is_set("disableWait"),
+        disable_wait_for_jobs: is_set("disableWaitForJobs"),
+        keep_history: is_set("keepHistory"),
+    }
+}
+
+/// Returns what helm-controller does about a failure that is the last one (`internal/reconcile/atomic_release.go`; MustRemediateLastFailure
+/// in `api/v2/helmrelease_types.go`). Retries without end have no last one: where they are undone by rollbacks, this one is, too.
+fn remediation(tree: &Tree, located: &Located, action: &str) -> Result<Option<Remediation>, Error> {
+    let spec = |path: &[&str]| get(&located.object.value, &[&["spec", action], path].concat()).cloned();
+    let tries_again = match spec(&["strategy", "name"]) {
+        Some(name) => name == "RetryOnFailure",
+        None => tree.feature_gates("helm-controller").get("DefaultToRetryOnFailure").copied().unwrap_or(false),
+    };
+    let retries = spec(&["remediation", "retries"]).and_then(|count| count.as_i64()).unwrap_or(0);
+    let last = spec(&["remediation", "remediateLastFailure"]).and_then(|last| last.as_bool());
+    let is_undone = last.unwrap_or(action == "upgrade" && retries != 0);
+    let strategy = spec(&["remediation", "strategy"]);
+    let undone_by = match strategy.as_ref().map(|strategy| strategy.as_str().unwrap_or_default()) {
+        _ if action == "install" => Remediation::Uninstall,
+        None | Some("rollback") => Remediation::Rollback,
+        Some("uninstall") => Remediation::Uninstall,
+        Some(other) => {
+            let message = format!("spec.{action}.remediation.strategy is rollback or uninstall, not {other:?}");
+            return Err(Error::at(&located.object, message));
+        }
+    };
+    Ok(Some(undone_by).filter(|_| is_undone && !tries_again))
 }
 
 /// helm-controller's code defaults to Create for both, whatever its documentation says of upgrades.

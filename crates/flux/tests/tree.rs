@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flux::{ChartRef, CrdPolicy, Error, ValuesFiles};
+use flux::{ChartRef, CrdPolicy, Error, Remediation, ValuesFiles};
 use go_encoding::json::as_integers;
 use kustomize::MemoryFiles;
 use serde_json::{Map, Value, json};
@@ -26,6 +26,34 @@ fn load(name: &str) -> MemoryFiles {
         }
     }
     MemoryFiles(files)
+}
+
+#[test]
+fn what_is_done_about_the_last_failure_is_what_flux_does() {
+    let check = |spec: &str, gates: &str, expected: (Option<Remediation>, Option<Remediation>)| {
+        let release = format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: apps }}\nspec:\n  chart: {{ spec: {{ chart: ./web, sourceRef: {{ kind: GitRepository, name: x }} }} }}\n  {spec}\n"
+        );
+        let controller = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: helm-controller, namespace: flux-system }}\nspec: {{ template: {{ spec: {{ containers: [{{ name: manager, args: ['--feature-gates={gates}'] }}] }} }} }}\n"
+        );
+        let files = [("release.yaml".to_owned(), release.into_bytes()), ("flux.yaml".to_owned(), controller.into_bytes())];
+        let tree = flux::read(&MemoryFiles(files.into()), Some(".")).unwrap();
+        let web = tree.release("apps", "web").unwrap();
+        assert_eq!((web.install.remediation, web.upgrade.remediation), expected, "{spec} {gates}");
+    };
+    let (rollback, uninstall) = (Some(Remediation::Rollback), Some(Remediation::Uninstall));
+    check("interval: 1h", "", (None, None));
+    check("upgrade: { remediation: { retries: 3 } }", "", (None, rollback));
+    check("upgrade: { remediation: { retries: -1, strategy: rollback } }", "", (None, rollback));
+    check("upgrade: { remediation: { retries: 3, remediateLastFailure: false } }", "", (None, None));
+    check("upgrade: { remediation: { remediateLastFailure: true, strategy: uninstall } }", "", (None, uninstall));
+    check("install: { remediation: { retries: -1 } }", "", (None, None));
+    check("install: { remediation: { retries: 3, remediateLastFailure: true } }", "", (uninstall, None));
+    check("upgrade: { strategy: { name: RetryOnFailure }, remediation: { retries: 3 } }", "", (None, None));
+    check("upgrade: { remediation: { retries: 3 } }", "DefaultToRetryOnFailure=true", (None, None));
+    let named = "upgrade: { strategy: { name: RemediateOnFailure }, remediation: { retries: 3 } }";
+    check(named, "DefaultToRetryOnFailure=true", (None, rollback));
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use helm::release::Release;
 use helm::{Chart, HelmCompat};
-use kube_engine::release::{self, ActionOptions, Context, Progress, ReleaseAction, ReleaseState, Wanted};
+use kube_engine::release::{
+    self, ActionOptions, Context, OnFailure, Progress, ReleaseAction, ReleaseError, ReleaseState, UndoOptions, Wanted,
+};
 use kube_engine::{Action, Apply, Cluster, ObjectRef, Selection};
 use kube_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -38,6 +40,8 @@ fn wanted(chart: Arc<Chart>, values: Value) -> Wanted {
         compat: HelmCompat::newest(),
         install: ActionOptions::default(),
         upgrade: ActionOptions::default(),
+        rollback: UndoOptions::default(),
+        uninstall: UndoOptions::default(),
         crd_labels: serde_json::Map::new(),
         post_render: None,
         lookups: None,
@@ -94,6 +98,17 @@ impl World {
         let secret = self.get("Secret", &format!("sh.helm.release.v1.web.v{revision}")).await.unwrap();
         let data = base64::engine::general_purpose::STANDARD.decode(secret["data"]["release"].as_str().unwrap()).unwrap();
         Release::decode(&data).unwrap()
+    }
+
+    async fn statuses(&self) -> Vec<(i64, String, String)> {
+        let stored = release::stored_revisions(&self.cluster, "default", "web").await.unwrap();
+        let row = |stored: release::Stored| {
+            let info = stored.release.info.unwrap();
+            // What was not ready is told elsewhere.
+            let description = info.description.split(": ").next().unwrap_or_default().to_owned();
+            (stored.release.version, info.status, description)
+        };
+        stored.into_iter().map(row).collect()
     }
 
     fn writes(&self) -> usize {
@@ -193,13 +208,19 @@ async fn a_failed_install_is_recorded_and_the_next_run_mends_it() {
 impl World {
     /// Makes revision 1 look as if it were being installed since then, in seconds of Unix.
     async fn pend(&self, since: i64, annotations: Value) {
-        use base64::Engine as _;
         let mut stale = self.record(1).await;
         stale.info.as_mut().unwrap().status = "pending-install".into();
-        let data = base64::engine::general_purpose::STANDARD.encode(stale.encode());
+        self.store(&stale, since, annotations).await;
+    }
+
+    /// Stores revision 1 over itself.
+    async fn store(&self, release: &Release, since: i64, annotations: Value) {
+        use base64::Engine as _;
+        let data = base64::engine::general_purpose::STANDARD.encode(release.encode());
+        let status = &release.info.as_ref().unwrap().status;
         let object = json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "data": { "release": data },
             "metadata": { "name": "sh.helm.release.v1.web.v1", "namespace": "default", "annotations": annotations,
-                "labels": { "name": "web", "owner": "helm", "status": "pending-install", "version": "1", "createdAt": since.to_string() } } });
+                "labels": { "name": "web", "owner": "helm", "status": status, "version": "1", "createdAt": since.to_string() } } });
         self.cluster.replace(&object, "test").await.unwrap();
     }
 }
@@ -230,6 +251,20 @@ async fn what_a_dead_run_made_and_nobody_wants_is_removed() {
     world.pend(0, json!({})).await;
     world.ensure(&wanted(chart("1.0.0", &files), json!({}))).await.unwrap();
     assert!(world.get("ConfigMap", "extra").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_run_was_uninstalling_is_installed_over() {
+    let world = World::new();
+    let files = [("templates/config.yaml", CONFIG), ("templates/extra.yaml", EXTRA)];
+    world.ensure(&wanted(chart("1.0.0", &files), json!({ "extra": true }))).await.unwrap();
+    let mut half = world.record(1).await;
+    half.info.as_mut().unwrap().status = "uninstalling".into();
+    world.store(&half, 0, json!({})).await;
+    let outcome = world.ensure(&wanted(chart("1.0.0", &files), json!({}))).await.unwrap();
+    assert_eq!((outcome.action, outcome.revision), (ReleaseAction::Installed, 1));
+    assert!(world.get("ConfigMap", "extra").await.is_none());
+    assert_eq!(world.statuses().await, [(1, "deployed".to_owned(), "Install complete".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -317,4 +352,97 @@ async fn a_template_that_fails_says_what_helm_says_and_writes_nothing() {
     assert_eq!(error.code(), "invalid");
     assert!(error.to_string().contains("web/templates/bad.yaml:1:"), "{error}");
     assert_eq!(world.writes(), 0);
+}
+
+/// Returns a chart with a Deployment that gets ready only where it is not held, and with hooks of every way back.
+fn held_chart(version: &str) -> Arc<Chart> {
+    let events = "pre-rollback,post-rollback,pre-delete,post-delete";
+    let hook = HOOK.replace("pre-install,pre-upgrade", events).replace("prepare", "back");
+    let deployment = format!("{{{{ if .Values.extra }}}}\n{DEPLOYMENT}{{{{ end }}}}\n");
+    let kept = EXTRA.replace("extra\n", "kept\n").replace("if .Values.extra", "if .Values.policy");
+    chart(
+        version,
+        &[
+            ("templates/config.yaml", CONFIG),
+            ("templates/deployment.yaml", &deployment),
+            ("templates/hook.yaml", &hook),
+            ("templates/kept.yaml", &kept),
+        ],
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_fails_is_rolled_back_where_that_is_wanted() {
+    let world = World::new();
+    world.ensure(&wanted(held_chart("1.0.0"), json!({}))).await.unwrap();
+    world.sandbox.hold("Deployment", "default", "web");
+    let mut next = wanted(held_chart("1.1.0"), json!({ "color": "blue", "extra": true }));
+    next.timeout = Duration::from_millis(200);
+    next.upgrade.on_failure = OnFailure::RollBack;
+    world.seen.lock().unwrap().clear();
+    let error = world.ensure(&next).await.unwrap_err();
+    assert_eq!((error.code(), error.to_string().as_str()), ("timeout", "the upgrade failed and was rolled back to revision 1"));
+    let ReleaseError::Undone { source, .. } = error else { panic!("{error}") };
+    assert!(source.to_string().contains("Deployment default/web"), "{source}");
+    let expected = [(1, "superseded", "Install complete"), (2, "failed", "Upgrade \"web\" failed"), (3, "deployed", "Rollback to 1")];
+    assert_eq!(world.statuses().await, expected.map(|(revision, status, text)| (revision, status.to_owned(), text.to_owned())));
+    let seen = ["ConfigMap configured", "Deployment created", "Job created", "ConfigMap configured", "Deployment deleted", "Job created"];
+    assert_eq!(*world.seen.lock().unwrap(), seen);
+    assert_eq!(world.get("ConfigMap", "web-config").await.unwrap()["data"]["color"], "red");
+    let (first, third) = (world.record(1).await, world.record(3).await);
+    assert_eq!((third.manifest, third.config, third.chart), (first.manifest, first.config, first.chart));
+    assert_eq!(third.info.unwrap().first_deployed, first.info.unwrap().first_deployed);
+    assert_eq!(third.hooks[0].last_run.phase, "Succeeded");
+
+    // The next run tries again, and goes back to what was rolled back to.
+    world.ensure(&next).await.unwrap_err();
+    assert_eq!(world.record(5).await.info.unwrap().description, "Rollback to 3");
+    let mended = world.ensure(&wanted(held_chart("1.2.0"), json!({ "color": "green" }))).await.unwrap();
+    assert_eq!((mended.action, mended.revision), (ReleaseAction::Upgraded, 6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_install_that_fails_is_uninstalled_where_that_is_wanted() {
+    let world = World::new();
+    world.sandbox.hold("Deployment", "default", "web");
+    let mut first = wanted(held_chart("1.0.0"), json!({ "extra": true, "policy": "keep" }));
+    first.timeout = Duration::from_millis(200);
+    first.roll_back_on_failure(true);
+    let error = world.ensure(&first).await.unwrap_err();
+    assert_eq!((error.code(), error.to_string().as_str()), ("timeout", "the install failed and was uninstalled"));
+    let seen = [
+        "ConfigMap created",
+        "ConfigMap created",
+        "Deployment created",
+        "Job created",
+        "Deployment deleted",
+        "ConfigMap deleted",
+        "Job created",
+    ];
+    assert_eq!(*world.seen.lock().unwrap(), seen);
+    assert!(world.get("ConfigMap", "web-config").await.is_none() && world.get("Deployment", "web").await.is_none());
+    assert!(world.get("ConfigMap", "kept").await.is_some(), "its manifest says so");
+    assert_eq!(world.statuses().await, []);
+
+    first.uninstall.keep_history = true;
+    world.ensure(&first).await.unwrap_err();
+    assert_eq!(world.statuses().await, [(1, "uninstalled".to_owned(), "Uninstallation complete".to_owned())]);
+    assert!(world.record(1).await.info.unwrap().deleted.is_some());
+    let again = world.ensure(&wanted(held_chart("1.0.0"), json!({}))).await.unwrap();
+    assert_eq!((again.action, again.revision), (ReleaseAction::Installed, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_deployed_is_not_rolled_back() {
+    let world = World::new();
+    world.sandbox.hold("Deployment", "default", "web");
+    let mut wanted = wanted(held_chart("1.0.0"), json!({ "extra": true }));
+    wanted.timeout = Duration::from_millis(200);
+    wanted.upgrade.on_failure = OnFailure::RollBack;
+    for revision in [1, 2] {
+        let error = world.ensure(&wanted).await.unwrap_err();
+        assert!(error.to_string().contains("Deployment default/web"), "{error}");
+        assert_eq!(world.record(revision).await.info.unwrap().status, "failed");
+    }
+    assert_eq!(world.statuses().await.len(), 2);
 }

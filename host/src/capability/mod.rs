@@ -38,6 +38,8 @@ pub struct Powers {
     pub secrets: Arc<SecretSource>,
     pub handoff: Arc<Handoff>,
     pub reporter: StepReporter,
+    /// What the step says of failures; nothing leaves it to the HelmReleases.
+    pub rolls_back_on_failure: Option<bool>,
     /// When the step's time is over.
     pub deadline: Instant,
     /// Nanoseconds that the module computed so far, over all phases of the step.

@@ -215,6 +215,9 @@ async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
     // A release may wait as long as its step: the HelmRelease's own time-out is for the controller's every-day retries.
     let mut wanted = open.wanted.clone();
     wanted.timeout = powers.time_left();
+    if let Some(does) = powers.rolls_back_on_failure {
+        wanted.roll_back_on_failure(does);
+    }
     let outcome = powers.with(open, async |context| release::ensure(context, &wanted).await).await?;
     Seeding { powers, open }.seed(&outcome.record).await.map_err(|error| of_release(open, &error))?;
     powers.reporter.ensured(&outcome, &open.chart_title());

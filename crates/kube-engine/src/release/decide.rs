@@ -4,7 +4,7 @@ use go_encoding::{json, yaml};
 use helm::release::Release;
 use serde_json::{Map, Value};
 
-use super::Wanted;
+use super::{Wanted, storage};
 
 /// How a release stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +29,12 @@ pub enum ReleaseState {
 pub fn decide(stored: Option<&Release>, wanted: &Wanted) -> ReleaseState {
     let Some(stored) = stored else { return ReleaseState::Absent };
     let revision = u64::try_from(stored.version).unwrap_or(0);
-    let status = stored.info.as_ref().map(|info| info.status.as_str()).unwrap_or_default();
+    let status = storage::status(stored);
     let out_of_sync = |reason: String| ReleaseState::OutOfSync { revision, reason };
     match status {
         "uninstalled" => return ReleaseState::Absent,
         "deployed" => {}
-        pending if pending.starts_with("pending-") => {
+        pending if storage::is_under_way(stored) => {
             let since = stored.info.as_ref().and_then(|info| info.last_deployed.clone()).unwrap_or_default();
             return ReleaseState::Pending { revision, status: pending.into(), since };
         }

@@ -1,5 +1,5 @@
 //! Releases: decided as helm-controller decides, installed and upgraded in Helm's order, and recorded as Helm records them
-//! (`helm/helm` 4.2 `pkg/action/{install,upgrade,hooks}.go`, `pkg/kube/client.go`).
+//! (`helm/helm` 4.2 `pkg/action/{install,upgrade,rollback,uninstall,hooks}.go`, `pkg/kube/client.go`).
 //!
 //! Objects are applied on the server's side as field manager `helm-controller`, so that the controller that takes over finds its own fields.
 
@@ -9,6 +9,7 @@ mod hooks;
 mod render;
 mod run;
 mod storage;
+mod undo;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct Wanted {
     pub compat: HelmCompat,
     pub install: ActionOptions,
     pub upgrade: ActionOptions,
+    pub rollback: UndoOptions,
+    pub uninstall: UndoOptions,
     /// Labels that CRDs under `crds/` get.
     pub crd_labels: Map<String, Value>,
     /// What changes rendered documents before they are stored and applied.
@@ -82,6 +85,26 @@ pub struct ActionOptions {
     pub wait: Wait,
     /// Whether objects that are marked as another release's become this one's.
     pub take_ownership: bool,
+    pub on_failure: OnFailure,
+}
+
+/// What becomes of a release whose install or upgrade failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It stays as it is, recorded as failed.
+    Leave,
+    /// The newest revision that was deployed before is deployed again.
+    RollBack,
+    Uninstall,
+}
+
+/// How a release is rolled back or uninstalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UndoOptions {
+    pub disable_hooks: bool,
+    pub wait: Wait,
+    /// Whether the records of what is uninstalled stay.
+    pub keep_history: bool,
 }
 
 /// What is waited for once objects are applied.
@@ -101,7 +124,22 @@ impl Default for ActionOptions {
             skip_schema_validation: false,
             wait: Wait::All,
             take_ownership: false,
+            on_failure: OnFailure::Leave,
         }
+    }
+}
+
+impl Default for UndoOptions {
+    fn default() -> Self {
+        UndoOptions { disable_hooks: false, wait: Wait::All, keep_history: false }
+    }
+}
+
+impl Wanted {
+    /// Says whether an upgrade that fails is rolled back and a failed install uninstalled, as with Helm's `--rollback-on-failure`.
+    pub fn roll_back_on_failure(&mut self, does: bool) {
+        let (install, upgrade) = if does { (OnFailure::Uninstall, OnFailure::RollBack) } else { (OnFailure::Leave, OnFailure::Leave) };
+        (self.install.on_failure, self.upgrade.on_failure) = (install, upgrade);
     }
 }
 
@@ -204,6 +242,9 @@ pub enum ReleaseError {
         /// As in [`WaitError::Timeout`].
         why: Vec<String>,
     },
+    /// It failed, and that was undone.
+    #[error("{how}")]
+    Undone { how: String, source: Box<ReleaseError> },
     /// It is installed, and could not be made known to Flux.
     #[error("handing it over to Flux: {0}")]
     Handoff(String),
@@ -225,6 +266,7 @@ impl ReleaseError {
             ReleaseError::Hook { .. } | ReleaseError::Wait(WaitError::Failed { .. }) => "failed",
             ReleaseError::Record { .. } | ReleaseError::Stopped(_) => "internal",
             ReleaseError::Handoff(_) => "unavailable",
+            ReleaseError::Undone { source, .. } => source.code(),
             ReleaseError::Wait(WaitError::Timeout { .. }) => "timeout",
             ReleaseError::Wait(WaitError::Cluster(error)) | ReleaseError::Cluster(error) => error.code(),
         }
@@ -233,6 +275,7 @@ impl ReleaseError {
     /// Returns what the cluster says of objects that did not get ready, a line each.
     pub fn why(&self) -> &[String] {
         match self {
+            ReleaseError::Undone { source, .. } => source.why(),
             ReleaseError::Hook { why, .. } | ReleaseError::Wait(WaitError::Timeout { why, .. } | WaitError::Failed { why, .. }) => why,
             _ => &[],
         }
@@ -243,6 +286,7 @@ impl ReleaseError {
         match self {
             ReleaseError::Cluster(error) => error.retryable(),
             ReleaseError::Wait(WaitError::Timeout { .. }) => true,
+            ReleaseError::Undone { source, .. } => source.retryable(),
             _ => false,
         }
     }

@@ -10,7 +10,7 @@ use super::hooks::Hooks;
 use super::render::render_revision;
 use super::{
     APPLY, ActionOptions, Context, CrdPolicy, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wait, Wanted, decide,
-    documents, storage,
+    documents, storage, undo,
 };
 use crate::cluster::{Apply, Cluster, Propagation};
 use crate::lookup::OVERLAP;
@@ -48,10 +48,14 @@ pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, R
     }
     let revision = stale.as_ref().map_or_else(|| history.last().map_or(0, |release| release.version) + 1, |stale| stale.version);
     let current = current(&history);
-    let options = if current.is_some() { wanted.upgrade } else { wanted.install };
-    let mut run = Run { context, wanted, options, history: &history, stale: stale.as_ref(), changes: Vec::new(), clock };
-    let action = if current.is_some() { ReleaseAction::Upgraded } else { ReleaseAction::Installed };
-    let record = run.go(current, revision).await?;
+    let (verb, options, action) = match current {
+        Some(_) => (Verb::Upgrade, wanted.upgrade, ReleaseAction::Upgraded),
+        None => (Verb::Install, wanted.install, ReleaseAction::Installed),
+    };
+    let replaced = current.into_iter().filter(|current| storage::status(current) == "deployed").collect();
+    let (history, stale) = (&history, stale.as_ref());
+    let mut run = Run { context, wanted, verb, options, history, current, replaced, stale, changes: Vec::new(), clock };
+    let record = run.render_and_go(revision).await?;
     Ok(Outcome { action, revision: u64::try_from(revision).unwrap_or(0), changes: run.changes, record })
 }
 
@@ -61,16 +65,50 @@ fn current(history: &[Release]) -> Option<&Release> {
     deployed.or_else(|| history.last().filter(|release| matches!(storage::status(release), "failed" | "superseded")))
 }
 
-/// One install or upgrade.
-struct Run<'a> {
-    context: &'a Context<'a>,
-    wanted: &'a Wanted,
-    options: ActionOptions,
-    history: &'a [Release],
+/// What is done to a release.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Install,
+    Upgrade,
+    Rollback,
+}
+
+impl Verb {
+    /// Returns the word in the names of hooks and of the pending status.
+    fn word(self) -> &'static str {
+        match self {
+            Verb::Install => "install",
+            Verb::Upgrade => "upgrade",
+            Verb::Rollback => "rollback",
+        }
+    }
+
+    /// Returns what the record says of a failure.
+    fn failed(self, name: &str, error: &ReleaseError) -> String {
+        let what = match (self, error) {
+            (Verb::Install, _) | (Verb::Rollback, ReleaseError::Wait(_)) => "Release",
+            (Verb::Upgrade, _) => "Upgrade",
+            (Verb::Rollback, _) => "Rollback",
+        };
+        format!("{what} \"{name}\" failed: {error}")
+    }
+}
+
+/// One install, upgrade or rollback.
+pub(super) struct Run<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) wanted: &'a Wanted,
+    pub(super) verb: Verb,
+    pub(super) options: ActionOptions,
+    pub(super) history: &'a [Release],
+    /// The revision it starts from.
+    pub(super) current: Option<&'a Release>,
+    /// Those that are no longer deployed once this one is.
+    pub(super) replaced: Vec<&'a Release>,
     /// The revision that is done over.
-    stale: Option<&'a Release>,
-    changes: Vec<Change>,
-    clock: Clock,
+    pub(super) stale: Option<&'a Release>,
+    pub(super) changes: Vec<Change>,
+    pub(super) clock: Clock,
 }
 
 /// The time that a run has. All its waits share it: each ends by itself, and says why, before whoever asked for the run gives up.
@@ -83,7 +121,7 @@ impl Clock {
     /// What a wait gets when nothing is left: enough to see how things stand.
     const LEAST: Duration = Duration::from_secs(2);
 
-    fn of(time: Duration) -> Clock {
+    pub(super) fn of(time: Duration) -> Clock {
         // Nobody waits for longer than a year.
         Clock { end: Instant::now() + time.min(Duration::from_secs(365 * 24 * 3600)) }
     }
@@ -105,7 +143,7 @@ fn identity(reference: &ObjectRef) -> Identity<'_> {
 }
 
 /// An object that is to be applied.
-struct Target {
+pub(super) struct Target {
     reference: ObjectRef,
     object: Value,
     /// As it was when the release began.
@@ -120,54 +158,57 @@ impl Target {
 }
 
 impl Run<'_> {
-    async fn go(&mut self, current: Option<&Release>, revision: i64) -> Result<Release, ReleaseError> {
+    async fn render_and_go(&mut self, revision: i64) -> Result<Release, ReleaseError> {
         let (context, wanted) = (self.context, self.wanted);
-        let is_upgrade = current.is_some();
         self.crds(self.options.crds).await?;
         (context.progress)(Progress::Doing("rendering"));
-        let (request, rendered) = render_revision(context, wanted, revision, is_upgrade).await?;
-        let targets = self.targets(documents::of_documents(&rendered.documents)?, is_upgrade).await?;
-        let verb = if is_upgrade { "upgrade" } else { "install" };
-        let now = stamp_time(context);
-        let first = current.and_then(|release| release.info.as_ref()?.first_deployed.clone()).unwrap_or_else(|| now.clone());
-        let description = if is_upgrade { "Preparing upgrade" } else { "Initial install underway" };
-        let info = Info {
-            first_deployed: Some(first),
-            last_deployed: Some(now),
-            description: description.into(),
-            status: format!("pending-{verb}"),
-            ..Info::default()
-        };
-        let mut release = Release::new(&request, &rendered, info, "ssa");
+        let (request, rendered) = render_revision(context, wanted, revision, self.verb == Verb::Upgrade).await?;
+        let targets = self.targets(documents::of_documents(&rendered.documents)?).await?;
+        let description = if self.verb == Verb::Upgrade { "Preparing upgrade" } else { "Initial install underway" };
+        let mut release = Release::new(&request, &rendered, self.begun(description.into()), "ssa");
         match self.stale {
             Some(_) => storage::update(context, wanted, &release).await?,
             None => storage::create(context, wanted, &release, self.history).await?,
         }
-        match self.carry_out(&mut release, &targets, current, verb).await {
+        match self.go(&mut release, &targets).await {
             Ok(()) => Ok(release),
-            // Flux may be looking at it already.
-            Err(error) if storage::status(&release) == "deployed" => Err(error),
-            Err(error) => {
-                let what =
-                    if is_upgrade { format!("Upgrade \"{}\" failed", wanted.name) } else { format!("Release \"{}\" failed", wanted.name) };
-                if let Err(unrecorded) = self.finish(&mut release, "failed", format!("{what}: {error}")).await {
-                    (context.progress)(Progress::Warning(&format!("that it failed could not be recorded: {unrecorded}")));
-                }
-                Err(error)
+            Err(error) if storage::status(&release) == "failed" => Err(undo::after(self, &release, error).await),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the state of a revision that begins.
+    pub(super) fn begun(&self, description: String) -> Info {
+        let now = stamp_time(self.context);
+        let first = self.current.and_then(|release| release.info.as_ref()?.first_deployed.clone()).unwrap_or_else(|| now.clone());
+        let status = format!("pending-{}", self.verb.word());
+        Info { first_deployed: Some(first), last_deployed: Some(now), description, status, ..Info::default() }
+    }
+
+    /// Does what is recorded as begun, and records how it ended.
+    pub(super) async fn go(&mut self, release: &mut Release, targets: &[Target]) -> Result<(), ReleaseError> {
+        let Err(error) = self.carry_out(release, targets).await else { return Ok(()) };
+        // Once it is deployed Flux may be looking at it already.
+        if storage::status(release) != "deployed" {
+            let info = release.info.get_or_insert_default();
+            (info.status, info.description) = ("failed".into(), self.verb.failed(&self.wanted.name, &error));
+            if let Err(unrecorded) = storage::update(self.context, self.wanted, release).await {
+                (self.context.progress)(Progress::Warning(&format!("that it failed could not be recorded: {unrecorded}")));
             }
         }
+        Err(error)
     }
 
     /// Returns the objects stamped, with the names they will have, after a look at who owns what is there already. An object that is there and
     /// belongs to another release is refused, unless ownership is taken.
-    async fn targets(&self, mut objects: Vec<Value>, is_upgrade: bool) -> Result<Vec<Target>, ReleaseError> {
+    pub(super) async fn targets(&self, mut objects: Vec<Value>) -> Result<Vec<Target>, ReleaseError> {
         let cluster = self.context.cluster;
         let mut references = Vec::with_capacity(objects.len());
         for object in &mut objects {
             documents::stamp(object, self.wanted);
             references.push(cluster.target(object, Some(&self.wanted.namespace)).await?.0);
         }
-        let live = if is_upgrade { cluster.get_each(&references).await? } else { cluster.get_new(&references).await? };
+        let live = if self.verb == Verb::Install { cluster.get_new(&references).await? } else { cluster.get_each(&references).await? };
         let target = |((reference, object), live): ((ObjectRef, Value), Option<Value>)| match live
             .as_ref()
             .filter(|_| !self.options.take_ownership)
@@ -179,27 +220,22 @@ impl Run<'_> {
         references.into_iter().zip(objects).zip(live).map(target).collect()
     }
 
-    async fn carry_out(
-        &mut self,
-        release: &mut Release,
-        targets: &[Target],
-        current: Option<&Release>,
-        verb: &str,
-    ) -> Result<(), ReleaseError> {
-        let context = self.context;
-        let starts_flux = targets.iter().any(Target::starts_flux);
+    async fn carry_out(&mut self, release: &mut Release, targets: &[Target]) -> Result<(), ReleaseError> {
+        let (context, verb) = (self.context, self.verb.word());
+        // A rollback finds it started.
+        let starts_flux = self.verb != Verb::Rollback && targets.iter().any(Target::starts_flux);
         self.hooks(release, &format!("pre-{verb}"), true).await?;
         if starts_flux {
-            context.before_flux.prepare(&deployed(release, verb)).await?;
+            context.before_flux.prepare(&self.deployed(release)).await?;
         }
         (context.progress)(Progress::Doing("applying"));
         for batch in targets.chunk_by(|a, b| a.reference.kind == b.reference.kind) {
             self.apply(batch).await?;
         }
-        self.remove(current, targets).await?;
+        self.remove(targets).await?;
         if starts_flux {
             // Flux must not find it unfinished, and its objects are ready only once Flux is.
-            self.settle(release, current, verb).await?;
+            self.settle(release).await?;
         }
         let awaited = targets.iter().filter(|target| is_awaited(&target.object, self.options.wait));
         let references: Vec<ObjectRef> = awaited.map(|target| target.reference.clone()).collect();
@@ -211,7 +247,7 @@ impl Run<'_> {
             return self.hooks(&mut release.clone(), &event, false).await;
         }
         self.hooks(release, &event, true).await?;
-        self.settle(release, current, verb).await
+        self.settle(release).await
     }
 
     async fn hooks(&self, release: &mut Release, event: &str, is_recorded: bool) -> Result<(), ReleaseError> {
@@ -221,11 +257,27 @@ impl Run<'_> {
         Hooks { context: self.context, wanted: self.wanted, event, clock: self.clock, is_recorded }.run(release).await
     }
 
-    /// Records the release as deployed, and the one before it as superseded.
-    async fn settle(&self, release: &mut Release, current: Option<&Release>, verb: &str) -> Result<(), ReleaseError> {
-        self.supersede(current).await?;
-        *release = deployed(release, verb);
+    /// Records the release as deployed, and those before it as superseded.
+    async fn settle(&self, release: &mut Release) -> Result<(), ReleaseError> {
+        for old in &self.replaced {
+            storage::supersede(self.context, self.wanted, old).await?;
+        }
+        *release = self.deployed(release);
         storage::update(self.context, self.wanted, release).await
+    }
+
+    /// Returns the record of a release that is done.
+    fn deployed(&self, release: &Release) -> Release {
+        let mut release = release.clone();
+        let info = release.info.get_or_insert_default();
+        info.status = "deployed".into();
+        match self.verb {
+            Verb::Install => info.description = "Install complete".into(),
+            Verb::Upgrade => info.description = "Upgrade complete".into(),
+            // It says where it came from.
+            Verb::Rollback => {}
+        }
+        release
     }
 
     /// Applies objects of one kind at once (`pkg/kube/client.go`, batchPerform).
@@ -234,19 +286,25 @@ impl Run<'_> {
         let cluster = self.context.cluster;
         let requests: Vec<_> = batch.iter().map(|target| cluster.apply_known(&target.object, &options, target.live.as_ref())).collect();
         let mut applied = futures::stream::iter(requests).buffered(OVERLAP);
-        let mut failed = None;
+        let (mut changes, mut failed) = (Vec::new(), None);
         while let Some(applied) = applied.next().await {
             match applied {
-                Ok(applied) => self.changed(applied.change),
+                Ok(applied) => {
+                    (self.context.progress)(Progress::Changed(&applied.change));
+                    changes.push(applied.change);
+                }
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        drop(applied);
+        self.changes.append(&mut changes);
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Deletes what the release no longer has: of the revision it starts from, and of one that a run which died began.
-    async fn remove(&mut self, current: Option<&Release>, targets: &[Target]) -> Result<(), ReleaseError> {
-        for (revision, is_stale) in current.map(|current| (current, false)).into_iter().chain(self.stale.map(|stale| (stale, true))) {
+    async fn remove(&mut self, targets: &[Target]) -> Result<(), ReleaseError> {
+        let revisions = self.current.map(|current| (current, false)).into_iter().chain(self.stale.map(|stale| (stale, true)));
+        for (revision, is_stale) in revisions {
             for reference in references(self.context.cluster, &documents::of_manifest(&revision.manifest)?, &self.wanted.namespace).await? {
                 // An object that was written in another version of its kind is still the same one (helm/helm#31768).
                 if targets.iter().any(|target| identity(&target.reference) == identity(&reference)) {
@@ -280,33 +338,10 @@ impl Run<'_> {
         ready(self.context, wait_for, ESTABLISHED.min(self.clock.left())).await
     }
 
-    fn changed(&mut self, change: Change) {
+    pub(super) fn changed(&mut self, change: Change) {
         (self.context.progress)(Progress::Changed(&change));
         self.changes.push(change);
     }
-
-    async fn supersede(&self, current: Option<&Release>) -> Result<(), ReleaseError> {
-        let Some(current) = current.filter(|current| storage::status(current) == "deployed") else { return Ok(()) };
-        let mut old = current.clone();
-        old.info.get_or_insert_default().status = "superseded".into();
-        storage::update(self.context, self.wanted, &old).await
-    }
-
-    async fn finish(&self, release: &mut Release, status: &str, description: String) -> Result<(), ReleaseError> {
-        let info = release.info.get_or_insert_default();
-        info.status = status.into();
-        info.description = description;
-        storage::update(self.context, self.wanted, release).await
-    }
-}
-
-/// Returns the record of a release that is done.
-fn deployed(release: &Release, verb: &str) -> Release {
-    let mut release = release.clone();
-    let info = release.info.get_or_insert_default();
-    info.status = "deployed".into();
-    info.description = if verb == "upgrade" { "Upgrade complete" } else { "Install complete" }.into();
-    release
 }
 
 /// Returns the CRDs under `crds/` of the chart and its enabled dependencies, as objects. What else lies there is left out, as
@@ -349,7 +384,7 @@ pub async fn objects(context: &Context<'_>, wanted: &Wanted) -> Result<Vec<Objec
     references(context.cluster, &objects, &wanted.namespace).await
 }
 
-async fn references(cluster: &Cluster, objects: &[Value], namespace: &str) -> Result<Vec<ObjectRef>, ReleaseError> {
+pub(super) async fn references(cluster: &Cluster, objects: &[Value], namespace: &str) -> Result<Vec<ObjectRef>, ReleaseError> {
     let mut references = Vec::with_capacity(objects.len());
     for object in objects {
         references.push(documents::reference(cluster, object, namespace).await?);

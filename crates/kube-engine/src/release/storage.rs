@@ -22,7 +22,7 @@ pub struct Stored {
     is_ours: bool,
 }
 
-/// On records of ours that are pending, so that one which a dead run left is told from one that Helm or Flux works on.
+/// On records of ours that are under way, so that one which a dead run left is told from one that Helm or Flux works on.
 const BEGUN_BY: (&str, &str) = ("launchway.dev/begun-by", "launchway");
 /// After this time without a word, whoever works on a release counts as dead. It is the time that Helm and Flux wait for one, by default.
 const ALIVE: i64 = 300;
@@ -34,9 +34,9 @@ impl Stored {
         Stored { release, written, is_ours: false }
     }
 
-    /// Returns whether somebody else works on the release: it is pending, and was written to not long ago.
+    /// Returns whether somebody else works on the release: that is under way, and was written to not long ago.
     pub(super) fn is_busy(&self, now: i64) -> bool {
-        status(&self.release).starts_with("pending-") && !self.is_ours && now - self.written < ALIVE
+        is_under_way(&self.release) && !self.is_ours && now - self.written < ALIVE
     }
 }
 
@@ -107,6 +107,19 @@ pub(super) async fn update(context: &Context<'_>, wanted: &Wanted, release: &Rel
     Ok(())
 }
 
+/// Records that a revision is no longer the deployed one.
+pub(super) async fn supersede(context: &Context<'_>, wanted: &Wanted, release: &Release) -> Result<(), ReleaseError> {
+    let mut old = release.clone();
+    old.info.get_or_insert_default().status = "superseded".into();
+    update(context, wanted, &old).await
+}
+
+/// Deletes the record of a revision.
+pub(super) async fn delete(context: &Context<'_>, wanted: &Wanted, revision: i64) -> Result<(), ReleaseError> {
+    context.cluster.delete(&reference(wanted, revision), Propagation::Background).await?;
+    Ok(())
+}
+
 async fn forget(context: &Context<'_>, wanted: &Wanted, history: &[Release]) -> Result<(), ReleaseError> {
     if wanted.max_history == 0 {
         return Ok(());
@@ -114,7 +127,7 @@ async fn forget(context: &Context<'_>, wanted: &Wanted, history: &[Release]) -> 
     let too_many = (history.len() + 1).saturating_sub(wanted.max_history);
     let deployed = history.iter().rev().find(|release| status(release) == "deployed").map(|release| release.version);
     for release in history.iter().filter(|release| Some(release.version) != deployed).take(too_many) {
-        context.cluster.delete(&reference(wanted, release.version), Propagation::Background).await?;
+        delete(context, wanted, release.version).await?;
     }
     Ok(())
 }
@@ -122,6 +135,12 @@ async fn forget(context: &Context<'_>, wanted: &Wanted, history: &[Release]) -> 
 /// Returns the status of a revision.
 pub(super) fn status(release: &Release) -> &str {
     release.info.as_ref().map(|info| info.status.as_str()).unwrap_or_default()
+}
+
+/// Tells whether somebody began to do something to a revision and did not finish.
+pub(super) fn is_under_way(release: &Release) -> bool {
+    let status = status(release);
+    status.starts_with("pending-") || status == "uninstalling"
 }
 
 fn reference(wanted: &Wanted, revision: i64) -> ObjectRef {
@@ -148,7 +167,7 @@ fn secret(wanted: &Wanted, release: &Release, (stamp, seconds): (&str, i64)) -> 
         },
         "data": { "release": STANDARD.encode(release.encode()) },
     });
-    if status(release).starts_with("pending-") {
+    if is_under_way(release) {
         secret["metadata"]["annotations"] = json!({ BEGUN_BY.0: BEGUN_BY.1 });
     }
     secret
