@@ -87,6 +87,18 @@ impl Clusters {
         })
     }
 
+    /// Installs with Helm on both, on the client's side as Helm 3 does.
+    fn install_on_client_side(&self, case: &Case, manager: &str) {
+        std::thread::scope(|scope| {
+            for cluster in [&self.theirs, &self.ours] {
+                scope.spawn(|| {
+                    let mut helm = helm_of(cluster, manager, case);
+                    assert_success(helm.args(["--wait", "--server-side=false", "--timeout", "120s"]));
+                });
+            }
+        });
+    }
+
     fn uninstall(&self, case: &Case) {
         for cluster in [&self.theirs, &self.ours] {
             let mut helm = cluster.helm(MANAGER).unwrap();
@@ -365,6 +377,42 @@ fn what_fails_is_undone_as_by_helm() {
     let last = everything(json!({ "color": "blue" }));
     clusters.apply(&last);
     clusters.check(&last);
+}
+
+#[test]
+#[cfg_attr(not(has_real), ignore = "skipped: needs Go, and cargo xtask test, which builds the real programs")]
+fn what_was_applied_on_the_client_s_side_is_taken_over_as_by_helm() {
+    let clusters = Clusters::start();
+    let first = everything(json!({ "color": "green" }));
+    let second = everything(json!({ "color": "blue", "extra": false, "replicas": 3, "part": { "enabled": false } }));
+    clusters.prepare(&first);
+    let is_left = |what: &str, pointer: &str| {
+        let objects = [&clusters.theirs, &clusters.ours].map(|cluster| cluster.api().get(what).unwrap().unwrap());
+        let [theirs, ours] = objects.map(|object| object.pointer(pointer).is_some());
+        assert_eq!(ours, theirs, "{what}");
+        ours
+    };
+    // As helm-controller and Helm before it did, and as the command did, whose fields are its own.
+    for (manager, are_left) in [(MANAGER, false), ("helm", true)] {
+        clusters.install_on_client_side(&first, manager);
+        clusters.apply(&second);
+        clusters.check(&second);
+        assert_eq!(is_left("/api/v1/namespaces/apps/configmaps/all", "/data/more"), are_left, "{manager}");
+        let environment = "/spec/template/spec/containers/0/env/1";
+        assert_eq!(is_left("/apis/apps/v1/namespaces/apps/deployments/all", environment), are_left, "{manager}");
+        assert_eq!(is_left("/apis/example.com/v1/namespaces/apps/widgets/all", "/spec/more"), are_left, "{manager}");
+        clusters.uninstall(&second);
+        for cluster in [&clusters.theirs, &clusters.ours] {
+            // What is left of a hook would be in the way.
+            assert_success(cluster.kubectl().unwrap().args(["delete", "pod", "all-hook", "--namespace", "apps"]));
+        }
+    }
+    // The way back is gone on the server's side, too.
+    clusters.install_on_client_side(&first, MANAGER);
+    let broken = everything(json!({ "color": "black", "extra": false, "image": NO_SUCH_IMAGE }));
+    clusters.fail(&broken);
+    clusters.check(&broken);
+    assert!(is_left("/api/v1/namespaces/apps/configmaps/all", "/data/more"));
 }
 
 /// Returns a case for a public chart.

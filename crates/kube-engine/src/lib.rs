@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod lease;
 mod lookup;
+mod managed;
 pub mod nodes;
 mod object;
 pub mod release;

@@ -354,6 +354,9 @@ async fn a_template_that_fails_says_what_helm_says_and_writes_nothing() {
     assert_eq!(world.writes(), 0);
 }
 
+const TWO: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: two }\ndata: { kept: 'yes'{{ if .Values.extra }}, dropped: 'yes'{{ end }} }\n";
+
 /// Returns a chart with a Deployment that gets ready only where it is not held, and with hooks of every way back.
 fn held_chart(version: &str) -> Arc<Chart> {
     let events = "pre-rollback,post-rollback,pre-delete,post-delete";
@@ -445,4 +448,34 @@ async fn what_was_never_deployed_is_not_rolled_back() {
         assert_eq!(world.record(revision).await.info.unwrap().status, "failed");
     }
     assert_eq!(world.statuses().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_was_applied_on_the_client_s_side_goes_with_its_chart() {
+    for (manager, method, is_dropped) in
+        [("helm-controller", "csa", true), ("helm-controller", "", true), ("helm-controller", "ssa", false), ("helm", "csa", false)]
+    {
+        let world = World::new();
+        let files = [("templates/two.yaml", TWO)];
+        world.ensure(&wanted(chart("1.0.0", &files), json!({ "extra": true }))).await.unwrap();
+        // As a client makes it that does not apply.
+        let mut object = world.get("ConfigMap", "two").await.unwrap();
+        let reference = ObjectRef::of(&object).unwrap();
+        world.cluster.delete(&reference, kube_engine::Propagation::Background).await.unwrap();
+        for key in ["managedFields", "resourceVersion", "uid", "creationTimestamp"] {
+            object["metadata"].as_object_mut().unwrap().remove(key);
+        }
+        world.cluster.create(&object, manager).await.unwrap();
+        let mut record = world.record(1).await;
+        record.apply_method = method.into();
+        world.store(&record, 0, json!({})).await;
+
+        world.ensure(&wanted(chart("1.1.0", &files), json!({}))).await.unwrap();
+        let two = world.get("ConfigMap", "two").await.unwrap();
+        assert_eq!(two["data"].get("dropped").is_none(), is_dropped, "{manager} {method:?}: {two}");
+        assert_eq!(two["data"]["kept"], "yes");
+        let entries = two["metadata"]["managedFields"].as_array().unwrap();
+        assert_eq!(entries.len(), if is_dropped { 1 } else { 2 }, "{manager} {method:?}: {two}");
+        assert_eq!(world.record(2).await.apply_method, "ssa");
+    }
 }

@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::hooks::Hooks;
 use super::render::render_revision;
 use super::{
-    APPLY, ActionOptions, Context, CrdPolicy, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wait, Wanted, decide,
+    APPLY, ActionOptions, Context, CrdPolicy, MANAGER, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wait, Wanted, decide,
     documents, storage, undo,
 };
-use crate::cluster::{Apply, Cluster, Propagation};
+use crate::cluster::{Applied, Apply, Cluster, Propagation};
+use crate::error::Error;
 use crate::lookup::OVERLAP;
 use crate::object::{Action, Change, ObjectRef};
 use crate::status;
@@ -282,9 +283,7 @@ impl Run<'_> {
 
     /// Applies objects of one kind at once (`pkg/kube/client.go`, batchPerform).
     async fn apply(&mut self, batch: &[Target]) -> Result<(), ReleaseError> {
-        let options = Apply { default_namespace: Some(&self.wanted.namespace), ..APPLY };
-        let cluster = self.context.cluster;
-        let requests: Vec<_> = batch.iter().map(|target| cluster.apply_known(&target.object, &options, target.live.as_ref())).collect();
+        let requests: Vec<_> = batch.iter().map(|target| self.apply_one(target)).collect();
         let mut applied = futures::stream::iter(requests).buffered(OVERLAP);
         let (mut changes, mut failed) = (Vec::new(), None);
         while let Some(applied) = applied.next().await {
@@ -299,6 +298,24 @@ impl Run<'_> {
         drop(applied);
         self.changes.append(&mut changes);
         failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    async fn apply_one(&self, target: &Target) -> Result<Applied, Error> {
+        let cluster = self.context.cluster;
+        if let Some(live) = target.live.as_ref().filter(|_| self.may_follow_client_side()) {
+            cluster.hand_updates_to_applies(&target.reference, live, MANAGER).await?;
+        }
+        let options = Apply { default_namespace: Some(&self.wanted.namespace), ..APPLY };
+        cluster.apply_known(&target.object, &options, target.live.as_ref()).await
+    }
+
+    /// Tells whether objects may have been applied on the client's side (`pkg/action`, where ClientUpdateOptionUpgradeClientSideFieldManager
+    /// is set).
+    fn may_follow_client_side(&self) -> bool {
+        match self.verb {
+            Verb::Upgrade => self.current.is_some_and(|current| matches!(current.apply_method.as_str(), "" | "csa")),
+            Verb::Install | Verb::Rollback => true,
+        }
     }
 
     /// Deletes what the release no longer has: of the revision it starts from, and of one that a run which died began.
