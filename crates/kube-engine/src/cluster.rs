@@ -14,7 +14,7 @@ use crate::discovery::{Known, Resource};
 use crate::error::Error;
 use crate::lease::Lease;
 use crate::object::{Action, Change, ObjectRef, Selection};
-use crate::request::{Call, JSON, encode};
+use crate::request::{Call, JSON, answered, encode};
 
 /// A cluster. Clones share the connection and what is known of its kinds.
 #[derive(Clone)]
@@ -184,7 +184,7 @@ impl Cluster {
         let path = resource.collection(selection.namespace.as_deref());
         let request = Request::get(format!("{path}?{}", encode(&query))).header("accept", JSON).body(Vec::new());
         let request = request.map_err(|error| Error::Invalid(format!("{what}: {error}")))?;
-        let stream = self.client.request_stream(request).await.map_err(|error| refused(&what, error))?;
+        let stream = answered(&what, self.client.request_stream(request)).await?.map_err(|error| refused(&what, error))?;
         Ok(Box::pin(stream))
     }
 

@@ -95,11 +95,9 @@ impl Cluster {
         }
     }
 
-    /// Sends a request once. A connection that stays silent counts as broken: the other end may be gone without a word.
+    /// Sends a request once.
     async fn send_once(&self, call: Call<'_>) -> Result<(StatusCode, Value), Failed> {
-        let what = call.what.clone();
-        let silent = |_| Failed::from(Error::Unreachable { what, source: format!("no answer in {} seconds", SILENCE.as_secs()).into() });
-        tokio::time::timeout(SILENCE, self.exchange(call)).await.map_err(silent)?
+        answered(&call.what.clone(), self.exchange(call)).await?
     }
 
     async fn exchange(&self, call: Call<'_>) -> Result<(StatusCode, Value), Failed> {
@@ -137,6 +135,12 @@ impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Failed { error, retry_after: None }
     }
+}
+
+/// Waits for an answer. A connection that stays silent counts as broken: the other end may be gone without a word.
+pub(crate) async fn answered<T>(what: &str, answer: impl Future<Output = T>) -> Result<T, Error> {
+    let silent = |_| Error::Unreachable { what: what.into(), source: format!("no answer in {} seconds", SILENCE.as_secs()).into() };
+    tokio::time::timeout(SILENCE, answer).await.map_err(silent)
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
