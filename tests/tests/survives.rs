@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use helm::release::Release;
 use launchway_tests::cluster::{records, title};
 use launchway_tests::takeover::archive;
 use launchway_tests::{command, copy_of, files, root};
 use real_cluster::{Cluster, Fate, Options, Passing, Proxy, program};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// A cluster that knows of FluxInstances, and the manifests of Flux in a file.
@@ -63,6 +65,11 @@ impl World {
             let passing = ["Event", "Pod", "ReplicaSet", "ServiceAccount"].iter().any(|kind| object["kind"] == *kind);
             !passing && metadata["name"] != "kube-root-ca.crt" && (metadata["namespace"] == name || metadata["name"] == name)
         };
+        let records = records(&objects);
+        let seeds = objects.iter().filter(|object| is_ours(object) && object["kind"] == "HelmRelease");
+        for seed in seeds {
+            check_seed(seed, &records);
+        }
         let plain = |object: Value| (title(&object).replace(name, "NAME"), without_chance(&object, name));
         objects.into_iter().filter(is_ours).map(plain).collect()
     }
@@ -70,6 +77,20 @@ impl World {
     fn lease(&self) -> Option<Value> {
         self.cluster.api().get("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/launchway").unwrap()
     }
+}
+
+/// What Flux is told of a release must be its record, down to the times in it: else Flux upgrades.
+fn check_seed(seed: &Value, records: &[Release]) {
+    let snapshot = &seed["status"]["history"][0];
+    let is_told_of = |record: &&Release| {
+        snapshot["name"] == record.name.as_str()
+            && snapshot["namespace"] == record.namespace.as_str()
+            && snapshot["version"] == record.version
+    };
+    let record = records.iter().find(is_told_of).unwrap_or_else(|| panic!("{} tells of no record: {snapshot}", title(seed)));
+    let digest = Sha256::digest(record.observation(snapshot["ociDigest"].as_str()));
+    let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(snapshot["digest"], format!("sha256:{digest}"), "{}", title(seed));
 }
 
 fn without_chance(object: &Value, name: &str) -> Value {
