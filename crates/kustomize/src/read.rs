@@ -8,7 +8,7 @@ use crate::Files;
 use crate::error::Error;
 use crate::keys::Key;
 use crate::kustomization::Place;
-use crate::scalar::{is_null, keep_nulls, keep_spelling, marked, settle};
+use crate::scalar::{Source, is_null, keep_nulls, keep_spelling, marked, settle};
 
 /// A document of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,10 +79,11 @@ pub(crate) fn patches(path: &str, text: &[u8]) -> Result<Vec<Document>, Error> {
 
 fn unsettled(path: &str, text: &[u8], is_patch: bool) -> Result<Vec<Document>, Error> {
     let separators = separators(path, text)?;
+    let source = Source::new(std::str::from_utf8(text).unwrap_or(""));
     let mut found = Vec::new();
     for node in nodes(path, text)? {
         let mut value = value_of(&node).map_err(|message| Error::at(&Place::of(path, &node), message))?;
-        value = marked(&node, value);
+        value = marked(&node, value, &source);
         keep_spelling(&mut value);
         if !is_patch {
             keep_nulls(&node, &mut value);

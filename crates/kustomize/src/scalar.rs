@@ -11,6 +11,9 @@ use crate::read;
 /// apart by this text, which no YAML can hold.
 const NOTHING: &str = "\0";
 
+/// The same between braces or brackets (`{key: }`), where kustomize prints an empty text in the end.
+const NOTHING_IN_FLOW: &str = "\0\0";
+
 /// What a scalar starts with whose type is that of its text. Replacements and `images` make such ones; a strategic merge patch that goes over
 /// them makes texts of them (`kyaml/yaml/fns.go`, FieldSetter).
 const UNTYPED: &str = "\0=";
@@ -29,7 +32,7 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Returns whether a value is null, written or not.
 pub(crate) fn is_null(value: &Value) -> bool {
-    is_written_null(value) || value.as_str().is_some_and(|text| text == NOTHING)
+    is_written_null(value) || value.as_str().is_some_and(|text| text == NOTHING || text == NOTHING_IN_FLOW)
 }
 
 /// Returns whether a value is null and says so.
@@ -97,17 +100,25 @@ pub(crate) fn rewritten(field: &Value, text: &str) -> Value {
     }
     let class = match field {
         Value::String(held) if held.starts_with(MISFIT) => held[MISFIT.len()..].chars().next().unwrap_or('n'),
-        Value::String(held) if held.starts_with(SPELT) => class_of(&plain(written(held))),
+        Value::String(held) if held.starts_with(SPELT) => class_as_plain(written(held)),
         Value::String(held) if is_quoted(held) => 'q',
         field => class_of(field),
     };
-    let value = plain(text);
-    match (class, class_of(&value)) {
+    match (class, class_as_plain(text)) {
+        ('n', _) if text.is_empty() => Value::Null,
         ('s', _) => tagged(text),
         ('q', _) => Value::from(text),
-        ('f', 'i' | 'f') => value,
-        (wanted, found) if wanted == found => value,
+        ('f', 'i' | 'f') => plain(text),
+        (wanted, found) if wanted == found => plain(text),
         _ => Value::String(format!("{MISFIT}{class}{text}")),
+    }
+}
+
+/// Returns the class of a text without quotes; a time is one of its own.
+fn class_as_plain(text: &str) -> char {
+    match plain(text) {
+        Value::String(found) if found != text => 't',
+        value => class_of(&value),
     }
 }
 
@@ -155,6 +166,7 @@ pub(crate) fn as_text(value: &Value) -> String {
 pub(crate) fn settle(value: &mut Value) {
     match value {
         Value::String(text) if text == NOTHING => *value = Value::Null,
+        Value::String(text) if text == NOTHING_IN_FLOW => *value = Value::from(""),
         Value::String(text) if text.starts_with(UNTYPED) || text.starts_with(SPELT) => *value = plain(written(text)),
         Value::String(text) if text.starts_with(TAGGED) => *value = Value::from(written(text)),
         Value::Array(items) => items.iter_mut().for_each(settle),
@@ -178,24 +190,46 @@ pub(crate) fn as_from_json(value: &mut Value) {
     }
 }
 
+/// The text of a file, to look up what stands at a place.
+pub(crate) struct Source<'a> {
+    text: &'a str,
+    lines: Vec<usize>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(text: &'a str) -> Source<'a> {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Source { text, lines: std::iter::once(0).chain(ends).collect() }
+    }
+
+    /// Returns whether an empty scalar is followed by what ends an entry between braces or brackets.
+    fn is_in_flow(&self, node: &Node) -> bool {
+        let line = self.lines.get(node.line.saturating_sub(1)).and_then(|start| self.text.get(*start..)).unwrap_or("");
+        let mut behind = line.chars().skip(node.column.saturating_sub(1)).skip_while(|c| c.is_whitespace() || *c == ':');
+        matches!(behind.next(), Some(',' | '}' | ']'))
+    }
+}
+
 /// Returns a node with the nulls that are nothing told apart, and scalars that JSON writes otherwise as they are written.
-pub(crate) fn marked(node: &Node, value: Value) -> Value {
+pub(crate) fn marked(node: &Node, value: Value, source: &Source<'_>) -> Value {
     match (&node.data, value) {
-        (Data::Scalar { text, style: Style::Plain, .. }, Value::Null) if text.is_empty() => Value::from(NOTHING),
+        (Data::Scalar { text, style: Style::Plain, .. }, Value::Null) if text.is_empty() => {
+            Value::from(if source.is_in_flow(node) { NOTHING_IN_FLOW } else { NOTHING })
+        }
         (Data::Scalar { text, style: Style::Plain, .. }, value) if !value.is_null() && !is_as_json(text, &value) => {
             Value::from(format!("{SPELT}{text}"))
         }
         // A text may start with what marks stand for.
         (Data::Scalar { .. }, Value::String(text)) if text.starts_with('\0') => Value::from(format!("{TAGGED}{text}")),
         (Data::Sequence(nodes), Value::Array(items)) => {
-            Value::Array(nodes.iter().zip(items).map(|(node, item)| marked(node, item)).collect())
+            Value::Array(nodes.iter().zip(items).map(|(node, item)| marked(node, item, source)).collect())
         }
         (Data::Mapping(entries), Value::Object(mut map)) => {
             for (key, node) in entries {
                 if let Some(name) = key.text().filter(|name| *name != "<<")
                     && let Some(value) = map.remove(name)
                 {
-                    map.insert(name.to_string(), marked(node, value));
+                    map.insert(name.to_string(), marked(node, value, source));
                 }
             }
             Value::Object(map)
@@ -298,7 +332,7 @@ mod tests {
         for text in [r"\0", r"\0=1", r"\0!", r"\0#1"] {
             let node = node::parse(&format!("a: \"{text}\"")).unwrap().remove(0);
             let value = read::value_of(&node).unwrap();
-            let mut marked = marked(&node, value.clone());
+            let mut marked = marked(&node, value.clone(), &Source::new(""));
             assert!(!is_null(&marked["a"]) && misfit(&marked).is_none());
             settle(&mut marked);
             assert_eq!(marked, value);

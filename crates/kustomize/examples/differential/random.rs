@@ -608,7 +608,8 @@ impl Maker {
         if random.one_in(4) {
             let at = out.rfind("replacements:").unwrap_or(out.len());
             out.truncate(at);
-            let text = random.pick(ODD);
+            // What an empty text makes of a null depends on the style of the mapping around it.
+            let text = Some(random.pick(ODD)).filter(|text| !["\"\"", "''"].contains(text)).unwrap_or("x");
             let _ = writeln!(
                 out,
                 "replacements:\n- sourceValue: {}",
