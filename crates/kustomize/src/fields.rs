@@ -93,7 +93,7 @@ pub(crate) fn visit(value: &mut Value, path: &[String], create: bool, act: &mut 
     match (crate::scalar::is_null(next), first == name) {
         (true, false) => *next = Value::Array(Vec::new()),
         (true, true) if create && !rest.is_empty() => *next = Value::Object(Map::new()),
-        (true, true) if !create => return Ok(()),
+        (true, true) if !create && !rest.is_empty() => return Ok(()),
         _ => {}
     }
     visit(next, rest, create, act)

@@ -129,11 +129,16 @@ fn rename(
             record(resource);
             resource.remember();
         }
+        let title = resource.title();
+        let mut failed = None;
         field.visit(resource, &mut |value| {
-            if let Some(name) = value.as_str() {
-                *value = scalar::renamed(name, &change(scalar::written(name)));
+            if value.is_object() || value.is_array() {
+                failed.get_or_insert(format!("{title}: {}: a mapping or list gets no prefix or suffix", field.path));
+            } else {
+                *value = scalar::renamed(value.as_str().unwrap_or("-"), &change(&scalar::as_text(value)));
             }
         })?;
+        failed.map_or(Ok(()), Err)?;
     }
     Ok(())
 }
