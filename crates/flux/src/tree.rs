@@ -557,7 +557,9 @@ fn common_metadata(value: &mut Value, spec: &Value) {
         let Some(pairs) = get(spec, &["spec", "commonMetadata", field]).and_then(Value::as_object).filter(|pairs| !pairs.is_empty()) else {
             continue;
         };
-        pairs_of(value, field).extend(pairs.clone());
+        // With what is no text the API server refuses the Kustomization itself.
+        let texts = pairs.iter().filter(|(_, value)| value.is_string());
+        pairs_of(value, field).extend(texts.map(|(key, value)| (key.clone(), value.clone())));
     }
 }
 
