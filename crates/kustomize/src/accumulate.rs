@@ -467,7 +467,7 @@ fn is_local(resource: &Resource) -> bool {
 }
 
 /// kustomize writes the annotations anew when it takes its notes away, as texts all of them; what is none has none.
-fn annotations_as_text(value: &mut Value) {
+pub(crate) fn annotations_as_text(value: &mut Value) {
     let annotations = value.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")).and_then(Value::as_object_mut);
     annotations.into_iter().flat_map(|map| map.values_mut()).for_each(|value| *value = Value::from(scalar::as_text(value)));
 }

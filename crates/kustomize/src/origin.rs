@@ -98,9 +98,10 @@ pub(crate) fn replace(resource: &mut Resource, origin: &str) {
     annotate(resource, ORIGIN, origin.to_string());
 }
 
-/// Notes on all objects what ran over them. What has no origin is taken for its work.
+/// Notes on all objects what ran over them. What has no origin is taken for its work. kustomize writes all annotations anew for it.
 pub(crate) fn transformed(resources: &mut [Resource], by: &str) {
     for resource in resources {
+        crate::accumulate::annotations_as_text(&mut resource.value);
         if !has(resource, ORIGIN) {
             annotate(resource, ORIGIN, by.to_string());
             continue;

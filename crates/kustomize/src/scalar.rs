@@ -57,21 +57,23 @@ pub(crate) fn is_quoted(text: &str) -> bool {
 
 /// Returns whether a plain scalar is a text.
 pub(crate) fn is_text(text: &str) -> bool {
+    if !may_be_other(text) {
+        return true;
+    }
     let unsigned = text.trim_start_matches(['+', '-']);
     let is_infinite = ["inf", "Inf", "INF", "nan", "NaN", "NAN"].iter().any(|name| unsigned.strip_prefix('.') == Some(name));
     !is_infinite && matches!(plain(text), Value::String(found) if found == text)
 }
 
+/// Returns whether a text could be anything else without quotes.
+fn may_be_other(text: &str) -> bool {
+    let starts_so = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && !text.contains('\n');
+    starts_so || matches!(text, "~" | "null" | "Null" | "NULL" | "true" | "True" | "TRUE" | "false" | "False" | "FALSE")
+}
+
 /// Returns what a scalar means that is written without quotes where YAML can.
 pub(crate) fn plain(text: &str) -> Value {
-    match text {
-        "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    let may_be_other = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && !text.contains('\n');
-    let node = may_be_other.then(|| node::parse(text).ok()).flatten().and_then(|nodes| nodes.into_iter().next());
+    let node = may_be_other(text).then(|| node::parse(text).ok()).flatten().and_then(|nodes| nodes.into_iter().next());
     match node.map(|node| node.data) {
         Some(Data::Scalar { text: found, style: Style::Plain, value }) if found == text => read::scalar(text, &Style::Plain, &value),
         _ => Value::from(text),
@@ -242,6 +244,12 @@ pub(crate) fn marked(node: &Node, value: Value, source: &Source<'_>) -> Value {
 fn is_as_json(text: &str, value: &Value) -> bool {
     match value {
         Value::String(found) => found == text,
+        Value::Bool(is) => text == if *is { "true" } else { "false" },
+        Value::Number(_)
+            if text.len() < 16 && text.starts_with(|c| matches!(c, '1'..='9')) && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            true
+        }
         value => go_encoding::json::to_string(value) == text,
     }
 }
