@@ -2,7 +2,6 @@
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::keys::Key;
 use crate::kustomization::{FILE_NAMES, Kustomization, Overlay, Place, Placed};
 use crate::openapi::OpenApi;
 use crate::origin::{self, Metadata};
@@ -44,18 +43,8 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
     }
     state.resources.retain(|resource| !is_local(resource));
     for resource in &mut state.resources {
-        if let Some(text) = scalar::misfit(&resource.value) {
-            return Err(Error::path(&resource.file, format!("{}: {text:?} does not fit where it was put", resource.title())));
-        }
-        if let Some(key) = resource.keys.iter().find(|key| key.is_in(&resource.value)).cloned().or_else(|| Key::of_annotations(resource)) {
-            return Err(Error::at(&key.place, format!("{}: {}", resource.title(), key.message())));
-        }
-        if let Some((key, _)) = resource.strings("annotations").find(|(_, text)| scalar::cannot_be_read_again(text)) {
-            let message = format!(
-                "{}: the annotation {key} starts with a tab, which kustomize writes into a block and cannot read again",
-                resource.title()
-            );
-            return Err(Error::path(&resource.file, message));
+        if let Some((place, message)) = resource.unprintable() {
+            return Err(Error::at(&place, format!("{}: {message}", resource.title())));
         }
         annotations_as_text(&mut resource.value);
         scalar::settle(&mut resource.value);

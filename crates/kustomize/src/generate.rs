@@ -155,8 +155,7 @@ fn unquoted(value: &str) -> &str {
 fn env_file(text: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "not UTF-8 text")?;
     let mut found = Vec::new();
-    for line in text.strip_prefix('\u{feff}').unwrap_or(text).lines() {
-        // Where the last line has no end, a carriage return stays behind.
+    for line in text.strip_prefix('\u{feff}').unwrap_or(text).split('\n') {
         let line = line.strip_suffix('\r').unwrap_or(line).trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;

@@ -5,7 +5,6 @@ use go_encoding::yaml::node::{Data, Node, Style};
 use serde_json::Value;
 
 use crate::kustomization::Place;
-use crate::resource::Resource;
 use crate::scalar;
 
 /// A key that is no text.
@@ -29,13 +28,6 @@ impl Key {
     pub(crate) fn set(path: &[&str], key: &str, place: &Place) -> Option<Key> {
         let path = path.iter().chain([&key]).map(|part| (*part).to_string()).collect();
         (!scalar::is_text(key)).then(|| Key { path, place: place.clone() })
-    }
-
-    /// Returns one among the annotations, which kustomize writes anew without quotes.
-    pub(crate) fn of_annotations(resource: &Resource) -> Option<Key> {
-        let annotations = resource.value.pointer("/metadata/annotations")?.as_object()?;
-        let place = Place { file: resource.file.clone(), line: resource.line, column: 1 };
-        annotations.keys().find_map(|key| Key::set(&["metadata", "annotations"], key, &place))
     }
 
     /// Counts it from an element of a list.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::keys::Key;
 use crate::kustomization::{PatchEntry, Placed};
 use crate::read::{self, Document};
 use crate::resource::{NO_NAMESPACE, Resource, effective, group_of};
@@ -160,14 +159,12 @@ fn make_strings(patch: &mut Value, field: &str) {
     map.values_mut().for_each(|value| *value = Value::from(scalar::as_text(value)));
 }
 
-/// kustomize's notes are among the annotations, so that operations on these find them, and it writes them anew afterwards.
+/// kustomize prints the object for it. Its notes are among the annotations, so that operations on these find them, and it writes them anew
+/// afterwards.
 fn change(operations: &[Value], resource: &mut Resource) -> Result<(), String> {
     let title = resource.title();
-    if let Some(text) = scalar::misfit(&resource.value) {
-        return Err(format!("{title}: {text:?} does not fit where it was put"));
-    }
-    if let Some(key) = resource.keys.iter().find(|key| key.is_in(&resource.value)).cloned().or_else(|| Key::of_annotations(resource)) {
-        return Err(format!("{title}: {}", key.message()));
+    if let Some((_, message)) = resource.unprintable() {
+        return Err(format!("{title}: {message}"));
     }
     scalar::settle(&mut resource.value);
     resource.mark();

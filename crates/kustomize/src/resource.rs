@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::Change;
 use crate::keys::Key;
+use crate::kustomization::Place;
 use crate::openapi::OpenApi;
+use crate::scalar;
 
 /// A name an object has or had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +65,7 @@ impl Resource {
     }
 
     fn text(&self, path: &[&str]) -> &str {
-        path.iter().try_fold(&self.value, |value, key| value.get(key)).and_then(Value::as_str).map_or("", crate::scalar::written)
+        path.iter().try_fold(&self.value, |value, key| value.get(key)).and_then(Value::as_str).map_or("", scalar::written)
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -185,7 +187,7 @@ impl Resource {
                 continue;
             }
             if let Some(mapping) = self.value.pointer_mut(place) {
-                if !crate::scalar::is_null(mapping) && !mapping.is_object() {
+                if !scalar::is_null(mapping) && !mapping.is_object() {
                     return Err(format!("{}: {}: is no mapping", self.title(), place.trim_start_matches('/')));
                 }
                 object(mapping).insert(key.to_string(), value.clone());
@@ -210,6 +212,22 @@ impl Resource {
         object(object(&mut self.value).entry("metadata").or_insert(Value::Null))
     }
 
+    /// Returns why kustomize cannot print it, and where that is written.
+    pub(crate) fn unprintable(&self) -> Option<(Place, String)> {
+        let here = || Place { file: self.file.clone(), line: self.line, column: 1 };
+        if let Some(text) = scalar::misfit(&self.value) {
+            return Some((here(), format!("{text:?} does not fit where it was put")));
+        }
+        if let Some(key) = self.keys.iter().find(|key| key.is_in(&self.value)) {
+            return Some((key.place.clone(), key.message()));
+        }
+        if let Some(key) = self.strings("annotations").find_map(|(key, _)| Key::set(&["metadata", "annotations"], key, &here())) {
+            return Some((here(), key.message()));
+        }
+        let (key, _) = self.strings("annotations").find(|(_, text)| scalar::cannot_be_read_again(text))?;
+        Some((here(), format!("the annotation {key} starts with a tab, which kustomize writes into a block and cannot read again")))
+    }
+
     /// Returns kind and name as errors show them.
     pub(crate) fn title(&self) -> String {
         match self.namespace() {
@@ -220,7 +238,7 @@ impl Resource {
 
     pub(crate) fn strings(&self, field: &str) -> impl Iterator<Item = (&str, &str)> {
         let map = self.value.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_object);
-        map.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), crate::scalar::written(value.as_str()?))))
+        map.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), scalar::written(value.as_str()?))))
     }
 }
 
