@@ -315,6 +315,7 @@ fn action(spec: flux::ActionSpec) -> ActionOptions {
         skip_schema_validation: spec.skip_schema_validation,
         wait: wait(spec.disable_wait, spec.disable_wait_for_jobs),
         take_ownership: !spec.disable_take_ownership,
+        cleanup_on_fail: spec.cleanup_on_fail,
         on_failure: match spec.remediation {
             None => OnFailure::Leave,
             Some(flux::Remediation::Rollback) => OnFailure::RollBack,

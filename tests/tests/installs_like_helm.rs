@@ -67,7 +67,7 @@ impl Clusters {
     fn apply(&self, case: &Case) -> (Outcome, ()) {
         std::thread::scope(|scope| {
             let theirs = scope.spawn(|| assert_success(&mut helm_upgrade(&self.theirs, MANAGER, case, "120s")));
-            let ours = ensure(&self.ours, case, Duration::from_secs(120), false).unwrap();
+            let ours = ensure(&self.ours, case, Duration::from_secs(120), |_| {}).unwrap();
             (ours, theirs.join().unwrap())
         })
     }
@@ -80,7 +80,7 @@ impl Clusters {
                 let text = String::from_utf8_lossy(&output.stderr).into_owned();
                 assert!(text.contains("due to rollback-on-failure being set"), "{text}");
             });
-            let error = ensure(&self.ours, case, Duration::from_secs(15), true).unwrap_err();
+            let error = ensure(&self.ours, case, Duration::from_secs(15), |wanted| wanted.roll_back_on_failure(true)).unwrap_err();
             theirs.join().unwrap();
             assert!(matches!(error, ReleaseError::Undone { .. }), "{error}");
             error
@@ -144,7 +144,7 @@ fn chart(path: &Path) -> Chart {
     Chart::from_archive(&path.to_string_lossy(), &std::fs::read(path).unwrap()).unwrap()
 }
 
-fn ensure(cluster: &Cluster, case: &Case, timeout: Duration, rolls_back: bool) -> Result<Outcome, ReleaseError> {
+fn ensure(cluster: &Cluster, case: &Case, timeout: Duration, change: impl FnOnce(&mut Wanted)) -> Result<Outcome, ReleaseError> {
     let mut wanted = Wanted {
         name: case.name.into(),
         namespace: case.namespace.into(),
@@ -163,7 +163,7 @@ fn ensure(cluster: &Cluster, case: &Case, timeout: Duration, rolls_back: bool) -
         max_history: 10,
         timeout,
     };
-    wanted.roll_back_on_failure(rolls_back);
+    change(&mut wanted);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let connected =
@@ -308,16 +308,17 @@ fn install_upgrade_and_what_helm_makes_of_our_releases() {
     let gone = clusters.ours.api().get("/api/v1/namespaces/apps/configmaps/all-gone").unwrap();
     let kept = clusters.ours.api().get("/api/v1/namespaces/apps/configmaps/all-kept").unwrap();
     assert!(gone.is_none() && kept.is_some());
-    // An upgrade that never gets ready.
-    let broken =
-        everything(json!({ "color": "black", "extra": false, "part": { "enabled": false }, "image": "example.com/cannot-be-pulled:1" }));
+    // An upgrade that never gets ready, and cleans up behind itself.
+    let broken = everything(json!({ "color": "black", "part": { "enabled": false }, "image": NO_SUCH_IMAGE }));
     std::thread::scope(|scope| {
-        let theirs = scope.spawn(|| assert!(!helm_upgrade(&clusters.theirs, MANAGER, &broken, "15s").output().unwrap().status.success()));
-        let error = ensure(&clusters.ours, &broken, Duration::from_secs(15), false).unwrap_err();
+        let mut helm = helm_upgrade(&clusters.theirs, MANAGER, &broken, "15s");
+        let theirs = scope.spawn(move || assert!(!helm.arg("--cleanup-on-fail").output().unwrap().status.success()));
+        let error = ensure(&clusters.ours, &broken, Duration::from_secs(15), |wanted| wanted.upgrade.cleanup_on_fail = true).unwrap_err();
         assert_eq!(error.code(), "timeout", "{error}");
         theirs.join().unwrap();
     });
     clusters.check(&broken);
+    assert!(clusters.ours.api().get("/api/v1/namespaces/apps/configmaps/all-gone").unwrap().is_none());
     // Helm itself goes on with our release as with its own.
     for arguments in [&["rollback", "all", "2"][..], &["status", "all"], &["get", "all", "all"], &["history", "all"], &["test", "all"]] {
         for cluster in [&clusters.theirs, &clusters.ours] {

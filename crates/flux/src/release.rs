@@ -60,6 +60,8 @@ pub struct ActionSpec {
     pub disable_wait_for_jobs: bool,
     /// Whether it leaves objects alone that are marked as another release's.
     pub disable_take_ownership: bool,
+    /// Whether a failed upgrade deletes what it created.
+    pub cleanup_on_fail: bool,
     /// What is done when it failed and is not tried again.
     pub remediation: Option<Remediation>,
 }
@@ -193,6 +195,7 @@ fn action(tree: &Tree, located: &Located, action: &str) -> Result<ActionSpec, Er
         disable_wait: is_set("disableWait"),
         disable_wait_for_jobs: is_set("disableWaitForJobs"),
         disable_take_ownership: is_set("disableTakeOwnership"),
+        cleanup_on_fail: action == "upgrade" && is_set("cleanupOnFail"),
         remediation: remediation(tree, located, action)?,
     })
 }

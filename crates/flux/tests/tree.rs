@@ -87,6 +87,7 @@ fn everything_on_the_way_to_a_release_counts() {
     assert_eq!(as_integers(&Value::Object(web.values)), values);
     assert_eq!(web.unknown, ["Secret apps/not-here, which valuesFrom names, is not in the tree"]);
     assert_eq!((web.install.skip_schema_validation, web.upgrade.skip_schema_validation), (true, false));
+    assert_eq!((web.install.cleanup_on_fail, web.upgrade.cleanup_on_fail), (false, true));
     assert_eq!((web.install.crds, web.upgrade.crds), (CrdPolicy::Skip, CrdPolicy::CreateReplace));
     assert_eq!((web.timeout, web.max_history, web.suspended, web.create_namespace), (Some(Duration::from_secs(150)), 3, true, true));
     assert_eq!(web.helm_release["metadata"]["labels"], json!({"team": "platform"}));

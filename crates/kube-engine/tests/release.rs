@@ -405,6 +405,20 @@ async fn an_upgrade_that_fails_is_rolled_back_where_that_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_fails_deletes_what_it_created_where_that_is_wanted() {
+    let world = World::new();
+    world.ensure(&wanted(held_chart("1.0.0"), json!({}))).await.unwrap();
+    world.sandbox.hold("Deployment", "default", "web");
+    let mut next = wanted(held_chart("1.1.0"), json!({ "color": "blue", "extra": true }));
+    next.timeout = Duration::from_millis(200);
+    next.upgrade.cleanup_on_fail = true;
+    world.ensure(&next).await.unwrap_err();
+    assert!(world.get("Deployment", "web").await.is_none());
+    assert_eq!(world.get("ConfigMap", "web-config").await.unwrap()["data"]["color"], "blue");
+    assert_eq!(world.record(2).await.info.unwrap().status, "failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_install_that_fails_is_uninstalled_where_that_is_wanted() {
     let world = World::new();
     world.sandbox.hold("Deployment", "default", "web");

@@ -85,6 +85,8 @@ pub struct ActionOptions {
     pub wait: Wait,
     /// Whether objects that are marked as another release's become this one's.
     pub take_ownership: bool,
+    /// Whether an upgrade that fails deletes what it created.
+    pub cleanup_on_fail: bool,
     pub on_failure: OnFailure,
 }
 
@@ -124,6 +126,7 @@ impl Default for ActionOptions {
             skip_schema_validation: false,
             wait: Wait::All,
             take_ownership: false,
+            cleanup_on_fail: false,
             on_failure: OnFailure::Leave,
         }
     }

@@ -188,6 +188,7 @@ impl Run<'_> {
 
     /// Does what is recorded as begun, and records how it ended.
     pub(super) async fn go(&mut self, release: &mut Release, targets: &[Target]) -> Result<(), ReleaseError> {
+        let before = self.changes.len();
         let Err(error) = self.carry_out(release, targets).await else { return Ok(()) };
         // Once it is deployed Flux may be looking at it already.
         if storage::status(release) != "deployed" {
@@ -196,8 +197,23 @@ impl Run<'_> {
             if let Err(unrecorded) = storage::update(self.context, self.wanted, release).await {
                 (self.context.progress)(Progress::Warning(&format!("that it failed could not be recorded: {unrecorded}")));
             }
+            if self.options.cleanup_on_fail {
+                self.clean_up(before).await;
+            }
         }
         Err(error)
+    }
+
+    /// Deletes what the release created after so many changes.
+    async fn clean_up(&mut self, before: usize) {
+        let created: Vec<ObjectRef> =
+            self.changes[before..].iter().filter(|change| change.action == Action::Created).map(|change| change.object.clone()).collect();
+        for object in created {
+            match self.context.cluster.delete(&object, Propagation::Background).await {
+                Ok(change) => self.changed(change),
+                Err(left) => (self.context.progress)(Progress::Warning(&format!("cleaning up: {left}"))),
+            }
+        }
     }
 
     /// Returns the objects stamped, with the names they will have, after a look at who owns what is there already. An object that is there and

@@ -49,7 +49,7 @@ async fn roll_back(run: &mut Run<'_>, failed: &Release, good: &Release) -> Resul
         context,
         wanted,
         verb: Verb::Rollback,
-        options: ActionOptions { disable_hooks, wait, take_ownership: true, ..run.options },
+        options: ActionOptions { disable_hooks, wait, take_ownership: true, cleanup_on_fail: false, ..run.options },
         history: &history,
         current: Some(failed),
         replaced: history.iter().filter(|release| storage::status(release) == "deployed").collect(),
