@@ -405,6 +405,25 @@ async fn an_upgrade_that_fails_is_rolled_back_where_that_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_fails_is_recorded_as_failed() {
+    let world = World::new();
+    world.ensure(&wanted(held_chart("1.0.0"), json!({}))).await.unwrap();
+    world.sandbox.hold("Deployment", "default", "web");
+    world.sandbox.hold("Job", "default", "back");
+    let mut next = wanted(held_chart("1.1.0"), json!({ "extra": true }));
+    next.timeout = Duration::from_millis(200);
+    next.roll_back_on_failure(true);
+    let error = world.ensure(&next).await.unwrap_err();
+    assert!(error.to_string().contains("Deployment default/web"), "why the upgrade failed is what counts: {error}");
+    let expected = [(1, "deployed", "Install complete"), (2, "failed", "Upgrade \"web\" failed"), (3, "failed", "Release \"web\" failed")];
+    assert_eq!(world.statuses().await, expected.map(|(revision, status, text)| (revision, status.to_owned(), text.to_owned())));
+    // What was deployed once is still the way back.
+    world.sandbox.release("Job", "default", "back");
+    world.ensure(&next).await.unwrap_err();
+    assert_eq!(world.record(5).await.info.unwrap().description, "Rollback to 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_that_fails_deletes_what_it_created_where_that_is_wanted() {
     let world = World::new();
     world.ensure(&wanted(held_chart("1.0.0"), json!({}))).await.unwrap();
