@@ -8,6 +8,7 @@ use crate::origin::{self, Metadata};
 use crate::output::Order;
 use crate::read::Document;
 use crate::resource::{Resource, effective, object};
+use crate::scalar::text_at;
 use crate::transformers::{self, Context};
 use crate::vars::Vars;
 use crate::{Absent, Build, Files, Object, crds, generate, path, plugins, read, references, scalar};
@@ -43,7 +44,7 @@ pub(crate) fn build(files: &dyn Files, folder: &str, overlay: &Overlay) -> Resul
     }
     state.resources.retain(|resource| !is_local(resource));
     for resource in &mut state.resources {
-        if let Some((place, message)) = resource.unprintable() {
+        if let Some((place, message)) = resource.unprintable().or_else(|| resource.unprintable_annotation()) {
             return Err(Error::at(&place, format!("{}: {message}", resource.title())));
         }
         annotations_as_text(&mut resource.value);
@@ -437,14 +438,14 @@ pub(crate) fn load(file: &str, text: &[u8], openapi: &Arc<OpenApi>) -> Result<Ve
 fn single(file: &str, document: Document, openapi: &Arc<OpenApi>) -> Result<Resource, Error> {
     let Document { value, line, keys } = document;
     let fail = |message: &str| Error::at(&Place { file: file.to_string(), line, column: 1 }, message);
-    let kind = value.get("kind").and_then(Value::as_str).unwrap_or("").to_string();
+    let kind = text_at(&value, &["kind"]);
     if !value.is_object() || kind.is_empty() {
         return Err(fail("this is no Kubernetes object: it has no kind"));
     }
-    if value.get("apiVersion").and_then(Value::as_str).is_none_or(str::is_empty) {
+    if text_at(&value, &["apiVersion"]).is_empty() {
         return Err(fail(&format!("this {kind} has no apiVersion")));
     }
-    if value.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str).is_none_or(str::is_empty) {
+    if text_at(&value, &["metadata", "name"]).is_empty() {
         return Err(fail(&format!("this {kind} has no metadata.name")));
     }
     Ok(Resource { keys, ..Resource::new(value, file, line, openapi) })

@@ -21,13 +21,14 @@ impl<'de> IntoDeserializer<'de, Error> for Folded {
     }
 }
 
-/// Gives fields the names that are asked for; of several that are one, the last one counts.
+/// Gives fields the names that are asked for; of several that are one, the last one counts. Null is as good as nothing.
 fn renamed(map: Map<String, Value>, fields: &[&str]) -> Map<String, Value> {
     let name = |key: String| match fields.iter().find(|field| field.eq_ignore_ascii_case(&key)) {
         Some(field) => (*field).to_string(),
         None => key,
     };
-    map.into_iter().map(|(key, value)| (name(key), value)).collect()
+    let named = map.into_iter().map(|(key, value)| (name(key), value));
+    named.filter(|(key, value)| !value.is_null() || !fields.contains(&key.as_str())).collect()
 }
 
 impl<'de> Deserializer<'de> for Folded {
@@ -52,8 +53,12 @@ impl<'de> Deserializer<'de> for Folded {
         }
     }
 
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.0.is_null() { visitor.visit_str("") } else { self.deserialize_any(visitor) }
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct seq tuple
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit unit_struct newtype_struct seq tuple
         tuple_struct map enum identifier ignored_any
     }
 }
@@ -76,6 +81,9 @@ mod tests {
     fn names_of_fields_are_found_whatever_their_case() {
         let found: Field = from_value(json!({"fieldpath": "a", "INNER": [{"FieldPath": null}]})).unwrap();
         assert_eq!(found, Field { field_path: Some("a".to_string()), inner: vec![Field { field_path: None, inner: Vec::new() }] });
-        assert!(from_value::<Field>(json!({"other": 1})).is_err());
+        assert!(from_value::<Field>(json!({"fieldPath": "a", "inner": null})).is_ok());
+        assert!(from_value::<Field>(json!({"other": null})).is_err());
+        let texts: std::collections::BTreeMap<String, String> = from_value(json!({"a": null, "b": "c"})).unwrap();
+        assert_eq!((texts["a"].as_str(), texts["b"].as_str()), ("", "c"));
     }
 }

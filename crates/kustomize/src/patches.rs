@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::kustomization::{PatchEntry, Placed};
 use crate::read::{self, Document};
 use crate::resource::{NO_NAMESPACE, Resource, effective, group_of};
+use crate::scalar::text_at;
 use crate::selector::Selector;
 use crate::transformers::Context;
 use crate::{Change, Files, json_patch, path, scalar, strategic};
@@ -208,7 +209,7 @@ fn patch(files: &dyn Files, folder: &str, entry: &Placed<PatchEntry>) -> Result<
         let value = &document.value;
         if document.is_list() {
             open.extend(document.rewritten_items().map_err(fail)?);
-        } else if value.is_object() && !self::text(value, &["kind"]).is_empty() && !self::text(value, &["metadata", "name"]).is_empty() {
+        } else if value.is_object() && !text_at(value, &["kind"]).is_empty() && !text_at(value, &["metadata", "name"]).is_empty() {
             merges.push(document);
         } else {
             return operations(&text).map_err(fail);
@@ -236,20 +237,16 @@ fn operations(text: &[u8]) -> Result<Patch, String> {
     }
 }
 
-fn text<'a>(value: &'a Value, path: &[&str]) -> &'a str {
-    path.iter().try_fold(value, |value, key| value.get(key)).and_then(Value::as_str).unwrap_or("")
-}
-
 fn title(patch: &Value) -> String {
-    format!("{} {}", text(patch, &["kind"]), text(patch, &["metadata", "name"]))
+    format!("{} {}", text_at(patch, &["kind"]), text_at(patch, &["metadata", "name"]))
 }
 
 /// Returns which objects have or had the identity that a patch states.
 fn named(patch: &Value, resources: &[Resource]) -> Vec<usize> {
-    let api = text(patch, &["apiVersion"]);
+    let api = text_at(patch, &["apiVersion"]);
     let version = api.rsplit_once('/').map_or(api, |(_, version)| version);
-    let (kind, name) = (text(patch, &["kind"]), text(patch, &["metadata", "name"]));
-    let namespace = text(patch, &["metadata", "namespace"]);
+    let (kind, name) = (text_at(patch, &["kind"]), text_at(patch, &["metadata", "name"]));
+    let namespace = text_at(patch, &["metadata", "namespace"]);
     let is = |resource: &Resource| {
         let namespace = if resource.openapi.is_outside(api, kind) { NO_NAMESPACE } else { effective(namespace) };
         resource.group() == group_of(api)

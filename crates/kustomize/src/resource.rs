@@ -65,7 +65,7 @@ impl Resource {
     }
 
     fn text(&self, path: &[&str]) -> &str {
-        path.iter().try_fold(&self.value, |value, key| value.get(key)).and_then(Value::as_str).map_or("", scalar::written)
+        scalar::text_at(&self.value, path)
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -214,18 +214,25 @@ impl Resource {
 
     /// Returns why kustomize cannot print it, and where that is written.
     pub(crate) fn unprintable(&self) -> Option<(Place, String)> {
-        let here = || Place { file: self.file.clone(), line: self.line, column: 1 };
         if let Some(text) = scalar::misfit(&self.value) {
-            return Some((here(), format!("{text:?} does not fit where it was put")));
+            return Some((self.place(), format!("{text:?} does not fit where it was put")));
         }
-        if let Some(key) = self.keys.iter().find(|key| key.is_in(&self.value)) {
-            return Some((key.place.clone(), key.message()));
-        }
-        if let Some(key) = self.strings("annotations").find_map(|(key, _)| Key::set(&["metadata", "annotations"], key, &here())) {
-            return Some((here(), key.message()));
+        let key = self.keys.iter().find(|key| key.is_in(&self.value))?;
+        Some((key.place.clone(), key.message()))
+    }
+
+    /// Returns why kustomize cannot print annotations once it has written them anew, without quotes.
+    pub(crate) fn unprintable_annotation(&self) -> Option<(Place, String)> {
+        let place = self.place();
+        if let Some(key) = self.strings("annotations").find_map(|(key, _)| Key::set(&["metadata", "annotations"], key, &place)) {
+            return Some((place, key.message()));
         }
         let (key, _) = self.strings("annotations").find(|(_, text)| scalar::cannot_be_read_again(text))?;
-        Some((here(), format!("the annotation {key} starts with a tab, which kustomize writes into a block and cannot read again")))
+        Some((place, format!("the annotation {key} starts with a tab, which kustomize writes into a block and cannot read again")))
+    }
+
+    fn place(&self) -> Place {
+        Place { file: self.file.clone(), line: self.line, column: 1 }
     }
 
     /// Returns kind and name as errors show them.

@@ -144,9 +144,17 @@ pub(crate) fn misfit(value: &Value) -> Option<&str> {
     }
 }
 
-/// Returns whether kustomize writes a text into a block that YAML does not read.
+/// Returns whether kustomize writes a text into a block that YAML does not read. What cannot stand in a block it puts into quotes.
 pub(crate) fn cannot_be_read_again(text: &str) -> bool {
-    text.starts_with('\t') && text.contains('\n')
+    let is_in_block =
+        !text.ends_with(' ') && !text.contains(" \n") && !text.contains(|c: char| c.is_control() && !matches!(c, '\t' | '\n'));
+    text.starts_with('\t') && text.contains('\n') && is_in_block
+}
+
+/// Returns the text at a path of keys; none is empty, and so is what is no text.
+pub(crate) fn text_at<'a>(value: &'a Value, path: &[&str]) -> &'a str {
+    let found = path.iter().try_fold(value, |value, key| value.get(key));
+    found.filter(|value| !is_null(value)).and_then(Value::as_str).map_or("", written)
 }
 
 /// Returns a text as it is written.
