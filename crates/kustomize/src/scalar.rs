@@ -120,6 +120,7 @@ pub(crate) fn rewritten(field: &Value, text: &str) -> Value {
 fn class_as_plain(text: &str) -> char {
     match plain(text) {
         Value::String(found) if found != text => 't',
+        Value::Number(_) if !text.contains(['x', 'X']) && text.contains(['.', 'e', 'E']) => 'f',
         value => class_of(&value),
     }
 }
@@ -267,9 +268,24 @@ pub(crate) fn keep_spelling(value: &mut Value) {
     spell_metadata(value, &go_encoding::json::to_string);
 }
 
-/// Does so after a JSON patch, which makes floating-point numbers of all numbers.
+/// Does so after a JSON patch, which makes floating-point numbers of all numbers; those that Go writes otherwise than JSON keep that too.
 pub(crate) fn keep_spelling_of_floats(value: &mut Value) {
     spell_metadata(value, &|value| value.as_f64().map_or_else(|| go_encoding::json::to_string(value), shortest));
+    spell_floats(value);
+}
+
+fn spell_floats(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let text = number.as_f64().map(shortest).unwrap_or_default();
+            if text != go_encoding::json::number(number) {
+                *value = Value::from(format!("{SPELT}{text}"));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(spell_floats),
+        Value::Object(map) => map.values_mut().for_each(spell_floats),
+        _ => {}
+    }
 }
 
 /// Returns a number as Go's `%g` prints it by itself (`strconv.FormatFloat` with the precision -1).
