@@ -3,6 +3,7 @@
 //! The tree follows Go's structs field by field, because other tools read the record and because its exact JSON takes part in digests.
 //! What a generation leaves out is an option that is nothing.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use base64::Engine as _;
@@ -63,6 +64,9 @@ pub struct Release {
     /// `ssa` or `csa`; nothing before Helm 4, which means client side.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub apply_method: String,
+    /// Labels that a person gave it. They are on its Secret, and not in the record.
+    #[serde(skip)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The state of a release. Times are RFC 3339 text as stored.
@@ -221,6 +225,7 @@ impl Release {
             version: request.revision,
             namespace: request.namespace.clone(),
             apply_method: if is_v3 { String::new() } else { apply_method.to_owned() },
+            labels: BTreeMap::new(),
         }
     }
 

@@ -334,6 +334,26 @@ async fn objects_of_another_release_are_not_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn labels_that_a_person_gave_a_release_stay() {
+    let world = World::new();
+    let files = [("templates/config.yaml", CONFIG)];
+    world.ensure(&wanted(chart("1.0.0", &files), json!({}))).await.unwrap();
+    let record = |revision: u64| ObjectRef {
+        api_version: "v1".into(),
+        kind: "Secret".into(),
+        namespace: Some("default".into()),
+        name: format!("sh.helm.release.v1.web.v{revision}"),
+    };
+    let labelled = json!({ "metadata": { "labels": { "team": "one" } } });
+    world.cluster.patch(&record(1), kube_engine::PatchType::Merge, &labelled, None, "helm").await.unwrap();
+    world.ensure(&wanted(chart("1.1.0", &files), json!({}))).await.unwrap();
+    for (revision, status) in [(1, "superseded"), (2, "deployed")] {
+        let labels = world.cluster.get(&record(revision)).await.unwrap().unwrap()["metadata"]["labels"].clone();
+        assert_eq!((&labels["team"], &labels["status"], &labels["version"]), (&json!("one"), &json!(status), &json!(revision.to_string())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn history_is_limited() {
     let world = World::new();
     for color in ["a", "b", "c", "d"] {

@@ -167,6 +167,9 @@ impl Run<'_> {
         let targets = self.targets(documents::of_documents(&rendered.documents)?).await?;
         let description = if self.verb == Verb::Upgrade { "Preparing upgrade" } else { "Initial install underway" };
         let mut release = Release::new(&request, &rendered, self.begun(description.into()), "ssa");
+        // What a person labelled stays so; a first install has nothing to take over.
+        let before = self.stale.or(self.current.and(self.history.last()));
+        release.labels = before.map(|before| before.labels.clone()).unwrap_or_default();
         match self.stale {
             Some(_) => storage::update(context, wanted, &release).await?,
             None => storage::create(context, wanted, &release, self.history).await?,

@@ -24,6 +24,8 @@ pub struct Stored {
 
 /// On records of ours that are under way, so that one which a dead run left is told from one that Helm or Flux works on.
 const BEGUN_BY: (&str, &str) = ("launchway.dev/begun-by", "launchway");
+/// Labels that Helm gives each record itself (`pkg/storage/driver/util.go`, systemLabels).
+const OF_HELM: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
 /// After this time without a word, whoever works on a release counts as dead. It is the time that Helm and Flux wait for one, by default.
 const ALIVE: i64 = 300;
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -89,7 +91,10 @@ fn decode(secret: &Value) -> Result<Release, ReleaseError> {
     let data = secret.pointer("/data/release").and_then(Value::as_str).unwrap_or_default();
     let wrong = |source| ReleaseError::Record { secret: name.clone(), source };
     let bytes = STANDARD.decode(data).map_err(|error| wrong(helm::release::RecordError::Base64(error)))?;
-    Release::decode(&bytes).map_err(wrong)
+    let labels = secret.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+    let own = labels.filter(|(key, _)| !OF_HELM.contains(&key.as_str()));
+    let labels = own.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    Ok(Release { labels, ..Release::decode(&bytes).map_err(wrong)? })
 }
 
 /// Stores a new revision, which must not exist. Older ones go first, so that no more than the history limit remain.
@@ -154,6 +159,12 @@ fn reference(wanted: &Wanted, revision: i64) -> ObjectRef {
 
 fn secret(wanted: &Wanted, release: &Release, (stamp, seconds): (&str, i64)) -> Value {
     let reference = reference(wanted, release.version);
+    let mut labels = json!(release.labels);
+    for (key, value) in [("name", wanted.name.as_str()), ("owner", "helm"), ("status", status(release))] {
+        labels[key] = value.into();
+    }
+    labels["version"] = release.version.to_string().into();
+    labels[stamp] = seconds.to_string().into();
     let mut secret = json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -161,9 +172,7 @@ fn secret(wanted: &Wanted, release: &Release, (stamp, seconds): (&str, i64)) -> 
         "metadata": {
             "name": reference.name,
             "namespace": reference.namespace,
-            "labels": {
-                "name": wanted.name, "owner": "helm", "status": status(release), "version": release.version.to_string(), stamp: seconds.to_string(),
-            },
+            "labels": labels,
         },
         "data": { "release": STANDARD.encode(release.encode()) },
     });
