@@ -75,7 +75,7 @@ async fn understand(options: &options::Boot, around: &Surroundings) -> Result<Un
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     let seed = if options.sandbox.sandbox { [0; 32] } else { random_seed()? };
     let keys = AgeKeys::read(options.keys.age_key_file.as_ref(), around)?;
-    let releases = Arc::new(ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed, keys));
+    let releases = Arc::new(ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed, Some(keys)));
     let secrets = Arc::new(SecretSource::new(bootstrap.secrets.clone(), &around.variable, folder.clone()));
     let (name, handoff) = (bootstrap.name.clone(), bootstrap.handoff);
     let order = bootstrap::order(&bootstrap.steps);

@@ -32,7 +32,8 @@ pub struct ReleaseSource {
     charts: Arc<ChartSource>,
     compat: HelmCompat,
     seed: [u8; 32],
-    keys: AgeKeys,
+    /// None where nobody means to decrypt: what is encrypted is no fault then.
+    keys: Option<AgeKeys>,
     tree: OnceLock<Result<Tree, String>>,
     opened: Mutex<BTreeMap<ReleaseRef, Arc<OpenRelease>>>,
 }
@@ -64,15 +65,19 @@ impl ReleaseSource {
         charts: Arc<ChartSource>,
         compat: HelmCompat,
         seed: [u8; 32],
-        keys: AgeKeys,
+        keys: Option<AgeKeys>,
     ) -> Self {
         ReleaseSource { repository, flux_path, charts, compat, seed, keys, tree: OnceLock::new(), opened: Mutex::default() }
     }
 
     /// Returns what Flux makes of the repository.
     pub fn tree(&self) -> Result<&Tree, Failure> {
-        let read = || flux::read_decrypted(&*self.repository, self.flux_path.as_deref(), &self.keys).map_err(|error| chain(&error));
-        let tree = self.tree.get_or_init(read).as_ref();
+        let path = self.flux_path.as_deref();
+        let read = || match &self.keys {
+            Some(keys) => flux::read_decrypted(&*self.repository, path, keys),
+            None => flux::read(&*self.repository, path),
+        };
+        let tree = self.tree.get_or_init(|| read().map_err(|error| chain(&error))).as_ref();
         tree.map_err(|message| match self.flux_path {
             Some(_) => Failure::user(message.clone()),
             None => {
@@ -134,7 +139,8 @@ impl ReleaseSource {
     /// Returns what the tree says of a release, all of whose values must be known.
     pub fn spec(&self, release: &ReleaseRef) -> Result<ReleaseSpec, Failure> {
         let spec = self.tree()?.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?;
-        match spec.unknown.first() {
+        let is_fault = |why: &&String| self.keys.is_some() || !why.contains("encrypted");
+        match spec.unknown.iter().find(is_fault) {
             Some(unknown) => {
                 let message = format!("{}: {unknown}", place(&spec));
                 let hint = if unknown.contains("encrypted") {

@@ -15,7 +15,7 @@ use crate::failure::{Failure, chain};
 use crate::hints;
 use crate::options;
 use crate::post_render;
-use crate::repository::Repository;
+use crate::repository::{Repository, unread};
 use crate::values_files;
 
 /// Renders or explains a release.
@@ -29,8 +29,7 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
         true => flux::read_decrypted(&repository, flux_path, &AgeKeys::read(options.keys.age_key_file.as_ref(), around)?),
         false => flux::read(&repository, flux_path),
     };
-    let tree =
-        tree.map_err(|error| Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"))?;
+    let tree = tree.map_err(|error| unread(&error))?;
     let spec = tree.release(&name.namespace, &name.name).map_err(|error| Failure::user(chain(&error)))?;
     if options.explain {
         let all = flux::explain(&repository, &tree, &name.namespace, &name.name).map_err(|error| Failure::user(chain(&error)))?;

@@ -7,7 +7,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use kustomize::{Entry, Files};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 
 /// The repository as a capability: links that lead out of it are refused.
 pub struct Repository {
@@ -20,6 +20,17 @@ pub const MAX_FILE: u64 = 32 << 20;
 
 /// How many folders are searched for files.
 const MAX_FOLDERS: usize = 20_000;
+
+/// Says why a Flux tree cannot be read; where it is not clear which one it is, how to name it.
+pub fn unread(error: &flux::Error) -> Failure {
+    let failure = Failure::user(chain(error));
+    match error {
+        flux::Error::NoRoot | flux::Error::AmbiguousRoot(_) | flux::Error::NoFolder(_) => {
+            failure.hint("name the folder that Flux synchronises with `--flux-path FOLDER`")
+        }
+        _ => failure,
+    }
+}
 
 impl Repository {
     /// Opens a repository.

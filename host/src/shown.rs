@@ -17,6 +17,11 @@ pub fn shown(text: &str, most: usize) -> String {
     line
 }
 
+/// Returns a number of things, in words.
+pub fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,7 +34,7 @@ pub async fn status(options: options::Status, around: &Surroundings) -> Result<(
     let repository = Arc::new(Repository::open(&root)?);
     let charts = Arc::new(ChartSource::new(boot::registry(&options.charts, around), root));
     let keys = AgeKeys::read(options.keys.age_key_file.as_ref(), around)?;
-    let releases = ReleaseSource::new(repository, bootstrap.flux_path.clone(), charts, HelmCompat::newest(), [0; 32], keys);
+    let releases = ReleaseSource::new(repository, bootstrap.flux_path.clone(), charts, HelmCompat::newest(), [0; 32], Some(keys));
     let cluster = boot::live(&options.connection).await?;
     let mut lines = vec![["STEP", "RELEASE", "CHART", "STATE", "READY", "FLUX"].map(str::to_owned)];
     let mut missing = Vec::new();

@@ -1,6 +1,6 @@
 //! A Flux tree whose secrets `sops` 3.13 encrypted for age: read as kustomize-controller reads it, and never printed unasked.
 
-use launchway_tests::{Run, launchway, root, temporary};
+use launchway_tests::{Run, copy_of, launchway, root, temporary};
 
 /// Runs `launchway render apps/web` on the tree.
 fn render(args: &[&str]) -> Run {
@@ -51,4 +51,14 @@ fn another_key_opens_nothing_and_a_file_without_keys_is_refused() {
     let run = render(&args);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("no age key") && !run.stderr.contains("nonsense"), "{}", run.stderr);
+}
+
+#[test]
+fn check_needs_no_key_for_the_steps_of_a_manifest() {
+    let folder = copy_of(&root().join("examples/sops")).expect("a copy");
+    let manifest = "apiVersion: launchway.dev/v1alpha1\nkind: Bootstrap\nmetadata: { name: home }\nspec:\n  repository: .\n  steps:\n    - { name: web, module: helm-release, release: apps/web }\n";
+    std::fs::write(folder.path().join("launchway.yaml"), manifest).expect("a file");
+    let run = launchway(folder.path(), ["check"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
+    assert!(run.stdout.contains("0 errors, 0 warnings"), "{}", run.stdout);
 }

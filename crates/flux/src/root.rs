@@ -119,7 +119,7 @@ fn is_inside(path: &str, folder: &str) -> bool {
 }
 
 /// Returns the paths that a kustomization file lists.
-fn listed(path: &str, text: &[u8]) -> Vec<String> {
+pub(crate) fn listed(path: &str, text: &[u8]) -> Vec<String> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     if !KUSTOMIZATION_FILES.contains(&file) {
         return Vec::new();

@@ -80,7 +80,8 @@ pub(crate) fn decrypt_object(object: &mut Value, keys: &dyn DataKeys) -> Result<
         return Ok(false);
     }
     if is_encrypted(object) {
-        *object = decrypt(std::mem::take(object), keys)?;
+        // What cannot be decrypted stays as it is.
+        *object = decrypt(object.clone(), keys)?;
         return Ok(true);
     }
     if kind(object) != "Secret" {
@@ -324,5 +325,28 @@ fn typed(bytes: Vec<u8>, kind: &str) -> Result<Value, String> {
             _ => Err(wrong()),
         },
         _ => Err("has a type that SOPS does not use for values".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    struct NoKeys;
+
+    impl DataKeys for NoKeys {
+        fn open(&self, _: &[&str]) -> Result<Vec<u8>, String> {
+            Err("no key".into())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_decrypted_stays_as_it_is() {
+        let before = json!({ "kind": "Secret", "data": { "a": "ENC[…]" }, "sops": { "mac": "ENC[…]", "age": [{ "enc": "x" }] } });
+        let mut object = before.clone();
+        assert!(decrypt_object(&mut object, &NoKeys).is_err());
+        assert_eq!(object, before);
     }
 }

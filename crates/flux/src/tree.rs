@@ -324,6 +324,10 @@ impl Walk<'_> {
         match self.build(&folder, &located.object) {
             Ok(build) => {
                 let variables = self.variables(value);
+                if let Some(bad) = variables.as_ref().and_then(Variables::bad_name).filter(|_| !build.objects.is_empty()) {
+                    self.tree.failures.push(Error::at(&located.object, format!("postBuild: {bad:?} is no name of a variable")));
+                    return;
+                }
                 self.add(build, Some((namespace(value).to_string(), name(value).to_string())), value, variables);
             }
             Err(error) => self.tree.failures.push(error),
@@ -432,6 +436,11 @@ struct Variables {
 }
 
 impl Variables {
+    /// Returns a name that is none. One is enough for Flux to apply nothing (fluxcd/pkg kustomize/kustomize_varsub.go).
+    fn bad_name(&self) -> Option<&str> {
+        self.values.keys().map(String::as_str).find(|name| !substitute::is_name(name))
+    }
+
     /// Returns what the secret variables that an object names stand for.
     fn secrets_in(&self, object: &Value) -> Vec<String> {
         if self.secret.is_empty() {
@@ -451,9 +460,6 @@ impl Variables {
         let before = go_encoding::yaml::to_string(&found.value);
         if !before.contains('$') {
             return Ok(());
-        }
-        if let Some(bad) = self.values.keys().find(|name| !substitute::is_name(name)) {
-            return Err(Error::at(found, format!("postBuild: {bad:?} is no name of a variable")));
         }
         let title = format!("{} {}", kind(&found.value), name(&found.value));
         let unset = if self.unknown.is_empty() { unset } else { Unset::Keep };

@@ -112,9 +112,9 @@ impl Cluster {
             None if context.is_some() => {
                 kube::Config::from_kubeconfig(&options).await.map_err(|error| config(format!("kubeconfig: {error}")))?
             }
-            None => kube::Config::infer().await.map_err(|error| {
-                config(format!("there is no way to the cluster: {error}; give --kubeconfig FILE, or --sandbox to run without a cluster"))
-            })?,
+            None => kube::Config::infer()
+                .await
+                .map_err(|error| config(format!("there is no way to the cluster: {error}; give --kubeconfig FILE")))?,
         };
         if let Some(server) = way.server {
             found.cluster_url = server.parse().map_err(|error| config(format!("--server {server}: {error}")))?;

@@ -108,12 +108,15 @@ fn unsettled(path: &str, text: &[u8], is_patch: bool) -> Result<Vec<Document>, E
 fn separators(path: &str, text: &[u8]) -> Result<usize, Error> {
     let fail = |at: usize, message: &str| Err(Error::at(&Place { file: path.to_string(), line: at + 1, column: 1 }, message));
     let (mut is_start, mut count) = (true, 0);
-    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if at > 0 && line.starts_with(b"---") && !matches!(line[3..].trim_ascii_start().first(), None | Some(b'#')) {
-            return fail(at, "kustomize wants nothing but a comment behind ---");
+    for (at, whole) in text.split(|byte| *byte == b'\n').enumerate() {
+        let line = whole.trim_ascii();
+        // What is indented is part of a text.
+        if let Some(behind) = whole.strip_prefix(b"---").filter(|_| at > 0) {
+            if !matches!(behind.trim_ascii().first(), None | Some(b'#')) {
+                return fail(at, "kustomize wants nothing but a comment behind ---");
+            }
+            count += 1;
         }
-        count += usize::from(at > 0 && line.starts_with(b"---"));
         if is_start && line.starts_with(b"%") {
             return fail(at, "kustomize does not understand directives such as %YAML");
         }

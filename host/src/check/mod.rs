@@ -22,9 +22,9 @@ use crate::Surroundings;
 use crate::boot;
 use crate::bounded;
 use crate::chart_source::ChartSource;
-use crate::failure::{Blame, Failure, chain};
+use crate::failure::{Blame, Failure};
 use crate::options;
-use crate::repository::Repository;
+use crate::repository::{Repository, unread};
 
 /// What is checked, understood.
 pub struct Subject {
@@ -65,9 +65,7 @@ pub async fn check(options: options::Check, around: &Surroundings) -> Result<(),
                 findings.extend(flux::check::of_root(&*subject.repository, &error));
                 continue;
             }
-            Err(error) => {
-                return Err(Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"));
-            }
+            Err(error) => return Err(unread(&error)),
         };
         let Checked { tree, findings: mut found, not_checked: mut notes } = checked;
         let scene = rehearsal::Scene { options: &options, around, subject: &subject, tree: &tree, charts: &charts, compat: &compat };

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::check::Subject;
 use crate::options::{Check, CheckOutput};
+use crate::shown::plural;
 
 /// Prints what was found.
 pub fn print(options: &Check, subject: &Subject, trees: &[Tree], findings: &[Finding], not_checked: &[String]) {
@@ -20,10 +21,6 @@ pub fn print(options: &Check, subject: &Subject, trees: &[Tree], findings: &[Fin
 
 fn count(findings: &[Finding], severity: Severity) -> usize {
     findings.iter().filter(|finding| finding.severity == severity).count()
-}
-
-fn plural(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 fn place(finding: &Finding) -> String {

@@ -8,7 +8,6 @@ use bootstrap::{Bootstrap, Place, Problems, Step};
 use flux::check::{Finding, Rule, Severity};
 use serde_json::Value;
 
-use crate::age_keys::AgeKeys;
 use crate::boot;
 use crate::check::rehearsal::Scene;
 use crate::check::renders::{Rendered, is_definition};
@@ -249,7 +248,7 @@ async fn planned(scene: &Scene<'_>, file: &str, folder: &Path, bootstrap: &Boots
         charts.clone(),
         scene.compat.clone(),
         [0; 32],
-        AgeKeys::default(),
+        None,
     );
     let secrets = SecretSource::new(bootstrap.secrets.clone(), &scene.around.variable, folder.to_owned());
     let mut sources = Sources {

@@ -1,7 +1,7 @@
 //! Reads a helmfile bootstrap: its releases, what they need, and the hooks of the common kinds. Templates are not evaluated, but for the name
 //! and namespace of the release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flux::Tree;
 use kustomize::Files as _;
@@ -93,7 +93,10 @@ pub fn convert(repository: &Repository, files: &[String], tree: &Tree) -> Plan {
         let id = (text(release, "namespace").to_owned(), text(release, "name").to_owned());
         if let (Some(name), Ok(spec)) = (names.get(&id), tree.release(&id.0, &id.1)) {
             let mut step = Proposal { name: name.clone(), module: module_of(spec.chart.name()), release: Some(id), ..Proposal::default() };
-            needs(release, &names, &crds, &mut step);
+            needs(release, &releases, &names, &mut step);
+            if step.needs.is_empty() {
+                step.needs.extend(crds.iter().cloned());
+            }
             for hook in release.get("hooks").and_then(Value::as_array).into_iter().flatten() {
                 convert_hook(repository, file, release, hook, &spec.folder, &mut step);
             }
@@ -121,19 +124,31 @@ fn definitions(file: &str, releases: &[Value], tree: &Tree, plan: &mut Plan) {
     }
 }
 
-fn needs(release: &Value, names: &BTreeMap<(String, String), String>, crds: &[String], step: &mut Proposal) {
-    for need in release.get("needs").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+/// Adds what a release needs. What a release that is left out needs is needed in its place, so that the order stays.
+fn needs(release: &Value, releases: &[(String, Value)], names: &BTreeMap<(String, String), String>, step: &mut Proposal) {
+    let mut open: Vec<(&Value, &str)> = needs_of(release).collect();
+    let mut seen = BTreeSet::new();
+    while let Some((of, need)) = open.pop() {
         // A need may name the context of the cluster first.
-        let (rest, name) = need.rsplit_once('/').unwrap_or((text(release, "namespace"), need));
+        let (rest, name) = need.rsplit_once('/').unwrap_or((text(of, "namespace"), need));
         let namespace = rest.rsplit('/').next().unwrap_or(rest);
-        match names.get(&(namespace.to_owned(), name.to_owned())) {
-            Some(name) => step.needs.push(name.clone()),
-            None => step.comments.push(format!("needs {need}, which is no release here")),
+        if !seen.insert((namespace, name)) {
+            continue;
         }
+        if let Some(name) = names.get(&(namespace.to_owned(), name.to_owned())) {
+            step.needs.push(name.clone());
+            continue;
+        }
+        step.comments.push(format!("needs {need}, which is no release here"));
+        let is_it = |(_, other): &&(String, Value)| text(other, "namespace") == namespace && text(other, "name") == name;
+        open.extend(releases.iter().find(is_it).into_iter().flat_map(|(_, left_out)| needs_of(left_out)));
     }
-    if step.needs.is_empty() {
-        step.needs.extend(crds.iter().cloned());
-    }
+}
+
+/// Returns what a release names under `needs`, last first, with the release.
+fn needs_of(release: &Value) -> impl Iterator<Item = (&Value, &str)> {
+    let listed = release.get("needs").and_then(Value::as_array).into_iter().flatten().rev();
+    listed.filter_map(move |need| Some((release, need.as_str()?)))
 }
 
 fn convert_hook(repository: &Repository, file: &str, release: &Value, hook: &Value, folder: &str, step: &mut Proposal) {

@@ -13,10 +13,11 @@ use kustomize::Files as _;
 
 use crate::Surroundings;
 use crate::boot;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::module_source::ModuleSource;
 use crate::options;
-use crate::repository::Repository;
+use crate::repository::{Repository, unread};
+use crate::shown::plural;
 
 /// A step to be written.
 #[derive(Debug, Default)]
@@ -44,8 +45,7 @@ pub struct Plan {
 pub fn init(options: &options::Init, around: &Surroundings) -> Result<(), Failure> {
     let root = options.path.as_ref().map_or_else(|| Repository::around(&around.folder), |path| around.folder.join(path));
     let repository = Repository::open(&root)?;
-    let tree = flux::read(&repository, options.flux_path.as_deref())
-        .map_err(|error| Failure::user(chain(&error)).hint("name the folder that Flux synchronises with `--flux-path FOLDER`"))?;
+    let tree = flux::read(&repository, options.flux_path.as_deref()).map_err(|error| unread(&error))?;
     let helmfiles = helmfile::find(&repository, tree.root());
     let mut plan = helmfile::convert(&repository, &helmfiles, &tree);
     let is_from_tree = plan.steps.is_empty();
@@ -72,13 +72,13 @@ pub fn init(options: &options::Init, around: &Surroundings) -> Result<(), Failur
     std::fs::write(&file, text).map_err(|error| Failure::user(format!("{}: {error}", file.display())))?;
     let shown = boot::shown(&file, &around.folder);
     println!(
-        "wrote {shown}: {} steps, {}",
-        plan.steps.len(),
+        "wrote {shown}: {}, {}",
+        plural(plan.steps.len(), "step"),
         if is_from_tree { "from the tree".to_owned() } else { format!("from {}", helmfiles.join(", ")) }
     );
     let left: usize = plan.comments.len() + plan.steps.iter().map(|step| step.comments.len()).sum::<usize>();
     if left > 0 {
-        println!("{left} things could not be converted: look for `#` in it");
+        println!("{} could not be converted: look for `#` in it", plural(left, "thing"));
     }
     println!("try it: launchway check {shown}, then launchway boot --sandbox --file {shown}");
     Ok(())

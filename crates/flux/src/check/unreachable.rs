@@ -6,6 +6,7 @@ use kustomize::{Files, KUSTOMIZATION_FILES};
 
 use crate::check::finding::{Finding, Rule};
 use crate::fields::{kind, name};
+use crate::root;
 use crate::tree::{Tree, is_kustomization};
 
 /// How many folders are looked into.
@@ -13,13 +14,39 @@ const MAX_FOLDERS: usize = 50_000;
 
 pub(crate) fn find(files: &dyn Files, tree: &Tree, read: &BTreeSet<String>) -> Vec<Finding> {
     let built: BTreeSet<&str> = read.iter().filter_map(|path| folder_of_kustomization(path)).collect();
-    let mut found = Vec::new();
-    for (path, is_beside) in candidates(files, tree, &built) {
-        if !read.contains(&path) {
-            found.extend(finding(files, &path, is_beside));
+    let Lying { manifests, kustomizations } = lying(files, tree, &built);
+    let unread = manifests.iter().filter(|(path, _)| !read.contains(*path));
+    let mut found: Vec<Finding> = unread.filter_map(|(path, is_beside)| finding(files, path, *is_beside)).collect();
+    if found.is_empty() {
+        return found;
+    }
+    let listed = listed(files, &kustomizations);
+    // What a kustomization that Flux reads lists was not read because something there is wrong, which is said elsewhere.
+    found.retain(|finding| listed.get(&finding.file).is_none_or(|by| !read.contains(by)));
+    for finding in &mut found {
+        if let Some(by) = listed.get(&finding.file) {
+            finding.message = finding.message.replace(NOT_LISTED, &format!("only {by} lists this file, and Flux does not read that"));
+            finding.hint = Some(format!("list the folder of {by} in a kustomization.yaml that Flux reads, or remove it"));
         }
     }
     found
+}
+
+const NOT_LISTED: &str = "no kustomization lists this file";
+
+/// Returns what kustomization files list, with one that does.
+fn listed(files: &dyn Files, kustomizations: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let read = |path: &String| Some((path.clone(), files.read(path).ok()??));
+    let of = |(path, text): (String, Vec<u8>)| root::listed(&path, &text).into_iter().map(move |entry| (entry, path.clone()));
+    kustomizations.iter().filter_map(read).flat_map(of).collect()
+}
+
+/// The YAML files below the folders that Flux reads.
+#[derive(Default)]
+struct Lying {
+    /// With whether a kustomization that is built lies beside each of them.
+    manifests: BTreeMap<String, bool>,
+    kustomizations: BTreeSet<String>,
 }
 
 fn folder_of_kustomization(path: &str) -> Option<&str> {
@@ -27,9 +54,8 @@ fn folder_of_kustomization(path: &str) -> Option<&str> {
     KUSTOMIZATION_FILES.contains(&file).then_some(folder)
 }
 
-/// Returns the YAML files below the folders that Flux reads, and whether a kustomization that is built lies beside each of them.
-fn candidates(files: &dyn Files, tree: &Tree, built: &BTreeSet<&str>) -> BTreeMap<String, bool> {
-    let mut found = BTreeMap::new();
+fn lying(files: &dyn Files, tree: &Tree, built: &BTreeSet<&str>) -> Lying {
+    let mut found = Lying::default();
     let mut open: Vec<String> = tree.folders().map(str::to_string).collect();
     let mut seen: BTreeSet<String> = BTreeSet::new();
     while let Some(folder) = open.pop() {
@@ -43,8 +69,10 @@ fn candidates(files: &dyn Files, tree: &Tree, built: &BTreeSet<&str>) -> BTreeMa
             }
             if entry.directory && !entry.name.starts_with('.') {
                 open.push(path);
-            } else if !entry.directory && (path.ends_with(".yaml") || path.ends_with(".yml")) && folder_of_kustomization(&path).is_none() {
-                found.insert(path, built.contains(folder.as_str()));
+            } else if !entry.directory && folder_of_kustomization(&path).is_some() {
+                found.kustomizations.insert(path);
+            } else if !entry.directory && (path.ends_with(".yaml") || path.ends_with(".yml")) {
+                found.manifests.insert(path, built.contains(folder.as_str()));
             }
         }
     }
@@ -62,12 +90,6 @@ fn finding(files: &dyn Files, path: &str, is_beside: bool) -> Option<Finding> {
     let is_meant = |value: &serde_json::Value| !name(value).is_empty() && (is_beside && !kind(value).is_empty() || is_kustomization(value));
     let first = manifests.iter().find(|manifest| is_meant(&manifest.value))?;
     let title = format!("{} {}", kind(&first.value), name(&first.value));
-    let found = Finding::warning(
-        Rule::Unreachable,
-        path,
-        first.line,
-        1,
-        format!("{title}: no kustomization lists this file, so Flux never sees it"),
-    );
+    let found = Finding::warning(Rule::Unreachable, path, first.line, 1, format!("{title}: {NOT_LISTED}, so Flux never sees it"));
     Some(found.hint("list it under `resources:` of a kustomization.yaml, or remove it"))
 }
