@@ -27,6 +27,10 @@ fn candidates(places: &[Place]) -> String {
     if places.is_empty() { "the tree has no HelmRelease".to_string() } else { format!("near: {}", list(places)) }
 }
 
+fn in_failed(error: &Option<Box<Error>>) -> String {
+    error.as_ref().map(|error| format!("; it may be in what does not build: {error}")).unwrap_or_default()
+}
+
 fn missing(absent: &[kustomize::Absent]) -> String {
     let one = |absent: &kustomize::Absent| format!("{} (listed in {}:{})", absent.path, absent.listed_in, absent.line);
     match absent {
@@ -87,7 +91,7 @@ pub enum Error {
         message: String,
     },
     /// The tree has no such HelmRelease.
-    #[error("no HelmRelease {namespace}/{name} below {root}; {}{}", candidates(.near), missing(.absent))]
+    #[error("no HelmRelease {namespace}/{name} below {root}; {}{}{}", candidates(.near), missing(.absent), in_failed(.unbuilt))]
     NoRelease {
         /// The namespace asked for.
         namespace: String,
@@ -99,6 +103,8 @@ pub enum Error {
         near: Vec<Place>,
         /// Absent resources that may have held it.
         absent: Vec<kustomize::Absent>,
+        /// What does not build and may have held it.
+        unbuilt: Option<Box<Error>>,
     },
     /// The tree has it more than once.
     #[error("HelmRelease {namespace}/{name} is defined more than once: {}; keep one", list(.definitions))]

@@ -795,9 +795,6 @@ impl Tree {
     }
 
     fn no_release(&self, namespace: &str, name: &str) -> Error {
-        if let Some(failure) = self.failures.first() {
-            return failure.clone();
-        }
         let all = self.releases();
         let mut near: Vec<&ReleaseId> = all.iter().filter(|id| id.name == name).collect();
         if near.is_empty() {
@@ -809,7 +806,14 @@ impl Tree {
         let near = near.into_iter().take(8).map(place).collect();
         let suspect = |absent: &&Absent| absent.path.split('/').any(|part| part == name);
         let absent = self.absent.iter().filter(suspect).cloned().collect();
-        Error::NoRelease { namespace: namespace.to_string(), name: name.to_string(), root: self.root.clone(), near, absent }
+        Error::NoRelease {
+            namespace: namespace.to_string(),
+            name: name.to_string(),
+            root: self.root.clone(),
+            near,
+            absent,
+            unbuilt: self.failures.first().cloned().map(Box::new),
+        }
     }
 
     /// Returns a Namespace of the tree as kustomize-controller applies it, with its owner labels.
