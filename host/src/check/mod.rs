@@ -61,6 +61,8 @@ pub async fn check(options: options::Check, around: &Surroundings) -> Result<(),
                 output::print(&options, &subject, &[], &steps.faults(), &[]);
                 return Err(Failure::new(Blame::User, ""));
             }
+            // A folder that the person named is a slip of theirs; what the repository says is a finding.
+            Err(error @ flux::Error::NoFolder(_)) if subject.flux_path.is_some() => return Err(unread(&error)),
             Err(error) if subject.manifest.is_none() && flux::check::of_root(&*subject.repository, &error).is_some() => {
                 findings.extend(flux::check::of_root(&*subject.repository, &error));
                 continue;

@@ -58,8 +58,22 @@ pub fn check(files: &dyn Files, root: Option<&str>) -> Result<Checked, Error> {
 
 /// Returns what is wrong with a root that could not be built; nothing if it is not known which folder is the root.
 pub fn of_root(files: &dyn Files, error: &Error) -> Option<Finding> {
-    let is_known = !matches!(error, Error::NoRoot | Error::AmbiguousRoot(_) | Error::NoFolder(_));
-    is_known.then(|| failure(files, error))
+    match error {
+        Error::NoRoot | Error::AmbiguousRoot(_) => None,
+        Error::NoFolder(folder) => {
+            let found = Finding::error(Rule::AbsentResource, "", 1, 1, error.to_string());
+            Some(found.hint(match folder_above(files, folder) {
+                Some(above) => made_of(&above),
+                None => "Flux is told to synchronise it: correct its path, or name another one with `--flux-path FOLDER`".to_string(),
+            }))
+        }
+        error => Some(failure(files, error)),
+    }
+}
+
+/// Says what to do about a path that is right only in an artifact of one folder.
+fn made_of(folder: &str) -> String {
+    format!("it is in {folder}: if Flux synchronises an artifact made of that folder, `launchway check {folder}`")
 }
 
 fn failures(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
@@ -105,8 +119,7 @@ fn absences(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
             return Finding { severity: Severity::Warning, ..found }.hint("Flux fails once the Kustomization is resumed");
         }
         if let Some(above) = folder_above(files, &absent.path) {
-            return found
-                .hint(format!("it is in {above}: if Flux synchronises an artifact made of that folder, `launchway check {above}`"));
+            return found.hint(made_of(&above));
         }
         match consequences.get(&at) {
             Some(needed) => found.hint(format!("add it, or take it off the list; it is needed by {}", needed.join(", "))),
