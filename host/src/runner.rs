@@ -137,9 +137,8 @@ fn said_failure(phase: &str, said: &types::Failure) -> Failure {
             .hint("if the step should be allowed to do this, the module has to request it and the manifest to grant it"),
         "limit" => Failure::module(message),
         "invalid" | "not-found" | "already-exists" | "unsupported" => Failure::user(message),
-        "timeout" => {
-            Failure::cluster(message).hint("raise `timeout:` of the step if it only needs longer; running again continues where it stopped")
-        }
+        "timeout" => Failure::cluster(message)
+            .hint("raise `timeout:` of the step if it only needs longer, and run again: what is done is not done twice"),
         "internal" => Failure::bug(message),
         _ => Failure::cluster(message),
     }
