@@ -98,7 +98,7 @@ pub enum Error {
         /// The name asked for.
         name: String,
         /// The root of the tree.
-        root: String,
+        root: Box<str>,
         /// HelmReleases that may have been meant.
         near: Vec<Place>,
         /// Absent resources that may have held it.

@@ -809,7 +809,7 @@ impl Tree {
         Error::NoRelease {
             namespace: namespace.to_string(),
             name: name.to_string(),
-            root: self.root.clone(),
+            root: self.root.as_str().into(),
             near,
             absent,
             unbuilt: self.failures.first().cloned().map(Box::new),

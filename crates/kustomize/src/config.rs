@@ -200,7 +200,7 @@ fn label_fields(selectors: bool) -> Vec<FieldSpec> {
         ("apps", "StatefulSet", "spec/volumeClaimTemplates[]/metadata/labels", true),
         ("batch", "CronJob", "spec/jobTemplate/metadata/labels", true),
     ]));
-    fields
+    in_their_version(fields)
 }
 
 /// Returns where annotations go.
@@ -209,6 +209,14 @@ fn annotation_fields() -> Vec<FieldSpec> {
     fields.extend(template_fields("metadata/annotations"));
     // Labels ask for the group of a StatefulSet, annotations do not.
     fields.push(FieldSpec::new("", "StatefulSet", "spec/template/metadata/annotations", true));
+    in_their_version(fields)
+}
+
+/// Of two kinds labels and annotations ask for the version (`api/internal/konfig/builtinpluginconsts/commonlabels.go`, commonannotations.go).
+fn in_their_version(mut fields: Vec<FieldSpec>) -> Vec<FieldSpec> {
+    for field in fields.iter_mut().filter(|field| ["Service", "ReplicationController"].contains(&field.kind.as_str())) {
+        field.version = "v1".into();
+    }
     fields
 }
 
