@@ -217,7 +217,7 @@ fn remediation(tree: &Tree, located: &Located, action: &str) -> Result<Option<Re
     let spec = |path: &[&str]| get(&located.object.value, &[&["spec", action], path].concat()).cloned();
     let tries_again = match spec(&["strategy", "name"]) {
         Some(name) => name == "RetryOnFailure",
-        None => tree.feature_gates("helm-controller").get("DefaultToRetryOnFailure").copied().unwrap_or(false),
+        None => tree.has_helm_gate("DefaultToRetryOnFailure"),
     };
     let retries = spec(&["remediation", "retries"]).and_then(|count| count.as_i64()).unwrap_or(0);
     let last = spec(&["remediation", "remediateLastFailure"]).and_then(|last| last.as_bool());

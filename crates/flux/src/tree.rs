@@ -2,6 +2,7 @@
 //! (`internal/controller/kustomization_controller.go`). Other repositories are named, not followed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::OnceLock;
 
 use kustomize::{Absent, Files, Image, Object, Overlay, PatchEntry, Target};
 use serde_json::{Map, Value, json};
@@ -108,6 +109,14 @@ pub struct Tree {
     folders: Vec<String>,
     /// Where the FluxInstance is, once everything is read.
     instance: Option<Option<usize>>,
+    known: Known,
+}
+
+/// What the FluxInstance says and is asked for again and again; kept once everything is read.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    source: OnceLock<Option<Source>>,
+    helm_gates: OnceLock<BTreeMap<String, bool>>,
 }
 
 /// A source object by kind, namespace and name.
@@ -176,6 +185,7 @@ fn walk_below(
         root_id: None,
         folders: Vec::new(),
         instance: None,
+        known: Known::default(),
     };
     let (seen, open, waiting, absent) = (BTreeSet::new(), VecDeque::new(), Vec::new(), BTreeSet::new());
     let mut walk = Walk { files, keys, unset, tree, seen, open, waiting, absent };
@@ -670,14 +680,23 @@ impl Tree {
     /// itself is read from.
     pub(crate) fn is_made_by_instance(&self, of_kind: &str, inside: &str, wanted: &str) -> bool {
         let this = Source { kind: of_kind.to_string(), namespace: inside.to_string(), name: wanted.to_string() };
-        let is_made = match self.instance() {
-            Some(instance) => root::source_of_instance(&self.with_all_values(instance)) == (of_kind, inside, wanted),
+        let is_made = match self.source_of_instance() {
+            Some(made) => made == this,
             None => match &self.source {
                 Some(source) => *source == this,
                 None => (inside, wanted) == ("flux-system", "flux-system"),
             },
         };
         is_made || self.source.as_ref() == Some(&this)
+    }
+
+    fn source_of_instance(&self) -> Option<Source> {
+        let find = || {
+            let instance = self.with_all_values(self.instance()?);
+            let (kind, namespace, name) = root::source_of_instance(&instance);
+            Some(Source { kind: kind.to_string(), namespace: namespace.to_string(), name: name.to_string() })
+        };
+        if self.instance.is_some() { self.known.source.get_or_init(find).clone() } else { find() }
     }
 
     pub(crate) fn located(&self) -> impl Iterator<Item = &Located> {
@@ -731,6 +750,13 @@ impl Tree {
             Some(instance) => gates::of(gates::patches(&instance.object.value), controller),
             None => self.controller(controller).map(|found| gates::of_deployment(&found.object.value)).unwrap_or_default(),
         }
+    }
+
+    /// Tells whether helm-controller has a gate switched on.
+    pub(crate) fn has_helm_gate(&self, gate: &str) -> bool {
+        let all = || self.feature_gates("helm-controller");
+        let is_on = |gates: &BTreeMap<String, bool>| gates.get(gate).copied().unwrap_or(false);
+        if self.instance.is_some() { is_on(self.known.helm_gates.get_or_init(all)) } else { is_on(&all()) }
     }
 
     /// Returns the Deployment of a controller, where the tree holds Flux itself as `flux bootstrap` writes it.
