@@ -73,8 +73,8 @@ impl Handoff {
             namespace: Some(spec.namespace.clone()),
             name: spec.name.clone(),
         };
-        let deployed = record.info.as_ref().and_then(|info| info.last_deployed.as_deref()).unwrap_or_default();
-        let known = |live: &Value| seed::knows(live, record.version, deployed);
+        let is_digest = |told: &str| [Generation::Helm3, Generation::Helm4].iter().any(|it| digest(open, record, *it) == told);
+        let known = |live: &Value| seed::knows(live, &is_digest);
         if self.cluster.get(&reference).await.map_err(said)?.is_some_and(|live| known(&live)) {
             return Ok(());
         }
@@ -159,10 +159,6 @@ impl Handoff {
     async fn installed(&self, open: &OpenRelease, record: &Release, generation: Generation) -> Result<Installed, Said> {
         let metadata = record.chart.as_ref().and_then(|chart| chart.metadata.clone()).unwrap_or_default();
         let info = record.info.clone().unwrap_or_default();
-        let observation = match generation {
-            Generation::Helm3 => record.as_helm3().observation(open.oci_digest()),
-            Generation::Helm4 => record.observation(open.oci_digest()),
-        };
         let objects = release::inventory(&self.cluster, record, &open.wanted).await.map_err(|error| chain(&error))?;
         let entry =
             |object: &ObjectRef| seed::inventory_entry(&object.api_version, &object.kind, object.namespace.as_deref(), &object.name);
@@ -175,12 +171,21 @@ impl Handoff {
             app_version: metadata.app_version,
             first_deployed: info.first_deployed.unwrap_or_default(),
             last_deployed: info.last_deployed.unwrap_or_default(),
-            digest: flux::sha256(observation.as_bytes()),
+            digest: digest(open, record, generation),
             config_digest: flux::config_digest(&open.wanted.values),
             oci_digest: open.oci_digest().map(str::to_owned),
             inventory: objects.iter().map(entry).collect(),
         })
     }
+}
+
+/// Returns the digest by which a helm-controller knows a record.
+fn digest(open: &OpenRelease, record: &Release, generation: Generation) -> String {
+    let observation = match generation {
+        Generation::Helm3 => record.as_helm3().observation(open.oci_digest()),
+        Generation::Helm4 => record.observation(open.oci_digest()),
+    };
+    flux::sha256(observation.as_bytes())
 }
 
 fn said(error: kube_engine::Error) -> Said {

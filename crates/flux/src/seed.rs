@@ -55,13 +55,12 @@ impl Generation {
     }
 }
 
-/// Returns whether a HelmRelease in the cluster tells helm-controller of a revision that was deployed then, or it has looked at the release
-/// itself and needs no telling.
-pub fn knows(release: &Value, version: i64, last_deployed: &str) -> bool {
+/// Returns whether a HelmRelease in the cluster tells helm-controller of the record whose digest it is, or helm-controller has looked at the
+/// release itself and needs no telling. Times would not do: a run that died may have been there within the same second.
+pub fn knows(release: &Value, is_digest: impl Fn(&str) -> bool) -> bool {
     let has_looked = get(release, &["status", "storageNamespace"]).is_some();
-    let newest = |field: &str| release.pointer(&format!("/status/history/0/{field}"));
-    let is_this = newest("version") == Some(&json!(version)) && newest("lastDeployed") == Some(&json!(seconds(last_deployed)));
-    newest("version").is_some() && (has_looked || is_this)
+    let newest = release.pointer("/status/history/0/digest").and_then(Value::as_str);
+    newest.is_some_and(|digest| has_looked || is_digest(digest))
 }
 
 /// Returns the status of a HelmRelease as it is in the cluster, for a release that is installed. `now` is RFC 3339.
@@ -179,13 +178,14 @@ mod tests {
     #[test]
     fn only_what_is_deployed_is_known() {
         let release = json!({"metadata": {"generation": 1}});
-        assert!(!knows(&release, 1, "2026-01-02T03:04:05.1Z"));
+        let (is_it, is_another) = (|digest: &str| digest == "sha256:d", |digest: &str| digest == "sha256:e");
+        assert!(!knows(&release, is_it));
         let mut seeded = json!({ "status": seeded_status(&release, &installed(), Generation::Helm4, "2026-01-02T03:04:06Z") });
-        assert!(knows(&seeded, 1, "2026-01-02T03:04:05.1Z"));
+        assert!(knows(&seeded, is_it));
         // It was done over, or upgraded, before Flux came.
-        assert!(!knows(&seeded, 1, "2026-01-02T03:04:09Z") && !knows(&seeded, 2, "2026-01-02T03:04:05Z"));
+        assert!(!knows(&seeded, is_another));
         seeded["status"]["storageNamespace"] = json!("apps");
-        assert!(knows(&seeded, 2, "2026-01-02T03:04:09Z"), "Flux has looked");
+        assert!(knows(&seeded, is_another), "Flux has looked");
     }
 
     #[test]
