@@ -74,7 +74,7 @@ impl Handoff {
             name: spec.name.clone(),
         };
         let is_digest = |told: &str| [Generation::Helm3, Generation::Helm4].iter().any(|it| digest(open, record, *it) == told);
-        let known = |live: &Value| seed::knows(live, &is_digest);
+        let known = |live: &Value| seed::knows(live, is_digest);
         if self.cluster.get(&reference).await.map_err(said)?.is_some_and(|live| known(&live)) {
             return Ok(());
         }
