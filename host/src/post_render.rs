@@ -6,7 +6,7 @@ use flux::{ReleaseSpec, Tree};
 
 /// Returns what is done to what the chart of a release renders to.
 pub fn of(tree: &Tree, spec: &ReleaseSpec) -> Result<helm::PostRender, String> {
-    let as_helm3 = tree.feature_gates("helm-controller").get("UseHelm3Defaults").copied().unwrap_or(false);
+    let as_helm3 = tree.has_helm_gate("UseHelm3Defaults");
     let post_render = flux::PostRender::of(&spec.helm_release);
     let strategy = match post_render.strategy.as_deref() {
         None if as_helm3 => helm::Strategy::NoHooks,

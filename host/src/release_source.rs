@@ -139,11 +139,11 @@ impl ReleaseSource {
     /// Returns what the tree says of a release, all of whose values must be known.
     pub fn spec(&self, release: &ReleaseRef) -> Result<ReleaseSpec, Failure> {
         let spec = self.tree()?.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?;
-        let is_fault = |why: &&String| self.keys.is_some() || !why.contains("encrypted");
-        match spec.unknown.iter().find(is_fault) {
+        let is_encrypted = |why: &str| why.contains("encrypted");
+        match spec.unknown.iter().find(|why| self.keys.is_some() || !is_encrypted(why)) {
             Some(unknown) => {
                 let message = format!("{}: {unknown}", place(&spec));
-                let hint = if unknown.contains("encrypted") {
+                let hint = if is_encrypted(unknown) {
                     "where Flux decrypts (`spec.decryption` of the Kustomization), `boot` does too, with the age keys it is given"
                 } else {
                     "values that only the cluster knows cannot be installed before Flux has them"
@@ -157,15 +157,14 @@ impl ReleaseSource {
     /// Returns what a HelmRelease wants of the cluster.
     pub fn wanted(&self, spec: &ReleaseSpec, fetched: &Arc<Fetched>) -> Result<Wanted, Failure> {
         let place = place(spec);
-        let gates = self.tree()?.feature_gates("helm-controller");
-        let is_on = |gate: &str| gates.get(gate).copied().unwrap_or(false);
+        let tree = self.tree()?;
         let packaged =
             values_files::merged(fetched, spec, &*self.repository).map_err(|message| Failure::user(format!("{place}: {message}")))?;
         let mut chart = packaged.chart.clone();
-        if let (Some(digest), false) = (oci_digest(spec, fetched), is_on("DisableChartDigestTracking")) {
+        if let (Some(digest), false) = (oci_digest(spec, fetched), tree.has_helm_gate("DisableChartDigestTracking")) {
             chart.metadata.version = tracked(&chart.metadata.version, digest);
         }
-        let post_render = post_render::of(self.tree()?, spec).map_err(|message| Failure::user(format!("{place}: {message}")))?;
+        let post_render = post_render::of(tree, spec).map_err(|message| Failure::user(format!("{place}: {message}")))?;
         Ok(Wanted {
             name: spec.release_name.clone(),
             namespace: spec.release_namespace.clone(),
@@ -196,21 +195,10 @@ impl ReleaseSource {
     ) -> OpenRelease {
         let masked = values.clone();
         let wanted = Wanted {
-            name: release.name.clone(),
-            namespace: release.namespace.clone(),
-            storage_namespace: release.namespace.clone(),
-            chart: Arc::new(fetched.chart.clone()),
             values,
             compat: self.compat.clone(),
-            install: ActionOptions::default(),
-            upgrade: ActionOptions::default(),
-            rollback: UndoOptions::default(),
-            uninstall: UndoOptions::default(),
-            crd_labels: Map::new(),
-            post_render: None,
             lookups: Some(lookups),
-            max_history: 5,
-            timeout: Duration::from_secs(300),
+            ..Wanted::new(&release.name, &release.namespace, Arc::new(fetched.chart.clone()))
         };
         self.opened_as(wanted, masked, None, reference.into(), fetched.digest.clone(), false)
     }

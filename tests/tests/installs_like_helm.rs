@@ -9,13 +9,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use helm::Chart;
 use helm::release::Release;
-use helm::{Chart, HelmCompat};
-use kube_engine::release::{self, ActionOptions, Context, CrdPolicy, Outcome, ReleaseError, UndoOptions, Wanted};
+use kube_engine::release::{self, ActionOptions, Context, CrdPolicy, Outcome, ReleaseError, Wanted};
 use launchway_tests::cluster::{records, title};
 use launchway_tests::root;
 use real_cluster::{Cluster, Options};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 const MANAGER: &str = "helm-controller";
 
@@ -146,22 +146,12 @@ fn chart(path: &Path) -> Chart {
 
 fn ensure(cluster: &Cluster, case: &Case, timeout: Duration, change: impl FnOnce(&mut Wanted)) -> Result<Outcome, ReleaseError> {
     let mut wanted = Wanted {
-        name: case.name.into(),
-        namespace: case.namespace.into(),
-        storage_namespace: case.namespace.into(),
-        chart: Arc::new(chart(&case.chart)),
         values: helm::values::as_floats(case.values.clone()).as_object().cloned().unwrap_or_default(),
-        compat: HelmCompat::newest(),
-        install: ActionOptions::default(),
         // Helm has no CRD step in an upgrade.
         upgrade: ActionOptions { crds: CrdPolicy::Skip, ..ActionOptions::default() },
-        rollback: UndoOptions::default(),
-        uninstall: UndoOptions::default(),
-        crd_labels: Map::new(),
-        post_render: None,
-        lookups: None,
         max_history: 10,
         timeout,
+        ..Wanted::new(case.name, case.namespace, Arc::new(chart(&case.chart)))
     };
     change(&mut wanted);
     let runtime = tokio::runtime::Runtime::new().unwrap();

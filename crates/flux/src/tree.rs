@@ -753,7 +753,7 @@ impl Tree {
     }
 
     /// Tells whether helm-controller has a gate switched on.
-    pub(crate) fn has_helm_gate(&self, gate: &str) -> bool {
+    pub fn has_helm_gate(&self, gate: &str) -> bool {
         let all = || self.feature_gates("helm-controller");
         let is_on = |gates: &BTreeMap<String, bool>| gates.get(gate).copied().unwrap_or(false);
         if self.instance.is_some() { is_on(self.known.helm_gates.get_or_init(all)) } else { is_on(&all()) }

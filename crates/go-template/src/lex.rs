@@ -99,7 +99,7 @@ pub(crate) struct Lexer<'a> {
     inside_action: bool,
 }
 
-const LEFT: &[u8] = b"{{";
+const LEFT: &[u8; 2] = b"{{";
 const RIGHT: &[u8] = b"}}";
 const TRIM_MARKER_LEN: usize = 2;
 
@@ -108,8 +108,8 @@ fn is_space(c: u8) -> bool {
 }
 
 /// Finds two bytes in a row; mostly they are near.
-fn find(haystack: &[u8], [first, second]: [u8; 2]) -> Option<usize> {
-    memchr::memchr_iter(first, haystack).find(|at| haystack.get(at + 1) == Some(&second))
+fn find(haystack: &[u8], [first, second]: &[u8; 2]) -> Option<usize> {
+    memchr::memchr_iter(*first, haystack).find(|at| haystack.get(at + 1) == Some(second))
 }
 
 fn newlines(bytes: &[u8]) -> usize {
@@ -196,7 +196,7 @@ impl<'a> Lexer<'a> {
 
     fn text(&mut self) -> Token<'a> {
         loop {
-            let Some(x) = find(self.rest(), *b"{{") else {
+            let Some(x) = find(self.rest(), LEFT) else {
                 self.pos = self.input.len();
                 if self.pos > self.start {
                     self.line += newlines(&self.input[self.start..self.pos]);
@@ -244,7 +244,7 @@ impl<'a> Lexer<'a> {
 
     fn comment(&mut self) -> Option<Token<'a>> {
         self.pos += 2;
-        let Some(x) = find(self.rest(), *b"*/") else {
+        let Some(x) = find(self.rest(), b"*/") else {
             return Some(self.fault("unclosed comment"));
         };
         self.pos += x + 2;

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
-use helm::{Chart, HelmCompat};
-use kube_engine::release::{self, ActionOptions, Context, OnFailure, Outcome, ReleaseError, UndoOptions, Wanted};
+use helm::Chart;
+use kube_engine::release::{self, Context, OnFailure, Outcome, ReleaseError, Wanted};
 use kube_engine::{Cluster, Holder};
 use kube_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -91,23 +91,8 @@ fn wanted(image: u32) -> Wanted {
         ("templates/hook.yaml", HOOK),
     ];
     let chart = Chart::from_files(files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))).unwrap();
-    Wanted {
-        name: "web".into(),
-        namespace: "default".into(),
-        storage_namespace: "default".into(),
-        chart: Arc::new(chart),
-        values: helm::values::as_floats(json!({ "image": image })).as_object().cloned().unwrap(),
-        compat: HelmCompat::newest(),
-        install: ActionOptions::default(),
-        upgrade: ActionOptions::default(),
-        rollback: UndoOptions::default(),
-        uninstall: UndoOptions::default(),
-        crd_labels: serde_json::Map::new(),
-        post_render: None,
-        lookups: None,
-        max_history: 5,
-        timeout: Duration::from_secs(600),
-    }
+    let values = helm::values::as_floats(json!({ "image": image })).as_object().cloned().unwrap();
+    Wanted { values, timeout: Duration::from_secs(600), ..Wanted::new("web", "default", Arc::new(chart)) }
 }
 
 async fn ensure(way: Way, wanted: &Wanted) -> Result<Outcome, ReleaseError> {

@@ -5,11 +5,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use helm::Chart;
 use helm::release::Release;
-use helm::{Chart, HelmCompat};
-use kube_engine::release::{
-    self, ActionOptions, Context, OnFailure, Progress, ReleaseAction, ReleaseError, ReleaseState, UndoOptions, Wanted,
-};
+use kube_engine::release::{self, Context, OnFailure, Progress, ReleaseAction, ReleaseError, ReleaseState, Wanted};
 use kube_engine::{Action, Apply, Cluster, ObjectRef, Selection};
 use kube_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -31,23 +29,8 @@ fn chart(version: &str, files: &[(&str, &str)]) -> Arc<Chart> {
 }
 
 fn wanted(chart: Arc<Chart>, values: Value) -> Wanted {
-    Wanted {
-        name: "web".into(),
-        namespace: "default".into(),
-        storage_namespace: "default".into(),
-        chart,
-        values: helm::values::as_floats(values).as_object().cloned().unwrap_or_default(),
-        compat: HelmCompat::newest(),
-        install: ActionOptions::default(),
-        upgrade: ActionOptions::default(),
-        rollback: UndoOptions::default(),
-        uninstall: UndoOptions::default(),
-        crd_labels: serde_json::Map::new(),
-        post_render: None,
-        lookups: None,
-        max_history: 5,
-        timeout: Duration::from_secs(20),
-    }
+    let values = helm::values::as_floats(values).as_object().cloned().unwrap_or_default();
+    Wanted { values, timeout: Duration::from_secs(20), ..Wanted::new("web", "default", chart) }
 }
 
 struct World {

@@ -63,11 +63,13 @@ pub async fn check(options: options::Check, around: &Surroundings) -> Result<(),
             }
             // A folder that the person named is a slip of theirs; what the repository says is a finding.
             Err(error @ flux::Error::NoFolder(_)) if subject.flux_path.is_some() => return Err(unread(&error)),
-            Err(error) if subject.manifest.is_none() && flux::check::of_root(&*subject.repository, &error).is_some() => {
-                findings.extend(flux::check::of_root(&*subject.repository, &error));
-                continue;
-            }
-            Err(error) => return Err(unread(&error)),
+            Err(error) => match flux::check::of_root(&*subject.repository, &error).filter(|_| subject.manifest.is_none()) {
+                Some(found) => {
+                    findings.push(found);
+                    continue;
+                }
+                None => return Err(unread(&error)),
+            },
         };
         let Checked { tree, findings: mut found, not_checked: mut notes } = checked;
         let scene = rehearsal::Scene { options: &options, around, subject: &subject, tree: &tree, charts: &charts, compat: &compat };

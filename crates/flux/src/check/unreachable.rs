@@ -16,23 +16,13 @@ pub(crate) fn find(files: &dyn Files, tree: &Tree, read: &BTreeSet<String>) -> V
     let built: BTreeSet<&str> = read.iter().filter_map(|path| folder_of_kustomization(path)).collect();
     let Lying { manifests, kustomizations } = lying(files, tree, &built);
     let unread = manifests.iter().filter(|(path, _)| !read.contains(*path));
-    let mut found: Vec<Finding> = unread.filter_map(|(path, is_beside)| finding(files, path, *is_beside)).collect();
-    if found.is_empty() {
-        return found;
+    let meant: Vec<Meant<'_>> = unread.filter_map(|(path, is_beside)| meant(files, path, *is_beside)).collect();
+    if meant.is_empty() {
+        return Vec::new();
     }
     let listed = listed(files, &kustomizations);
-    // What a kustomization that Flux reads lists was not read because something there is wrong, which is said elsewhere.
-    found.retain(|finding| listed.get(&finding.file).is_none_or(|by| !read.contains(by)));
-    for finding in &mut found {
-        if let Some(by) = listed.get(&finding.file) {
-            finding.message = finding.message.replace(NOT_LISTED, &format!("only {by} lists this file, and Flux does not read that"));
-            finding.hint = Some(format!("list the folder of {by} in a kustomization.yaml that Flux reads, or remove it"));
-        }
-    }
-    found
+    meant.iter().filter_map(|meant| finding(meant, listed.get(meant.path).map(String::as_str), read)).collect()
 }
-
-const NOT_LISTED: &str = "no kustomization lists this file";
 
 /// Returns what kustomization files list, with one that does.
 fn listed(files: &dyn Files, kustomizations: &BTreeSet<String>) -> BTreeMap<String, String> {
@@ -79,8 +69,15 @@ fn lying(files: &dyn Files, tree: &Tree, built: &BTreeSet<&str>) -> Lying {
     found
 }
 
+/// A file that is meant to be listed, by its first object.
+struct Meant<'a> {
+    path: &'a str,
+    line: usize,
+    title: String,
+}
+
 /// A Flux Kustomization is meant to be listed wherever it lies; anything else where a kustomization beside it does not list it.
-fn finding(files: &dyn Files, path: &str, is_beside: bool) -> Option<Finding> {
+fn meant<'a>(files: &dyn Files, path: &'a str, is_beside: bool) -> Option<Meant<'a>> {
     let text = files.read(path).ok()??;
     let holds = |needle: &[u8]| text.windows(needle.len()).any(|window| window == needle);
     if !is_beside && !holds(b"kustomize.toolkit.fluxcd.io/") || !holds(b"apiVersion") {
@@ -89,7 +86,21 @@ fn finding(files: &dyn Files, path: &str, is_beside: bool) -> Option<Finding> {
     let manifests = kustomize::manifests(path, &text).ok()?;
     let is_meant = |value: &serde_json::Value| !name(value).is_empty() && (is_beside && !kind(value).is_empty() || is_kustomization(value));
     let first = manifests.iter().find(|manifest| is_meant(&manifest.value))?;
-    let title = format!("{} {}", kind(&first.value), name(&first.value));
-    let found = Finding::warning(Rule::Unreachable, path, first.line, 1, format!("{title}: {NOT_LISTED}, so Flux never sees it"));
-    Some(found.hint("list it under `resources:` of a kustomization.yaml, or remove it"))
+    Some(Meant { path, line: first.line, title: format!("{} {}", kind(&first.value), name(&first.value)) })
+}
+
+fn finding(meant: &Meant<'_>, listed_by: Option<&str>, read: &BTreeSet<String>) -> Option<Finding> {
+    let Meant { path, line, title } = meant;
+    let (why, hint) = match listed_by {
+        // Something there is wrong, which is said elsewhere.
+        Some(by) if read.contains(by) => return None,
+        Some(by) => (
+            format!("only {by} lists this file, and Flux does not read that"),
+            format!("list the folder of {by} in a kustomization.yaml that Flux reads, or remove it"),
+        ),
+        None => {
+            ("no kustomization lists this file".to_string(), "list it under `resources:` of a kustomization.yaml, or remove it".to_string())
+        }
+    };
+    Some(Finding::warning(Rule::Unreachable, path, *line, 1, format!("{title}: {why}, so Flux never sees it")).hint(hint))
 }

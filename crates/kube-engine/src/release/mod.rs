@@ -139,6 +139,27 @@ impl Default for UndoOptions {
 }
 
 impl Wanted {
+    /// Returns a release without values, with helm-controller's defaults, whose records go where its objects do.
+    pub fn new(name: &str, namespace: &str, chart: Arc<helm::Chart>) -> Wanted {
+        Wanted {
+            name: name.into(),
+            namespace: namespace.into(),
+            storage_namespace: namespace.into(),
+            chart,
+            values: Map::new(),
+            compat: HelmCompat::newest(),
+            install: ActionOptions::default(),
+            upgrade: ActionOptions::default(),
+            rollback: UndoOptions::default(),
+            uninstall: UndoOptions::default(),
+            crd_labels: Map::new(),
+            post_render: None,
+            lookups: None,
+            max_history: 5,
+            timeout: Duration::from_secs(300),
+        }
+    }
+
     /// Says whether an upgrade that fails is rolled back and a failed install uninstalled, as with Helm's `--rollback-on-failure`.
     pub fn roll_back_on_failure(&mut self, does: bool) {
         let (install, upgrade) = if does { (OnFailure::Uninstall, OnFailure::RollBack) } else { (OnFailure::Leave, OnFailure::Leave) };

@@ -467,10 +467,20 @@ fn is_awaited(object: &Value, wait: Wait) -> bool {
 }
 
 async fn ready(context: &Context<'_>, references: Vec<ObjectRef>, timeout: Duration) -> Result<(), ReleaseError> {
+    until("ready", context, references, timeout).await
+}
+
+/// Waits until objects fulfil a condition.
+pub(super) async fn until(
+    condition: &str,
+    context: &Context<'_>,
+    references: Vec<ObjectRef>,
+    timeout: Duration,
+) -> Result<(), ReleaseError> {
     if references.is_empty() {
         return Ok(());
     }
-    let condition: wait::Condition = "ready".parse().map_err(|message| ReleaseError::Document { path: String::new(), message })?;
+    let condition: wait::Condition = condition.parse().map_err(|message| ReleaseError::Document { path: String::new(), message })?;
     let wanted: Vec<_> = references.into_iter().map(|reference| (reference, condition.clone())).collect();
     let progress = |pending: &[Pending]| (context.progress)(Progress::Waiting(pending));
     wait::until(context.cluster, &wanted, timeout, &progress).await?;

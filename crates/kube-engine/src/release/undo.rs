@@ -5,11 +5,10 @@ use helm::release::Release;
 use serde_json::Value;
 
 use super::hooks::Hooks;
-use super::run::{Clock, Run, Verb, references, stamp_time};
+use super::run::{Clock, Run, Verb, references, stamp_time, until};
 use super::{ActionOptions, Context, OnFailure, Progress, ReleaseError, UndoOptions, Wait, Wanted, documents, storage};
 use crate::cluster::Propagation;
 use crate::object::ObjectRef;
-use crate::wait::{self, Pending};
 
 /// Does what is wanted about a failure, and returns the error with what was done. It has as much time as the failed run had.
 pub(super) async fn after(run: &mut Run<'_>, failed: &Release, error: ReleaseError) -> ReleaseError {
@@ -84,7 +83,7 @@ async fn uninstall(run: &mut Run<'_>, failed: &Release) -> Result<(), ReleaseErr
     storage::update(context, wanted, &release).await?;
     let deleted = delete(run, &release).await?;
     // What is deleted is gone, whatever becomes of the rest.
-    let waited = if wait == Wait::Nothing { Ok(()) } else { until_gone(context, deleted, clock).await };
+    let waited = if wait == Wait::Nothing { Ok(()) } else { until("absent", context, deleted, clock.left()).await };
     let hooked = hooks(&mut release, "post-delete").await;
     let recorded = if keep_history { keep(run, release).await } else { purge(context, wanted, run.history, failed).await };
     waited.and(hooked).and(recorded)
@@ -112,16 +111,6 @@ async fn delete(run: &mut Run<'_>, release: &Release) -> Result<Vec<ObjectRef>, 
 fn is_kept(object: &Value) -> bool {
     let policy = object.pointer("/metadata/annotations/helm.sh~1resource-policy").and_then(Value::as_str);
     policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
-}
-
-async fn until_gone(context: &Context<'_>, references: Vec<ObjectRef>, clock: Clock) -> Result<(), ReleaseError> {
-    let gone: wait::Condition = "absent".parse().map_err(|message| ReleaseError::Document { path: String::new(), message })?;
-    let wanted: Vec<_> = references.into_iter().map(|reference| (reference, gone.clone())).collect();
-    let progress = |pending: &[Pending]| (context.progress)(Progress::Waiting(pending));
-    if !wanted.is_empty() {
-        wait::until(context.cluster, &wanted, clock.left(), &progress).await?;
-    }
-    Ok(())
 }
 
 async fn keep(run: &Run<'_>, mut release: Release) -> Result<(), ReleaseError> {
