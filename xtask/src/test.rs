@@ -1,5 +1,7 @@
 //! Everything that is tested.
 
+use std::num::NonZero;
+
 use anyhow::Result;
 
 use crate::demo;
@@ -38,12 +40,15 @@ pub fn test(place: &Place, sweep: bool) -> Result<()> {
     let mut build = place.cargo(&["build", "--quiet", "--workspace", "--bin", "launchway"]);
     build.env("LAUNCHWAY_MODULES", &stock);
     place.run(build, "compile launchway")?;
+    // Those that take longest wait for clusters a third of the time.
+    let threads = std::thread::available_parallelism().map_or(2, NonZero::get) * 3 / 2;
     let helmfile = if sweep { real::one(place, "helmfile")? } else { None };
     let tests = |arguments: &[&str]| {
         let mut tests = place.cargo(&["test", "--workspace", "--no-fail-fast"]);
         tests
             .args(arguments)
             .env("LAUNCHWAY_TEST_RUN", "1")
+            .env("RUST_TEST_THREADS", threads.to_string())
             .env("LAUNCHWAY_MODULES", &stock)
             .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
             .env("LAUNCHWAY_GREETER", &greeter)

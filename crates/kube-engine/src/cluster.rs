@@ -8,12 +8,14 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use kube::Client;
 use kube::client::Body;
+use kube::config::Kubeconfig;
 use serde_json::Value;
 
 use crate::discovery::{Known, Resource};
 use crate::error::Error;
 use crate::lease::Lease;
 use crate::object::{Action, Change, ObjectRef, Selection};
+use crate::proxy;
 use crate::request::{Call, JSON, answered, encode};
 
 /// A cluster. Clones share the connection and what is known of its kinds.
@@ -22,6 +24,8 @@ pub struct Cluster {
     pub(crate) client: Client,
     pub(crate) known: Arc<Known>,
     pub(crate) lease: Option<Arc<Lease>>,
+    /// Where the server is, for people: empty, or a space and the address.
+    pub(crate) place: Arc<str>,
 }
 
 /// The way to a live cluster, where it is not the usual one.
@@ -94,7 +98,7 @@ impl Cluster {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<tower::BoxError>,
     {
-        Cluster { client: Client::new(service, "default"), known: Arc::default(), lease: None }
+        Cluster { client: Client::new(service, "default"), known: Arc::default(), lease: None, place: Arc::default() }
     }
 
     /// Connects as kubectl would: the given file, `KUBECONFIG`, the default file, or the pod's own account.
@@ -102,28 +106,35 @@ impl Cluster {
         let config = |message: String| Error::Config { message };
         let context = way.context;
         let options = kube::config::KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
-        let mut found = match way.kubeconfig {
-            Some(path) => {
-                let file = kube::config::Kubeconfig::read_from(path).map_err(|error| config(format!("{}: {error}", path.display())))?;
-                kube::Config::from_custom_kubeconfig(file, &options)
-                    .await
-                    .map_err(|error| config(format!("{}: {error}", path.display())))?
-            }
-            None if context.is_some() => {
+        let file = match way.kubeconfig {
+            Some(path) => Some(Kubeconfig::read_from(path).map_err(|error| config(format!("{}: {error}", path.display())))?),
+            None => Kubeconfig::read().ok(),
+        };
+        let proxy = file.as_ref().and_then(|file| proxy::named(file, context)).map(str::to_owned);
+        let mut found = match (way.kubeconfig, file) {
+            (Some(path), Some(file)) => kube::Config::from_custom_kubeconfig(file, &options)
+                .await
+                .map_err(|error| config(format!("{}: {error}", path.display())))?,
+            _ if context.is_some() => {
                 kube::Config::from_kubeconfig(&options).await.map_err(|error| config(format!("kubeconfig: {error}")))?
             }
-            None => kube::Config::infer()
+            _ => kube::Config::infer()
                 .await
                 .map_err(|error| config(format!("there is no way to the cluster: {error}; give --kubeconfig FILE")))?,
         };
         if let Some(server) = way.server {
             found.cluster_url = server.parse().map_err(|error| config(format!("--server {server}: {error}")))?;
         }
+        found.proxy_url = match proxy {
+            Some(proxy) => Some(proxy.parse().map_err(|error| config(format!("kubeconfig: proxy-url: {error}")))?),
+            None => proxy::of_environment(&found.cluster_url, |name| std::env::var(name).ok()).map_err(config)?,
+        };
+        let place = proxy::place(&found.cluster_url, found.proxy_url.as_ref()).into();
         // Requests are tried again by us, who know which may be.
         found.default_retry = false;
         found.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let client = Client::try_from(found).map_err(|error| config(format!("kubeconfig: {error}")))?;
-        Ok(Cluster { client, known: Arc::new(Known::of_live()), lease: None })
+        Ok(Cluster { client, known: Arc::new(Known::of_live()), lease: None, place })
     }
 
     /// Returns an object; none if it, or its kind, is not there.
@@ -403,7 +414,7 @@ fn refused(what: &str, error: kube::Error) -> Error {
             let status = serde_json::to_value(&*status).unwrap_or_default();
             Error::Refused { what: what.into(), code, status: Box::new(status) }
         }
-        other => Error::Unreachable { what: what.into(), source: Box::new(other) },
+        other => Error::Unreachable { what: what.into(), place: String::new(), source: Box::new(other) },
     }
 }
 

@@ -11,9 +11,9 @@ pub enum Error {
     /// The cluster does not serve the kind.
     #[error("{what}: the cluster has no kind {kind} in {api_version}: its CRD is missing")]
     NoKind { what: String, kind: String, api_version: String },
-    /// The server could not be reached, or stopped in the middle.
-    #[error("{what}: the API server cannot be reached")]
-    Unreachable { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The server could not be reached, or stopped in the middle. `place` is empty, or a space and where it is.
+    #[error("{what}: the API server{place} cannot be reached")]
+    Unreachable { what: String, place: String, source: Box<dyn std::error::Error + Send + Sync> },
     /// The answer was not what the API says.
     #[error("{what}: the API server answered what nobody understands: {message}")]
     Strange { what: String, message: String },

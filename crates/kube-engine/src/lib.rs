@@ -13,6 +13,7 @@ mod lookup;
 mod managed;
 pub mod nodes;
 mod object;
+mod proxy;
 pub mod release;
 mod request;
 pub mod status;

@@ -61,7 +61,11 @@ impl Cluster {
     pub(crate) async fn get_text(&self, what: &str, path: &str, query: Vec<(&str, String)>) -> Result<String, Error> {
         let request = Request::get(format!("{path}?{}", encode(&query))).body(Vec::new());
         let request = request.map_err(|error| Error::Invalid(format!("{what}: {error}")))?;
-        self.client.request_text(request).await.map_err(|error| Error::Unreachable { what: what.into(), source: Box::new(error) })
+        self.client.request_text(request).await.map_err(|error| Error::Unreachable {
+            what: what.into(),
+            place: self.place.to_string(),
+            source: Box::new(error),
+        })
     }
 
     /// Tells whether the API server answers. It is asked once.
@@ -105,7 +109,11 @@ impl Cluster {
         let request =
             Request::builder().method(call.method).uri(uri).header("accept", call.accept).header("content-type", call.content_type);
         let request = request.body(Body::from(call.body)).map_err(|error| Error::Invalid(format!("{}: {error}", call.what)))?;
-        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Unreachable { what: call.what.clone(), source };
+        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Unreachable {
+            what: call.what.clone(),
+            place: self.place.to_string(),
+            source,
+        };
         let response = self.client.send(request).await.map_err(|error| unreachable(Box::new(error)))?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let body = http_body_util::BodyExt::collect(response.into_body()).await.map_err(|error| unreachable(Box::new(error)))?.to_bytes();
@@ -139,7 +147,10 @@ impl From<Error> for Failed {
 
 /// Waits for an answer. A connection that stays silent counts as broken: the other end may be gone without a word.
 pub(crate) async fn answered<T>(what: &str, answer: impl Future<Output = T>) -> Result<T, Error> {
-    let silent = |_| Error::Unreachable { what: what.into(), source: format!("no answer in {} seconds", SILENCE.as_secs()).into() };
+    let silent = |_| {
+        let source = format!("no answer in {} seconds", SILENCE.as_secs()).into();
+        Error::Unreachable { what: what.into(), place: String::new(), source }
+    };
     tokio::time::timeout(SILENCE, answer).await.map_err(silent)
 }
 
