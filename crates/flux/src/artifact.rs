@@ -203,6 +203,10 @@ impl Pattern {
 
 /// Returns whether a part of a pattern fits a name; nothing if it is broken.
 fn part_fits(part: &str, name: &str) -> Option<bool> {
+    // Most are plain, and each is held against every part of every path.
+    if !part.contains(['*', '?', '[', '\\']) {
+        return Some(part == name);
+    }
     pattern_fits(part.as_bytes(), name.as_bytes())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
+use kustomize::Whole;
 use serde_json::Value;
 
 use crate::fields::{items, text};
@@ -23,9 +23,8 @@ pub(crate) fn of(patches: &[Value], controller: &str) -> BTreeMap<String, bool> 
 }
 
 fn applies(patch: &Value, document: &Value, controller: &str) -> bool {
-    let fits = |pattern: Option<&str>, text: &str| {
-        pattern.is_none_or(|pattern| Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text)))
-    };
+    let fits =
+        |pattern: Option<&str>, text: &str| pattern.is_none_or(|pattern| Whole::new(pattern).is_ok_and(|pattern| pattern.fits(text)));
     match patch.get("target").filter(|target| !target.is_null()) {
         Some(target) => {
             let label = text(target, &["labelSelector"]);

@@ -215,7 +215,7 @@ fn undo(release: &Value, action: &str) -> UndoSpec {
 /// in `api/v2/helmrelease_types.go`). Retries without end have no last one: where they are undone by rollbacks, this one is, too.
 fn remediation(tree: &Tree, located: &Located, action: &str) -> Result<Option<Remediation>, Error> {
     let spec = |path: &[&str]| get(&located.object.value, &[&["spec", action], path].concat()).cloned();
-    let tries_again = match spec(&["strategy", "name"]) {
+    let tries_again = || match spec(&["strategy", "name"]) {
         Some(name) => name == "RetryOnFailure",
         None => tree.has_helm_gate("DefaultToRetryOnFailure"),
     };
@@ -232,7 +232,7 @@ fn remediation(tree: &Tree, located: &Located, action: &str) -> Result<Option<Re
             return Err(Error::at(&located.object, message));
         }
     };
-    Ok(Some(undone_by).filter(|_| is_undone && !tries_again))
+    Ok(Some(undone_by).filter(|_| is_undone && !tries_again()))
 }
 
 /// helm-controller's code defaults to Create for both, whatever its documentation says of upgrades.

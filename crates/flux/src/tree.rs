@@ -74,13 +74,24 @@ impl Located {
 struct Objects {
     list: Vec<Located>,
     index: HashMap<String, usize>,
+    /// Where the first FluxInstance is.
+    instance: Option<usize>,
+    /// Where the first HelmRelease is that makes one.
+    makes_instance: Option<usize>,
 }
 
 impl Objects {
     fn push(&mut self, located: Located) {
         let value = &located.object.value;
         let key = Objects::key(group(value), kind(value), namespace(value), name(value));
-        self.index.entry(key).or_insert(self.list.len());
+        let at = self.list.len();
+        if kind(value) == "FluxInstance" && group(value) == "fluxcd.controlplane.io" {
+            self.instance.get_or_insert(at);
+        }
+        if is_release(value) && root::makes_instance(value) {
+            self.makes_instance.get_or_insert(at);
+        }
+        self.index.entry(key).or_insert(at);
         self.list.push(located);
     }
 
@@ -107,8 +118,8 @@ pub struct Tree {
     root_id: Option<(String, String)>,
     /// The folders that were built, in the order in which they were.
     folders: Vec<String>,
-    /// Where the FluxInstance is, once everything is read.
-    instance: Option<Option<usize>>,
+    /// Whether everything is read.
+    is_read: bool,
     known: Known,
 }
 
@@ -184,7 +195,7 @@ fn walk_below(
         source: None,
         root_id: None,
         folders: Vec::new(),
-        instance: None,
+        is_read: false,
         known: Known::default(),
     };
     let (seen, open, waiting, absent) = (BTreeSet::new(), VecDeque::new(), Vec::new(), BTreeSet::new());
@@ -195,7 +206,7 @@ fn walk_below(
     }
     walk.run();
     walk.tree.objects = outside_namespaces(std::mem::take(&mut walk.tree.objects));
-    walk.tree.instance = Some(walk.tree.find_instance());
+    walk.tree.is_read = true;
     Ok(walk.tree)
 }
 
@@ -696,7 +707,7 @@ impl Tree {
             let (kind, namespace, name) = root::source_of_instance(&instance);
             Some(Source { kind: kind.to_string(), namespace: namespace.to_string(), name: name.to_string() })
         };
-        if self.instance.is_some() { self.known.source.get_or_init(find).clone() } else { find() }
+        if self.is_read { self.known.source.get_or_init(find).clone() } else { find() }
     }
 
     pub(crate) fn located(&self) -> impl Iterator<Item = &Located> {
@@ -734,14 +745,8 @@ impl Tree {
 
     /// Returns the FluxInstance, or the HelmRelease that makes it.
     fn instance(&self) -> Option<&Located> {
-        self.instance.unwrap_or_else(|| self.find_instance()).map(|at| &self.objects.list[at])
-    }
-
-    fn find_instance(&self) -> Option<usize> {
-        let is =
-            |located: &Located| kind(&located.object.value) == "FluxInstance" && group(&located.object.value) == "fluxcd.controlplane.io";
-        let makes = |located: &Located| is_release(&located.object.value) && root::makes_instance(&located.object.value);
-        self.objects.list.iter().position(is).or_else(|| self.objects.list.iter().position(makes))
+        let Objects { list, instance, makes_instance, .. } = &self.objects;
+        instance.or(*makes_instance).map(|at| &list[at])
     }
 
     /// Returns the feature gates of a controller: those that the FluxInstance's own patches set, or a Deployment of it in the tree.
@@ -756,7 +761,7 @@ impl Tree {
     pub fn has_helm_gate(&self, gate: &str) -> bool {
         let all = || self.feature_gates("helm-controller");
         let is_on = |gates: &BTreeMap<String, bool>| gates.get(gate).copied().unwrap_or(false);
-        if self.instance.is_some() { is_on(self.known.helm_gates.get_or_init(all)) } else { is_on(&all()) }
+        if self.is_read { is_on(self.known.helm_gates.get_or_init(all)) } else { is_on(&all()) }
     }
 
     /// Returns the Deployment of a controller, where the tree holds Flux itself as `flux bootstrap` writes it.

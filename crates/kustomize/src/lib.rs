@@ -43,6 +43,7 @@ pub use kustomization::FILE_NAMES as KUSTOMIZATION_FILES;
 pub use kustomization::{Image, Overlay, PatchEntry, Target};
 pub use path::join as join_path;
 pub use read::{Manifest, manifests, value_of};
+pub use selector::Whole;
 
 /// The files of a repository. Paths are relative to its root, separated by `/`; the root is the empty path. Callers normalise: no path
 /// is absolute or holds `..`.

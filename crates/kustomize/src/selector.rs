@@ -7,11 +7,11 @@ use crate::resource::{Resource, effective};
 
 /// A target, compiled.
 pub(crate) struct Selector {
-    group: Option<Regex>,
-    version: Option<Regex>,
-    kind: Option<Regex>,
-    name: Option<Regex>,
-    namespace: Option<Regex>,
+    group: Option<Whole>,
+    version: Option<Whole>,
+    kind: Option<Whole>,
+    name: Option<Whole>,
+    namespace: Option<Whole>,
     labels: Vec<Requirement>,
     annotations: Vec<Requirement>,
 }
@@ -37,7 +37,7 @@ impl Selector {
 
     /// Returns whether one of the identities that an object has or had fits; an absent namespace counts as none here.
     pub(crate) fn selects_an_id(&self, resource: &Resource) -> bool {
-        let fits = |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
+        let fits = |pattern: &Option<Whole>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.fits(text));
         let current = resource.id();
         let all = resource.previous.iter().map(|id| (id, id.namespace.as_str())).chain([(&current, resource.namespace())]);
         fits(&self.group, resource.group()) && fits(&self.version, resource.version()) && { all }
@@ -45,7 +45,7 @@ impl Selector {
     }
 
     pub(crate) fn selects(&self, resource: &Resource) -> bool {
-        let fits = |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
+        let fits = |pattern: &Option<Whole>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.fits(text));
         let (original, current) = (resource.original(), resource.id());
         fits(&self.group, resource.group())
             && fits(&self.version, resource.version())
@@ -57,9 +57,42 @@ impl Selector {
     }
 }
 
-fn whole(pattern: &Option<String>) -> Result<Option<Regex>, String> {
-    let Some(pattern) = pattern.as_deref().filter(|pattern| !pattern.is_empty()) else { return Ok(None) };
-    Regex::new(&format!("^(?:{pattern})$")).map(Some).map_err(|_| format!("{pattern:?} is no regular expression"))
+fn whole(pattern: &Option<String>) -> Result<Option<Whole>, String> {
+    pattern.as_deref().filter(|pattern| !pattern.is_empty()).map(Whole::new).transpose()
+}
+
+/// A regular expression that must fit the whole of a text, as those in the targets of patches must (`kyaml/resid`, `anchorRegex`).
+#[derive(Debug, Clone)]
+pub struct Whole(Form);
+
+#[derive(Debug, Clone)]
+enum Form {
+    /// Nothing in it has a meaning but the dot. Most are so, and compiling one takes longer than everything it is held against.
+    Plain(String),
+    Pattern(Regex),
+}
+
+impl Whole {
+    /// Reads a regular expression, or says that it is none.
+    pub fn new(pattern: &str) -> Result<Whole, String> {
+        if pattern.chars().all(|c| c.is_ascii_alphanumeric() || "-_/:.".contains(c)) {
+            return Ok(Whole(Form::Plain(pattern.to_string())));
+        }
+        let compiled = Regex::new(&format!("^(?:{pattern})$")).map_err(|_| format!("{pattern:?} is no regular expression"))?;
+        Ok(Whole(Form::Pattern(compiled)))
+    }
+
+    /// Returns whether it fits.
+    pub fn fits(&self, text: &str) -> bool {
+        match &self.0 {
+            Form::Pattern(pattern) => pattern.is_match(text),
+            Form::Plain(pattern) => {
+                let mut text = text.chars();
+                let fits = |wanted| text.next().is_some_and(|c| c == wanted || wanted == '.' && c != '\n');
+                pattern.chars().all(fits) && text.next().is_none()
+            }
+        }
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -174,5 +207,15 @@ mod tests {
         check("", "web|other", true);
         assert!(Selector::new(&Target { label_selector: Some("a b".into()), ..Target::default() }).is_err());
         assert!(Selector::new(&Target { name: Some("(".into()), ..Target::default() }).is_err());
+    }
+
+    #[test]
+    fn plain_patterns_fit_what_regular_expressions_do() {
+        for pattern in ["web", "we.", ".", "..", "a/b:c", "-a-", "w|e", "w.*", "[w]eb", ""] {
+            let compiled = Regex::new(&format!("^(?:{pattern})$")).unwrap();
+            for text in ["web", "wéb", "weé", "we", "webs", "we\n", "é", "\n", "", "a/b:c", "-a-", "w", "e"] {
+                assert_eq!(Whole::new(pattern).unwrap().fits(text), compiled.is_match(text), "{pattern:?} {text:?}");
+            }
+        }
     }
 }
