@@ -86,10 +86,10 @@ fn main() -> ExitCode {
 /// Threads are started only for what has work for them.
 fn runtime(command: &Command) -> tokio::runtime::Builder {
     match command {
-        Command::Init(_) | Command::Graph(_) | Command::Render(_) | Command::Template(_) => tokio::runtime::Builder::new_current_thread(),
-        Command::Boot(_) | Command::Check(_) | Command::Module(_) | Command::Status(_) | Command::Verify(_) => {
-            tokio::runtime::Builder::new_multi_thread()
+        Command::Check(_) | Command::Init(_) | Command::Graph(_) | Command::Render(_) | Command::Template(_) => {
+            tokio::runtime::Builder::new_current_thread()
         }
+        Command::Boot(_) | Command::Module(_) | Command::Status(_) | Command::Verify(_) => tokio::runtime::Builder::new_multi_thread(),
     }
 }
 

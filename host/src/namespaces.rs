@@ -9,7 +9,7 @@ use crate::release_source::ReleaseSource;
 use crate::report::StepReporter;
 
 /// Who owns namespaces that are made for a release: the controller that will take them over.
-const MANAGER: Apply<'static> = Apply { manager: "kustomize-controller", force: false, default_namespace: None, dry_run: false };
+const MANAGER: Apply<'static> = Apply { manager: "kustomize-controller", force: false, default_namespace: None };
 
 /// The namespaces that a run has seen to.
 pub struct Namespaces {
@@ -30,7 +30,7 @@ impl Namespaces {
         }
         let reference = ObjectRef { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: name.into() };
         if self.cluster.get(&reference).await?.is_none() {
-            reporter.changed(&self.cluster.apply(&self.releases.namespace(name), &MANAGER).await?);
+            reporter.changed(&self.cluster.apply_known(&self.releases.namespace(name), &MANAGER, None).await?.change);
         }
         self.there.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         Ok(())

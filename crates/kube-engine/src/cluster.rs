@@ -54,7 +54,6 @@ pub struct Apply<'a> {
     pub force: bool,
     /// For namespaced objects that name none.
     pub default_namespace: Option<&'a str>,
-    pub dry_run: bool,
 }
 
 /// An object that was applied.
@@ -317,24 +316,26 @@ impl Cluster {
     }
 
     /// Applies an object that was looked up before.
-    pub(crate) async fn apply_known(&self, object: &Value, options: &Apply<'_>, before: Option<&Value>) -> Result<Applied, Error> {
+    pub async fn apply_known(&self, object: &Value, options: &Apply<'_>, before: Option<&Value>) -> Result<Applied, Error> {
         let (reference, resource) = self.target(object, options.default_namespace).await?;
-        let mut body = object.clone();
-        if let (true, Some(namespace)) = (resource.namespaced, &reference.namespace) {
-            body["metadata"]["namespace"] = namespace.as_str().into();
-        }
-        let body = Bytes::from(body.to_string());
+        let body = apply_body(object, &reference, &resource);
         if let Some(before) = before {
             let (_, after) = self.send(apply_call(&reference, &resource, options, body.clone(), true)).await?;
-            if options.dry_run || essence(before) == essence(&after) {
-                let action = if essence(before) == essence(&after) { Action::Unchanged } else { Action::Configured };
-                return Ok(Applied { change: Change { object: reference, action }, object: after });
+            if essence(before) == essence(&after) {
+                return Ok(Applied { change: Change { object: reference, action: Action::Unchanged }, object: after });
             }
         }
-        let (code, after) = self.send(apply_call(&reference, &resource, options, body, options.dry_run)).await?;
+        let (code, after) = self.send(apply_call(&reference, &resource, options, body, false)).await?;
         self.note_write(&reference);
         let action = if code == StatusCode::CREATED { Action::Created } else { action(before, &after) };
         Ok(Applied { change: Change { object: reference, action }, object: after })
+    }
+
+    /// Asks the server whether it would take an object. Nothing is written.
+    pub async fn rehearse(&self, object: &Value, options: &Apply<'_>) -> Result<(), Error> {
+        let (reference, resource) = self.target(object, options.default_namespace).await?;
+        let body = apply_body(object, &reference, &resource);
+        self.send(apply_call(&reference, &resource, options, body, true)).await.map(drop)
     }
 
     /// Returns the name and kind of an object to be written; its namespace is defaulted for namespaced kinds and dropped for others.
@@ -361,8 +362,20 @@ impl Cluster {
     /// A changed CRD changes what is served.
     fn note_write(&self, object: &ObjectRef) {
         if object.kind == "CustomResourceDefinition" || object.kind == "APIService" {
-            self.known.forget_kinds();
+            self.known.forget_kinds_of(&object.name);
         }
+    }
+}
+
+/// Returns what is sent of an object: it says its namespace where its kind has one.
+fn apply_body(object: &Value, reference: &ObjectRef, resource: &Resource) -> Bytes {
+    match reference.namespace.as_deref().filter(|_| resource.namespaced) {
+        Some(namespace) if object.pointer("/metadata/namespace").and_then(Value::as_str) != Some(namespace) => {
+            let mut body = object.clone();
+            body["metadata"]["namespace"] = namespace.into();
+            body.to_string().into()
+        }
+        _ => object.to_string().into(),
     }
 }
 

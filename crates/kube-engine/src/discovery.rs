@@ -1,6 +1,6 @@
 //! Which kinds a cluster serves, read from aggregated discovery (`apidiscovery.k8s.io/v2`), and what is kept of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,9 +28,18 @@ pub(crate) struct Known {
 #[derive(Default)]
 struct Kinds {
     found: Option<(Arc<Discovery>, Instant)>,
+    /// The groups that serve something else since that was found.
+    outdated: BTreeSet<String>,
     /// How often what is served has changed, as far as it was seen here.
     changes: u64,
     changed: Option<Instant>,
+}
+
+impl Kinds {
+    /// Tells whether what was found still holds for a group, or for all of them.
+    fn hold(&self, group: Option<&str>) -> bool {
+        group.map_or(self.outdated.is_empty(), |group| !self.outdated.contains(group))
+    }
 }
 
 /// How long a server may take to say that it serves a kind whose CRD is established.
@@ -42,10 +51,11 @@ impl Known {
         Known { lags: true, ..Known::default() }
     }
 
-    /// What is served has changed.
-    pub(crate) fn forget_kinds(&self) {
+    /// What the group of a CRD or APIService serves has changed. Both are named after it: `certificates.cert-manager.io`, `v1.metrics.k8s.io`.
+    pub(crate) fn forget_kinds_of(&self, definition: &str) {
+        let group = definition.split_once('.').map_or("", |(_, group)| group);
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        kinds.found = None;
+        kinds.outdated.insert(group.to_owned());
         kinds.changes += 1;
         kinds.changed = Some(Instant::now());
     }
@@ -63,10 +73,11 @@ impl Known {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner).changes
     }
 
-    /// Returns what is known, if it was asked for after a point in time.
-    fn since(&self, time: Option<Instant>) -> Option<Arc<Discovery>> {
+    /// Returns what is known of a group, or of all of them, if it was asked for after a point in time.
+    fn since(&self, time: Option<Instant>, group: Option<&str>) -> Option<Arc<Discovery>> {
         let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        kinds.found.as_ref().filter(|(_, asked)| time.is_none_or(|time| *asked >= time)).map(|(found, _)| found.clone())
+        let found = kinds.found.as_ref().filter(|(_, asked)| time.is_none_or(|time| *asked >= time) && kinds.hold(group));
+        found.map(|(found, _)| found.clone())
     }
 
     /// Keeps an answer, unless what is served changed while it was on its way.
@@ -74,6 +85,7 @@ impl Known {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         if kinds.changes == changes {
             kinds.found = Some((found.clone(), asked));
+            kinds.outdated.clear();
         }
     }
 }
@@ -91,15 +103,16 @@ impl Cluster {
 
     /// Returns `group/version` and `group/version/Kind` of everything served now, sorted.
     pub async fn api_versions(&self) -> Result<Vec<String>, Error> {
-        Ok(self.discovery(true).await?.api_versions())
+        Ok(self.discovery(true, None).await?.api_versions())
     }
 
     /// Returns a kind; none if the cluster does not have it, which is looked up anew before it is said.
     pub async fn resource(&self, api_version: &str, kind: &str) -> Result<Option<Resource>, Error> {
-        if let Some(found) = self.discovery(false).await?.get(api_version, kind) {
+        let group = Some(group_of(api_version));
+        if let Some(found) = self.discovery(false, group).await?.get(api_version, kind) {
             return Ok(Some(found.clone()));
         }
-        Ok(self.discovery(true).await?.get(api_version, kind).cloned())
+        Ok(self.discovery(true, group).await?.get(api_version, kind).cloned())
     }
 
     /// Returns a kind that should be there: discovery is a little behind the conditions of CRDs.
@@ -115,17 +128,19 @@ impl Cluster {
 
     /// Returns the kinds of one group and version.
     pub async fn kinds(&self, api_version: &str) -> Result<Vec<Resource>, Error> {
-        let known = self.discovery(false).await?.kinds(api_version);
-        if known.is_empty() { Ok(self.discovery(true).await?.kinds(api_version)) } else { Ok(known) }
+        let group = Some(group_of(api_version));
+        let known = self.discovery(false, group).await?.kinds(api_version);
+        if known.is_empty() { Ok(self.discovery(true, group).await?.kinds(api_version)) } else { Ok(known) }
     }
 
-    async fn discovery(&self, anew: bool) -> Result<Arc<Discovery>, Error> {
+    /// Returns everything served, that of a group as it is now where one is given.
+    async fn discovery(&self, anew: bool, group: Option<&str>) -> Result<Arc<Discovery>, Error> {
         let enough = anew.then(Instant::now);
-        if let Some(found) = self.known.since(enough) {
+        if let Some(found) = self.known.since(enough, group) {
             return Ok(found);
         }
         let _asking = self.known.asking.lock().await;
-        if let Some(found) = self.known.since(enough) {
+        if let Some(found) = self.known.since(enough, group) {
             return Ok(found);
         }
         let (asked, changes) = (Instant::now(), self.known.changes());
@@ -135,6 +150,10 @@ impl Cluster {
         self.known.keep(&found, asked, changes);
         Ok(found)
     }
+}
+
+fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 /// A kind and where it is served.

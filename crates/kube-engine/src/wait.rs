@@ -101,8 +101,8 @@ pub async fn until(
             match judge(wanted, &of, &known) {
                 Ok(seen) => {
                     // What is waited for may have come into being just now, by whomever.
-                    if wanted.iter().any(|(object, _)| object.kind == "CustomResourceDefinition") {
-                        cluster.known.forget_kinds();
+                    for (object, _) in wanted.iter().filter(|(object, _)| object.kind == "CustomResourceDefinition") {
+                        cluster.known.forget_kinds_of(&object.name);
                     }
                     return Ok(seen);
                 }

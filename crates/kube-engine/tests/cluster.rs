@@ -7,7 +7,7 @@ use kube_engine::{Action, Apply, Cluster, ObjectRef, PatchType, Propagation, Sel
 use kube_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-const APPLY: Apply<'static> = Apply { manager: "tester", force: false, default_namespace: Some("default"), dry_run: false };
+const APPLY: Apply<'static> = Apply { manager: "tester", force: false, default_namespace: Some("default") };
 
 fn cluster() -> Cluster {
     Cluster::over(Sandbox::default())

@@ -308,7 +308,7 @@ async fn objects_of_another_release_are_not_taken() {
     let world = World::new();
     let foreign = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "web-config", "namespace": "default",
         "annotations": { "meta.helm.sh/release-name": "other", "meta.helm.sh/release-namespace": "default" } } });
-    world.cluster.apply(&foreign, &Apply { manager: "t", force: false, default_namespace: None, dry_run: false }).await.unwrap();
+    world.cluster.apply(&foreign, &Apply { manager: "t", force: false, default_namespace: None }).await.unwrap();
     let error = world.ensure(&wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({}))).await.unwrap_err();
     assert_eq!(error.to_string(), "ConfigMap default/web-config belongs to release default/other: it is not taken over");
     let secrets =

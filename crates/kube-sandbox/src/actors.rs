@@ -105,7 +105,8 @@ fn definition(state: &mut State, live: Option<Arc<Value>>, change: Option<Change
     match live {
         Some(live) if !crd::is_established(&live) => {
             let status = crd::established_status(&live, &state.now());
-            set_status(state, &ResourceId::new(crd::GROUP, crd::PLURAL), &live, status, "kube-apiserver");
+            // That is a change which comes back here.
+            return set_status(state, &ResourceId::new(crd::GROUP, crd::PLURAL), &live, status, "kube-apiserver");
         }
         Some(_) => {}
         None => {

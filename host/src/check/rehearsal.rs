@@ -104,17 +104,17 @@ async fn define(stage: &Stage, tree: &Tree, rendered: &[Rendered], findings: &mu
     }
     let definitions = tree.objects().filter(|object| is_definition(&object.value));
     for object in definitions {
-        if let Err(error) = apply(stage, &object.value, false).await {
+        if let Err(error) = apply(stage, &object.value).await {
             findings.push(Finding::error(Rule::InvalidObject, &object.file, object.line, 1, chain(&error)));
         }
     }
     for definition in of_flux(tree, rendered) {
         // Another one of the same kind may come from a chart below.
-        let _ = apply(stage, &definition, false).await;
+        let _ = apply(stage, &definition).await;
     }
     for release in rendered {
         for definition in release.definitions.iter().chain(&release.effects) {
-            if let Err(error) = apply(stage, definition, false).await {
+            if let Err(error) = apply(stage, definition).await {
                 let message = format!("{}: its chart defines what an API server refuses: {}", title(&release.spec), chain(&error));
                 findings.push(Finding::error(Rule::InvalidObject, &release.spec.file, release.spec.line, 1, message));
             }
@@ -138,13 +138,13 @@ fn of_flux(tree: &Tree, rendered: &[Rendered]) -> Vec<Value> {
     flux::definitions().iter().filter(|definition| is_used(definition) && !is_here(definition)).cloned().collect()
 }
 
-async fn apply(stage: &Stage, object: &Value, dry_run: bool) -> Result<(), Error> {
-    let options = Apply { manager: "kustomize-controller", force: true, default_namespace: None, dry_run };
-    stage.cluster.apply(object, &options).await.map(drop)
+async fn apply(stage: &Stage, object: &Value) -> Result<(), Error> {
+    let options = Apply { manager: "kustomize-controller", force: true, default_namespace: None };
+    stage.cluster.apply_known(object, &options, None).await.map(drop)
 }
 
 /// Applies an object as a dry run.
 pub async fn show(stage: &Stage, object: &Value, manager: &str) -> Result<(), Error> {
-    let options = Apply { manager, force: true, default_namespace: None, dry_run: true };
-    stage.cluster.apply(object, &options).await.map(drop)
+    let options = Apply { manager, force: true, default_namespace: None };
+    stage.cluster.rehearse(object, &options).await
 }

@@ -62,7 +62,7 @@ impl Hooks<'_> {
             storage::update(context, wanted, release).await?;
         }
         for object in documents::parse([(hook.path.as_str(), hook.manifest.as_str())])? {
-            let apply = Apply { manager: MANAGER, force: false, default_namespace: Some(&wanted.namespace), dry_run: false };
+            let apply = Apply { manager: MANAGER, force: false, default_namespace: Some(&wanted.namespace) };
             let change = context.cluster.apply(&object, &apply).await?;
             (context.progress)(Progress::Changed(&change));
             self.finished(change.object).await?;

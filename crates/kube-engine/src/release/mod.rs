@@ -33,7 +33,7 @@ pub use storage::{Stored, stored_revisions};
 /// Who owns the fields of a release's objects (helm-controller `main.go`, ManagedFieldsManager).
 pub const MANAGER: &str = "helm-controller";
 
-const APPLY: Apply<'static> = Apply { manager: MANAGER, force: true, default_namespace: None, dry_run: false };
+const APPLY: Apply<'static> = Apply { manager: MANAGER, force: true, default_namespace: None };
 
 /// A release as it should be.
 #[derive(Clone)]
