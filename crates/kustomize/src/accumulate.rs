@@ -273,8 +273,10 @@ impl Builder<'_> {
     fn validate(&self, folder: &str, kustomization: &Kustomization, plugin: &Resource, resources: &mut Vec<Resource>) -> Result<(), Error> {
         let without_label = |resource: &Resource| {
             let mut value = resource.value.clone();
-            if let Some(labels) = value.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-                labels.remove("validated-by");
+            // Labels beside it kustomize writes anew, and then finds them changed.
+            let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
+            if labels.is_some_and(|labels| labels.len() == 1 && labels.contains_key("validated-by")) {
+                object(&mut value["metadata"]).remove("labels");
             }
             value
         };

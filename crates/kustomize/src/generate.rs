@@ -195,8 +195,13 @@ fn base64(bytes: &[u8]) -> String {
 pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result<(), Error> {
     let Generated { resource, behavior, place } = generated;
     let id = resource.id();
-    let present = resources.iter_mut().find(|other| other.group().is_empty() && other.ids().contains(&id));
-    let (present, mut resource) = match (present, behavior) {
+    let mut present: Vec<&mut Resource> =
+        { resources.iter_mut() }.filter(|other| other.group().is_empty() && other.ids().contains(&id)).collect();
+    if let [one, other, ..] = present.as_slice() {
+        let message = format!("{} may be any of {} and {}", resource.title(), one.title(), other.title());
+        return Err(Error::at(&place, message));
+    }
+    let (present, mut resource) = match (present.pop(), behavior) {
         (None, Behavior::Create) => {
             resources.push(resource);
             return Ok(());
@@ -213,10 +218,7 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
             }
             for field in ["data", "binaryData"] {
                 let mut pairs: Map<String, Value> = other.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
-                pairs
-                    .values_mut()
-                    .filter(|value| !value.is_string() || scalar::is_spelt(value))
-                    .for_each(|value| *value = data_text(value));
+                pairs.values_mut().for_each(|value| *value = data_text(value));
                 pairs.extend(merged.value.get(field).and_then(Value::as_object).cloned().unwrap_or_default());
                 if !pairs.is_empty() {
                     object(&mut merged.value).insert(field.to_string(), Value::Object(pairs));

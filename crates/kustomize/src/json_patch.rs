@@ -39,7 +39,12 @@ fn step(operation: &Value, document: &mut Value, copied: &mut usize) -> Result<(
         },
         "move" => remove(document, from()?).and_then(|value| add(document, path, value)),
         "copy" => {
-            let found = find(document, from()?).cloned().ok_or_else(|| "there is no such field".to_string())?;
+            let found = match (find(document, from()?).cloned(), holder(document, from()?)?) {
+                (Some(found), _) => found,
+                // What a mapping lacks is null for evanphx/json-patch 4.
+                (None, (Value::Object(_), _)) => Value::Null,
+                _ => return Err(format!("{name} {path}: there is no such field")),
+            };
             *copied += found.to_string().len();
             if *copied > MAX_COPIED {
                 return Err(format!("the patch copies more than {MAX_COPIED} bytes"));

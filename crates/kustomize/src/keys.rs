@@ -5,7 +5,7 @@ use go_encoding::yaml::node::{Data, Node, Style};
 use serde_json::Value;
 
 use crate::kustomization::Place;
-use crate::scalar;
+use crate::{fields, scalar};
 
 /// A key that is no text.
 #[derive(Debug, Clone)]
@@ -38,6 +38,14 @@ impl Key {
     /// Returns whether an object still has it.
     pub(crate) fn is_in(&self, value: &Value) -> bool {
         is_there(value, &self.path)
+    }
+
+    /// Returns whether the mapping at the path of a field still has it.
+    pub(crate) fn is_of(&self, value: &Value, field: &str) -> bool {
+        let field = fields::split(field);
+        let names = field.iter().map(|name| name.strip_suffix("[]").unwrap_or(name));
+        let holder = self.path.split_last().map_or(&[][..], |(_, holder)| holder);
+        names.eq(holder.iter().map(String::as_str)) && self.is_in(value)
     }
 
     /// Returns what is wrong with it.

@@ -354,7 +354,9 @@ impl Kustomization {
             "metadata" => drop(one::<Metadata>(&file, node)?),
             "sortOptions" => self.sort = one(&file, node)?,
             "kind" => self.is_component = node.text() == Some("Component"),
-            "resources" | "bases" => self.resources.extend(items::<String>(&file, node)?),
+            // What the older fields list comes last, wherever they stand.
+            "resources" => drop(self.resources.splice(0..0, items(&file, node)?)),
+            "bases" => self.resources.extend(items(&file, node)?),
             "components" => self.components = items(&file, node)?,
             "buildMetadata" => self.build_metadata = one(&file, node)?.unwrap_or_default(),
             "vars" => self.vars = items(&file, node)?,
@@ -370,7 +372,8 @@ impl Kustomization {
             "labels" => self.labels = items(&file, node)?,
             "commonLabels" => self.common_labels = one(&file, node)?.unwrap_or_default(),
             "commonAnnotations" => self.common_annotations = one(&file, node)?.unwrap_or_default(),
-            "images" | "imageTags" => self.images.extend(items(&file, node)?),
+            "images" => drop(self.images.splice(0..0, items(&file, node)?)),
+            "imageTags" => self.images.extend(items(&file, node)?),
             "replicas" => self.replicas = items(&file, node)?,
             "patches" => {
                 self.patches = items(&file, node)?;

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::openapi::{self, OpenApi};
+use crate::scalar::text_at;
 
 const TEXT: &str = include_str!("merge.txt");
 
@@ -76,8 +77,10 @@ impl<'a> Schema<'a> {
     /// Returns what the kind of an object tells, where nothing else is known.
     pub(crate) fn or_of(self, value: Option<&Value>) -> Schema<'a> {
         let (Schema::Unknown(openapi), Some(value)) = (self, value) else { return self };
-        let text = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let (Some(api), Some(kind)) = (text("apiVersion"), text("kind")) else { return self };
+        let (api, kind) = (text_at(value, &["apiVersion"]), text_at(value, &["kind"]));
+        if api.is_empty() || kind.is_empty() {
+            return self;
+        }
         if let Some(definition) = openapi.definition(api, kind) {
             return Schema::Custom(openapi, definition);
         }

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::resource::{Resource, object};
+use crate::scalar::written;
 
 /// How `buildMetadata` asks for them.
 pub(crate) const METADATA: &str = "originAnnotations";
@@ -65,7 +66,7 @@ pub(crate) fn of_file(path: &str) -> String {
 
 /// Returns the annotation of what a field of a kustomization, or an object that configures a plugin, made.
 pub(crate) fn of_plugin(configured_in: &str, plugin: &Value) -> String {
-    let text = |path: &str| plugin.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |path: &str| plugin.pointer(path).and_then(Value::as_str).map(written).filter(|text| !text.is_empty());
     let mut out = format!("configuredIn: {}\nconfiguredBy:\n", scalar(configured_in));
     for (key, path) in [("apiVersion", "/apiVersion"), ("kind", "/kind"), ("name", "/metadata/name"), ("namespace", "/metadata/namespace")]
     {
@@ -102,6 +103,7 @@ pub(crate) fn replace(resource: &mut Resource, origin: &str) {
 pub(crate) fn transformed(resources: &mut [Resource], by: &str) {
     for resource in resources {
         crate::accumulate::annotations_as_text(&mut resource.value);
+        resource.unquote_annotations();
         if !has(resource, ORIGIN) {
             annotate(resource, ORIGIN, by.to_string());
             continue;

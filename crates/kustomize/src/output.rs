@@ -91,5 +91,10 @@ fn key(object: &Object, first: &[String], last: &[String]) -> (usize, String, St
         "" => "~G",
         group => group,
     };
-    (rank, format!("{group}_{version}_{kind}"), format!("{}|{}", text("/metadata/namespace", "~X"), text("/metadata/name", "~N")))
+    // Patches may leave a number for a namespace.
+    let namespace = match object.value.pointer("/metadata/namespace") {
+        Some(number) if number.is_number() => go_encoding::json::to_string(number),
+        _ => text("/metadata/namespace", "~X"),
+    };
+    (rank, format!("{group}_{version}_{kind}"), format!("{namespace}|{}", text("/metadata/name", "~N")))
 }

@@ -8,7 +8,7 @@ use crate::Files;
 use crate::error::Error;
 use crate::keys::Key;
 use crate::kustomization::Place;
-use crate::scalar::{Source, is_null, keep_nulls, keep_spelling, marked, settle};
+use crate::scalar::{Source, is_null, keep_nulls, keep_spelling, marked, quote, settle, text_at};
 
 /// A document of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,8 +36,12 @@ impl Document {
         if let Some(key) = self.keys.first() {
             return Err(key.message());
         }
+        if !self.has_items() {
+            return Err("the items of a kind that ends in List are a list, which kustomize takes apart".to_string());
+        }
         let rewritten = |mut document: Document| {
             settle(&mut document.value);
+            quote(&mut document.value);
             keep_spelling(&mut document.value);
             document
         };
@@ -46,8 +50,12 @@ impl Document {
 
     /// Returns whether it holds a list of objects (`api/resource/factory.go`, inlineAnyEmbeddedLists).
     pub(crate) fn is_list(&self) -> bool {
-        let kind = self.value.get("kind").and_then(Value::as_str).unwrap_or("");
-        kind.ends_with("List") && self.value.get("items").is_some_and(|items| items.is_array() || is_null(items))
+        let kind = text_at(&self.value, &["kind"]);
+        kind.ends_with("List") && self.value.get("items").is_some()
+    }
+
+    fn has_items(&self) -> bool {
+        self.value.get("items").is_some_and(|items| items.is_array() || is_null(items))
     }
 
     /// Returns what is in a list.
@@ -93,9 +101,9 @@ fn unsettled(path: &str, text: &[u8], is_patch: bool) -> Result<Vec<Document>, E
         }
     }
     // The items of a list that is all there is in a file stay as they are written.
-    let kind = |document: &Document| document.value.get("kind").and_then(Value::as_str).unwrap_or("").to_string();
+    let kind = |document: &Document| text_at(&document.value, &["kind"]).to_string();
     match (found.len(), separators, found.pop()) {
-        (1, 0, Some(list)) if matches!(kind(&list).as_str(), "List" | "ResourceList") && list.is_list() => Ok(list.items().collect()),
+        (1, 0, Some(list)) if matches!(kind(&list).as_str(), "List" | "ResourceList") && list.has_items() => Ok(list.items().collect()),
         (_, _, last) => {
             found.extend(last);
             Ok(found)

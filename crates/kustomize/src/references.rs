@@ -106,8 +106,8 @@ fn update(resource: &mut Resource, reference: &NameReference, field: &FieldSpec,
         return Ok(());
     }
     let mut value = resource.value.take();
-    let text = |path: &str| value.pointer(path).and_then(Value::as_str).map(str::to_string);
-    let role = text("/roleRef/apiGroup").zip(text("/roleRef/kind")).filter(|_| field.path.ends_with("roleRef/name"));
+    let text = |key: &str| value.pointer(&format!("/roleRef/{key}")).and_then(Value::as_str).map(|text| scalar::written(text).to_string());
+    let role = text("apiGroup").zip(text("kind")).filter(|_| field.path.ends_with("roleRef/name"));
     let accounts = accounts(&value);
     resource.value = std::mem::take(&mut value);
     let (prefixes, suffixes) = (resource.prefixes.clone(), resource.suffixes.clone());
@@ -123,10 +123,10 @@ fn update(resource: &mut Resource, reference: &NameReference, field: &FieldSpec,
 }
 
 fn accounts(value: &Value) -> BTreeSet<String> {
-    let is = |value: &Value, key: &str, text: &str| value.get(key).and_then(Value::as_str) == Some(text);
+    let is = |value: &Value, key: &str, text: &str| scalar::text_at(value, &[key]) == text;
     let subjects = value.get("subjects").and_then(Value::as_array).filter(|_| is(value, "kind", "RoleBinding"));
     let accounts = subjects.into_iter().flatten().filter(|subject| is(subject, "kind", "ServiceAccount"));
-    accounts.filter_map(|subject| Some(subject.get("namespace")?.as_str()?.to_string())).collect()
+    accounts.filter_map(|subject| Some(scalar::written(subject.get("namespace")?.as_str()?).to_string())).collect()
 }
 
 fn set(value: &mut Value, wanted: &Wanted<'_>, candidates: &Candidates) -> Result<(), String> {
@@ -135,20 +135,20 @@ fn set(value: &mut Value, wanted: &Wanted<'_>, candidates: &Candidates) -> Resul
         Value::String(name) => {
             let is = scalar::written(name);
             if let Some(found) = choose(is, candidates, wanted, None, false)?.filter(|found| found.name != is) {
-                *value = scalar::renamed(name, &found.name);
+                *value = scalar::replaced(value, &found.name);
             }
             Ok(())
         }
         Value::Array(items) => items.iter_mut().try_for_each(|item| set(item, wanted, candidates)),
         Value::Object(map) => {
-            let before = map.get("name").ok_or("the field has no name in it")?.as_str().unwrap_or("").to_string();
-            let name = scalar::written(&before).to_string();
-            let inside = map.get("namespace").map(|namespace| namespace.as_str().unwrap_or("").to_string());
+            let before = map.get("name").ok_or("the field has no name in it")?.clone();
+            let name = scalar::written(before.as_str().unwrap_or("")).to_string();
+            let inside = map.get("namespace").map(|namespace| scalar::written(namespace.as_str().unwrap_or("")).to_string());
             let Some(found) = choose(&name, candidates, wanted, inside.as_deref(), true)? else { return Ok(()) };
             if found.name == name && found.written_namespace.is_empty() {
                 return Ok(());
             }
-            map.insert("name".to_string(), scalar::renamed(&before, &found.name));
+            map.insert("name".to_string(), scalar::replaced(&before, &found.name));
             if !found.written_namespace.is_empty() {
                 map.insert("namespace".to_string(), Value::from(found.written_namespace.as_str()));
             }

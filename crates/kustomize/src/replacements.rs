@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::kustomization::{Place, Placed, Target};
 use crate::resource::Resource;
+use crate::scalar::as_text;
 use crate::selector::Selector;
 use crate::transformers::Context;
 use crate::{Files, path, read, scalar};
@@ -151,8 +152,16 @@ fn blank(value: &Value) -> Value {
 /// Sets a field inside text that is JSON or YAML itself; returns whether there was such a text.
 fn in_structured_text(target: &mut Value, value: &Value, parts: &[String], create: bool) -> bool {
     for at in 1..parts.len() {
-        let Some(Value::String(text)) = lookup_mut(target, &parts[..at]) else { continue };
-        let Ok(mut inner) = go_encoding::yaml::parse(text) else { continue };
+        let Some(field) = lookup_mut(target, &parts[..at]) else { continue };
+        if field.is_object() || field.is_array() {
+            continue;
+        }
+        if scalar::is_written_null(field) && create {
+            // kustomize sets the field below the null, where nobody sees it, and is content.
+            return visit(&mut holder(&parts[at]), &parts[at..], Some(blank(value)), &mut |_| Ok(())).is_ok();
+        }
+        let text = as_text(field);
+        let Ok(mut inner) = go_encoding::yaml::parse(&text) else { continue };
         let mut found = 0;
         let mut act = |field: &mut Value| {
             found += 1;
@@ -164,11 +173,12 @@ fn in_structured_text(target: &mut Value, value: &Value, parts: &[String], creat
         }
         scalar::settle(&mut inner);
         let is_pretty = text.contains('\n') && text.contains("  ");
-        *text = match text.trim_start().chars().next() {
+        let text = match text.trim_start().chars().next() {
             Some('{' | '[') if is_pretty => serde_json::to_string_pretty(&inner).unwrap_or_default(),
             Some('{' | '[') => go_encoding::json::to_string(&inner),
             _ => go_encoding::yaml::to_string(&inner).trim().to_string(),
         };
+        *field = scalar::rewritten(field, &text);
         return true;
     }
     false
@@ -203,8 +213,8 @@ pub(crate) fn index_of(items: &[Value], part: &str) -> Option<usize> {
     }
     let (key, wanted) = part.strip_prefix('[')?.strip_suffix(']')?.split_once('=')?;
     items.iter().position(|item| match key {
-        "" => text_of(item) == wanted,
-        key => item.get(key).is_some_and(|found| text_of(found) == wanted),
+        "" => as_text(item) == wanted,
+        key => item.get(key).is_some_and(|found| as_text(found) == wanted),
     })
 }
 
@@ -255,20 +265,11 @@ impl Source {
         if value.is_object() || value.is_array() {
             return Err("delimiter is for scalars only".to_string());
         }
-        let text = text_of(&value);
+        let text = as_text(&value);
         let part = usize::try_from(self.options.index).ok().and_then(|index| text.split(delimiter).nth(index));
         let part = part.ok_or_else(|| format!("{text:?} has no part {}", self.options.index))?;
-        Ok(if value.is_string() { Value::from(part) } else { scalar::plain(part) })
+        Ok(scalar::rewritten(&value, part))
     }
-}
-
-fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| go_encoding::json::to_string(value), |text| scalar::written(text).to_string())
-}
-
-/// The text of what is no scalar is empty.
-fn scalar_text(value: &Value) -> String {
-    if value.is_object() || value.is_array() { String::new() } else { text_of(value) }
 }
 
 /// A scalar keeps its type: only its text is replaced.
@@ -279,16 +280,16 @@ fn set(field: &mut Value, value: &Value, options: &Options) -> Result<(), String
         if !is_scalar(field) {
             return Err("delimiter is for scalars only".to_string());
         }
-        let present = text_of(field);
+        let present = as_text(field);
         let mut parts: Vec<String> = present.split(delimiter).map(str::to_string).collect();
         match usize::try_from(options.index) {
-            Err(_) => parts.insert(0, scalar_text(&value)),
-            Ok(index) if index < parts.len() => parts[index] = scalar_text(&value),
-            Ok(_) => parts.push(scalar_text(&value)),
+            Err(_) => parts.insert(0, as_text(&value)),
+            Ok(index) if index < parts.len() => parts[index] = as_text(&value),
+            Ok(_) => parts.push(as_text(&value)),
         }
         value = Value::from(parts.join(delimiter));
     }
-    *field = if is_scalar(field) { scalar::rewritten(field, &scalar_text(&value)) } else { value };
+    *field = if is_scalar(field) { scalar::rewritten(field, &as_text(&value)) } else { value };
     Ok(())
 }
 
@@ -331,14 +332,16 @@ pub(crate) fn split(path: &str) -> Vec<String> {
 
 type Act<'a> = dyn FnMut(&mut Value) -> Result<(), String> + 'a;
 
+/// Returns what the next part of a path is looked for in.
+fn holder(next: &str) -> Value {
+    let is_of_list = next.starts_with('[') && next.ends_with(']') || next.parse::<usize>().is_ok();
+    if is_of_list { Value::Array(Vec::new()) } else { Value::Object(Map::new()) }
+}
+
 /// Calls `act` with every field at a path (`kyaml/yaml/match.go`); with `create`, what is missing is made, the last field as that.
 fn visit(value: &mut Value, path: &[String], create: Option<Value>, act: &mut Act<'_>) -> Result<(), String> {
     let Some((first, rest)) = path.split_first() else { return act(value) };
-    let made = |create: &Value| match rest.first() {
-        Some(next) if next.starts_with('[') && next.ends_with(']') || next.parse::<usize>().is_ok() => Value::Array(Vec::new()),
-        Some(_) => Value::Object(Map::new()),
-        None => create.clone(),
-    };
+    let made = |create: &Value| rest.first().map_or_else(|| create.clone(), |next| holder(next));
     if let Ok(at) = first.parse::<usize>() {
         let Value::Array(items) = value else { return Err("an index is for lists only".to_string()) };
         if let (true, Some(create)) = (at == items.len(), &create) {
@@ -367,7 +370,7 @@ fn visit(value: &mut Value, path: &[String], create: Option<Value>, act: &mut Ac
     let Some(next) = map.get_mut(first.as_str()) else { return Ok(()) };
     if !rest.is_empty() && !next.is_object() && !next.is_array() {
         // A path that leads into text was tried before. kustomize sets the field in a copy of the text and is content.
-        let mut copy = go_encoding::yaml::parse(&text_of(next)).map_err(|error| error.to_string())?;
+        let mut copy = go_encoding::yaml::parse(&as_text(next)).map_err(|error| error.to_string())?;
         return visit(&mut copy, rest, create, &mut |field| {
             let _ = act(field);
             Ok(())
@@ -381,13 +384,13 @@ fn elements(value: &mut Value, key: &str, pattern: &str, rest: &[String], create
     let Value::Array(items) = value else { return Err("an element is looked for in what is no list".to_string()) };
     let regex = Regex::new(pattern).map_err(|_| format!("{pattern:?} is no regular expression"))?;
     let is = |item: &Value| match key {
-        "" => regex.is_match(text_of(item).trim()),
-        key => item.get(key).is_some_and(|found| regex.is_match(text_of(found).trim())),
+        "" => regex.is_match(as_text(item).trim()),
+        key => item.get(key).is_some_and(|found| regex.is_match(as_text(found).trim())),
     };
     if create.is_some() && !items.iter().any(is) {
         items.push(match key {
-            "" => scalar::plain(pattern),
-            key => Value::Object([(key.to_string(), scalar::plain(pattern))].into_iter().collect()),
+            "" => scalar::untyped(pattern),
+            key => Value::Object([(key.to_string(), scalar::untyped(pattern))].into_iter().collect()),
         });
     }
     let found = items.iter_mut().filter(|item| is(item));

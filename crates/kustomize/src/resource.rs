@@ -201,11 +201,11 @@ impl Resource {
     }
 
     pub(crate) fn set_name(&mut self, name: &str) {
-        self.metadata().insert("name".to_string(), Value::from(name));
+        scalar::set_field(self.metadata(), "name", name);
     }
 
     pub(crate) fn set_namespace(&mut self, namespace: &str) {
-        self.metadata().insert("namespace".to_string(), Value::from(namespace));
+        scalar::set_field(self.metadata(), "namespace", namespace);
     }
 
     fn metadata(&mut self) -> &mut Map<String, Value> {
@@ -219,6 +219,14 @@ impl Resource {
         }
         let key = self.keys.iter().find(|key| key.is_in(&self.value))?;
         Some((key.place.clone(), key.message()))
+    }
+
+    /// Notes that kustomize has written the keys of annotations anew, without quotes.
+    pub(crate) fn unquote_annotations(&mut self) {
+        let place = self.place();
+        let keys: Vec<Key> =
+            self.strings("annotations").filter_map(|(key, _)| Key::set(&["metadata", "annotations"], key, &place)).collect();
+        self.keys.extend(keys);
     }
 
     /// Returns why kustomize cannot print annotations once it has written them anew, without quotes.

@@ -14,6 +14,9 @@ const NOTHING: &str = "\0";
 /// The same between braces or brackets (`{key: }`), where kustomize prints an empty text in the end.
 const NOTHING_IN_FLOW: &str = "\0\0";
 
+/// What a null starts with that is written otherwise than `null`.
+const NULL: &str = "\0~";
+
 /// What a scalar starts with whose type is that of its text. Replacements and `images` make such ones; a strategic merge patch that goes over
 /// them makes texts of them (`kyaml/yaml/fns.go`, FieldSetter).
 const UNTYPED: &str = "\0=";
@@ -23,6 +26,9 @@ const SPELT: &str = "\0#";
 
 /// What a text starts with that has no quotes and would be something else by its looks: kustomize has noted that it is a text.
 const TAGGED: &str = "\0'";
+
+/// What a text starts with that has quotes and needs none: what takes its place has them too.
+const QUOTED: &str = "\0\"";
 
 /// What a scalar starts with whose text does not fit its type, before a letter for the type. It is an error, unless something takes it away.
 const MISFIT: &str = "\0!";
@@ -37,7 +43,7 @@ pub(crate) fn is_null(value: &Value) -> bool {
 
 /// Returns whether a value is null and says so.
 pub(crate) fn is_written_null(value: &Value) -> bool {
-    value.is_null()
+    value.is_null() || value.as_str().is_some_and(|text| text.starts_with(NULL))
 }
 
 /// Returns whether a scalar has the type of its text.
@@ -50,9 +56,21 @@ pub(crate) fn is_spelt(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.starts_with(SPELT))
 }
 
-/// Returns whether a text must have been quoted, as it would be something else without.
+/// Returns whether a text is in quotes or a block.
 pub(crate) fn is_quoted(text: &str) -> bool {
-    !text.starts_with('\0') && !is_text(text)
+    text.starts_with(QUOTED) || !text.starts_with('\0') && needs_quotes(text)
+}
+
+/// Returns whether a text is something else without quotes, or nothing.
+fn needs_quotes(text: &str) -> bool {
+    !is_text(text) || cannot_be_plain(text)
+}
+
+/// Returns whether YAML has no way to write a text without quotes.
+fn cannot_be_plain(text: &str) -> bool {
+    let starts_so = text.starts_with(|c| ",[]{}#&*!|>'\"%@`".contains(c)) || ["- ", "? ", ": "].iter().any(|start| text.starts_with(start));
+    let is_plain = !starts_so && !text.ends_with(':') && !text.contains(": ") && !text.contains(" #");
+    text.trim() != text || text.is_empty() || !is_plain || text.contains(char::is_control)
 }
 
 /// Returns whether a plain scalar is a text.
@@ -90,9 +108,56 @@ pub(crate) fn tagged(text: &str) -> Value {
     if is_text(text) { Value::from(text) } else { Value::String(format!("{TAGGED}{text}")) }
 }
 
-/// Returns a name that kustomize put together: it has the type of its text, as long as what was there had no quotes.
-pub(crate) fn renamed(before: &str, text: &str) -> Value {
-    if is_quoted(before) || is_text(text) { Value::from(text) } else { untyped(text) }
+/// Returns a text in quotes.
+fn quoted(text: &str) -> Value {
+    if needs_quotes(text) { Value::from(text) } else { Value::String(format!("{QUOTED}{text}")) }
+}
+
+/// Returns a text that takes the place of a scalar, with quotes as that has them.
+pub(crate) fn text_as(before: &Value, text: &str) -> Value {
+    if before.as_str().is_some_and(is_quoted) { quoted(text) } else { tagged(text) }
+}
+
+/// Sets a field to a text as kustomize sets names: with the quotes that were there.
+pub(crate) fn set_field(map: &mut Map<String, Value>, key: &str, text: &str) {
+    let value = map.get(key).map_or_else(|| merged(untyped(text), None), |before| replaced(before, text));
+    map.insert(key.to_string(), value);
+}
+
+/// Puts all texts into quotes, as JSON has them.
+pub(crate) fn quote(value: &mut Value) {
+    match value {
+        Value::String(text) => *value = quoted(text),
+        Value::Array(items) => items.iter_mut().for_each(quote),
+        Value::Object(map) => map.values_mut().for_each(quote),
+        _ => {}
+    }
+}
+
+/// Returns what a strategic merge patch makes of a scalar. If it takes the place of one, it is in quotes where that was; else it gets
+/// them where YAML 1.1 takes it for something else than a text (`kyaml/yaml/fns.go`, FieldSetter).
+pub(crate) fn merged(value: Value, before_is_quoted: Option<bool>) -> Value {
+    let is_scalar = !value.is_object() && !value.is_array() && !is_null(&value);
+    let is_string = is_scalar && value.is_string() && !is_spelt(&value) && misfit(&value).is_none();
+    match (before_is_quoted, &value) {
+        (Some(true), value) if is_scalar => quoted(&as_text(value)),
+        (Some(false), Value::String(text)) if is_quoted(text) => tagged(written(text)),
+        (None, Value::String(text)) if is_string && !is_quoted(text) && is_other_in_yaml_1_1(written(text)) => quoted(written(text)),
+        _ => value,
+    }
+}
+
+/// Returns whether a text without quotes is a number or boolean in YAML 1.1.
+fn is_other_in_yaml_1_1(text: &str) -> bool {
+    let words = ["y", "yes", "on", "n", "no", "off"];
+    (may_be_other(text) || words.iter().any(|word| word.eq_ignore_ascii_case(text)))
+        && matches!(go_encoding::yaml::parse(text), Ok(Value::Bool(_) | Value::Number(_)))
+}
+
+/// Returns a text that kustomize puts in the place of a scalar: it has the type that it looks like, unless what was there had quotes
+/// (`kyaml/yaml/fns.go`, FieldSetter).
+pub(crate) fn replaced(before: &Value, text: &str) -> Value {
+    if before.as_str().is_some_and(is_quoted) { quoted(text) } else { untyped(text) }
 }
 
 /// Returns a scalar with another text and the type that it has.
@@ -108,12 +173,18 @@ pub(crate) fn rewritten(field: &Value, text: &str) -> Value {
     };
     match (class, class_as_plain(text)) {
         ('n', _) if text.is_empty() => Value::Null,
+        ('n', 'n') => null(text),
         ('s', _) => tagged(text),
-        ('q', _) => Value::from(text),
+        ('q', _) => quoted(text),
         ('f', 'i' | 'f') => plain(text),
         (wanted, found) if wanted == found => plain(text),
         _ => Value::String(format!("{MISFIT}{class}{text}")),
     }
+}
+
+/// Returns a null that is written in a way.
+fn null(text: &str) -> Value {
+    if text == "null" { Value::Null } else { Value::String(format!("{NULL}{text}")) }
 }
 
 /// Returns the class of a text without quotes; a time is one of its own.
@@ -160,7 +231,7 @@ pub(crate) fn text_at<'a>(value: &'a Value, path: &[&str]) -> &'a str {
 
 /// Returns a text as it is written.
 pub(crate) fn written(text: &str) -> &str {
-    [UNTYPED, SPELT, TAGGED].iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text)
+    [UNTYPED, SPELT, TAGGED, QUOTED, NULL].iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text)
 }
 
 /// Returns the text of a scalar, as kustomize reads labels and annotations (`kyaml/yaml/rnode.go`, getMapFromMeta).
@@ -176,10 +247,10 @@ pub(crate) fn as_text(value: &Value) -> String {
 /// Makes written nulls of all others, and gives scalars the type of their text.
 pub(crate) fn settle(value: &mut Value) {
     match value {
-        Value::String(text) if text == NOTHING => *value = Value::Null,
+        Value::String(text) if text == NOTHING || text.starts_with(NULL) => *value = Value::Null,
         Value::String(text) if text == NOTHING_IN_FLOW => *value = Value::from(""),
         Value::String(text) if text.starts_with(UNTYPED) || text.starts_with(SPELT) => *value = plain(written(text)),
-        Value::String(text) if text.starts_with(TAGGED) => *value = Value::from(written(text)),
+        Value::String(text) if text.starts_with(TAGGED) || text.starts_with(QUOTED) => *value = Value::from(written(text)),
         Value::Array(items) => items.iter_mut().for_each(settle),
         Value::Object(map) => map.values_mut().for_each(settle),
         _ => {}
@@ -227,11 +298,13 @@ pub(crate) fn marked(node: &Node, value: Value, source: &Source<'_>) -> Value {
         (Data::Scalar { text, style: Style::Plain, .. }, Value::Null) if text.is_empty() => {
             Value::from(if source.is_in_flow(node) { NOTHING_IN_FLOW } else { NOTHING })
         }
+        (Data::Scalar { text, style: Style::Plain, .. }, Value::Null) => null(text),
         (Data::Scalar { text, style: Style::Plain, .. }, value) if !value.is_null() && !is_as_json(text, &value) => {
             Value::from(format!("{SPELT}{text}"))
         }
         // A text may start with what marks stand for.
         (Data::Scalar { .. }, Value::String(text)) if text.starts_with('\0') => Value::from(format!("{TAGGED}{text}")),
+        (Data::Scalar { style, .. }, Value::String(text)) if *style != Style::Plain => quoted(&text),
         (Data::Sequence(nodes), Value::Array(items)) => {
             Value::Array(nodes.iter().zip(items).map(|(node, item)| marked(node, item, source)).collect())
         }
@@ -282,6 +355,7 @@ fn spell_floats(value: &mut Value) {
                 *value = Value::from(format!("{SPELT}{text}"));
             }
         }
+        Value::String(text) if is_other_in_yaml_1_1(text) => *value = quoted(text),
         Value::Array(items) => items.iter_mut().for_each(spell_floats),
         Value::Object(map) => map.values_mut().for_each(spell_floats),
         _ => {}
@@ -346,7 +420,7 @@ mod tests {
         assert_eq!(set(&json!(1), "2"), Ok(json!(2)));
         assert_eq!(set(&json!(1), "b"), Err("b".to_string()));
         assert_eq!(set(&rewritten(&json!(1), "b"), "3"), Ok(json!(3)));
-        assert_eq!((renamed("e2", "1e2"), renamed("2", "12")), (untyped("1e2"), json!("12")));
+        assert_eq!((replaced(&json!("e2"), "1e2"), replaced(&json!("2"), "12")), (untyped("1e2"), json!("12")));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::merge_keys::Schema;
 use crate::openapi::OpenApi;
-use crate::scalar::{self, is_null, is_written_null};
+use crate::scalar::{self, as_text as text, is_null, is_written_null};
 
 /// Merges a patch into an object; nothing remains where the patch deletes the object.
 pub(crate) fn merge(target: Value, patch: &Value, openapi: &OpenApi) -> Result<Option<Value>, String> {
@@ -52,7 +52,7 @@ fn walk(dest: Option<Value>, patch: Option<Value>, schema: Schema<'_>) -> Result
     }
     match kind {
         Kind::Map | Kind::Nothing => map(dest, patch, schema),
-        Kind::Scalar => Ok(patch.or(dest).filter(|value| !is_null(value)).map(typed)),
+        Kind::Scalar => Ok(patch.or(dest).filter(|value| !is_null(value))),
         Kind::List => match schema.merge_keys() {
             Some(keys) => associative(dest, patch, &keys, schema.element()),
             None => Ok(patch.or(dest).filter(|value| !is_null(value))),
@@ -65,7 +65,7 @@ fn map(dest: Option<Value>, mut patch: Option<Value>, schema: Schema<'_>) -> Res
         let deletes = patch.as_mut().filter(|patch| !is_null(patch)).map(map_directive).transpose()?;
         match (&patch, &dest) {
             _ if deletes == Some(Directive::Delete) => return Ok(None),
-            (None, Some(written)) if is_written_null(written) => return Ok(Some(Value::Null)),
+            (None, Some(written)) if is_written_null(written) => return Ok(dest),
             _ => patch.clone(),
         }
     } else {
@@ -86,9 +86,10 @@ fn map(dest: Option<Value>, mut patch: Option<Value>, schema: Schema<'_>) -> Res
     };
     let names: std::collections::BTreeSet<String> = fields.keys().chain(changes.keys()).cloned().collect();
     for name in names {
-        let merged = walk(fields.remove(&name), changes.remove(&name), schema.field(&name))?;
-        if let Some(merged) = merged {
-            fields.insert(name, merged);
+        let (before, change) = (fields.remove(&name), changes.remove(&name));
+        let has_quotes = before.as_ref().filter(|_| change.is_some()).map(|before| before.as_str().is_some_and(scalar::is_quoted));
+        if let Some(merged) = walk(before, change, schema.field(&name))? {
+            fields.insert(name, scalar::merged(merged, has_quotes));
         }
     }
     Ok(Some(Value::Object(fields)))
@@ -338,25 +339,6 @@ fn matches(item: &Value, keys: &[&str], values: &[String]) -> Result<bool, Strin
         }
     }
     Ok(!keys.is_empty())
-}
-
-/// A scalar that had the type of its text is a text from here on.
-fn typed(value: Value) -> Value {
-    match value {
-        value if scalar::is_untyped(&value) => scalar::tagged(&text(&value)),
-        value => value,
-    }
-}
-
-/// Returns a scalar as it is written.
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) if is_null(value) => text.trim_start_matches('\0').to_string(),
-        Value::String(text) => scalar::written(text).to_string(),
-        Value::Null => "null".to_string(),
-        Value::Object(_) | Value::Array(_) => String::new(),
-        value => go_encoding::json::to_string(value),
-    }
 }
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ pub(crate) enum Subjects {
 
 impl Namespace<'_> {
     fn put(&self, value: &mut Value) {
-        if !self.unset_only || crate::scalar::is_null(value) || value == "" {
-            *value = Value::from(self.name);
+        if !self.unset_only || scalar::is_null(value) || scalar::as_text(value).is_empty() {
+            *value = scalar::text_as(value, self.name);
         }
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn namespace(namespace: &Namespace<'_>, resources: &mut [Resource]) -
 }
 
 pub(crate) fn put_namespace(namespace: &Namespace<'_>, resource: &mut Resource) -> Result<(), String> {
-    let is_core = resource.value.get("apiVersion").and_then(Value::as_str) == Some("v1");
+    let is_core = scalar::text_at(&resource.value, &["apiVersion"]) == "v1";
     let is_binding = matches!(resource.kind(), "RoleBinding" | "ClusterRoleBinding");
     if !resource.is_cluster_scoped() {
         FieldSpec::new("", "", "metadata/namespace", true).visit(resource, &mut |value| namespace.put(value))?;
@@ -71,7 +71,7 @@ pub(crate) fn put_namespace(namespace: &Namespace<'_>, resource: &mut Resource) 
 fn put_subjects(namespace: &Namespace<'_>, resource: &mut Resource) {
     let Some(Value::Array(subjects)) = resource.value.get_mut("subjects") else { return };
     for subject in subjects {
-        let is = |key: &str, text: &str| subject.get(key).and_then(Value::as_str) == Some(text);
+        let is = |key: &str, text: &str| scalar::text_at(subject, &[key]) == text;
         let is_meant = match namespace.subjects {
             Subjects::Default => is("name", "default"),
             Subjects::ServiceAccounts => is("kind", "ServiceAccount"),
@@ -135,7 +135,7 @@ fn rename(
             if value.is_object() || value.is_array() {
                 failed.get_or_insert(format!("{title}: {}: a mapping or list gets no prefix or suffix", field.path));
             } else {
-                *value = scalar::renamed(value.as_str().unwrap_or("-"), &change(&scalar::as_text(value)));
+                *value = scalar::replaced(value, &change(&scalar::as_text(value)));
             }
         })?;
         failed.map_or(Ok(()), Err)?;
@@ -177,7 +177,7 @@ pub(crate) fn replicas(replica: &Replica, fields: &[FieldSpec], resources: &mut 
 
 /// Quotes that are there stay.
 fn counted(value: &Value, count: i64) -> Value {
-    if value.as_str().is_some_and(scalar::is_quoted) { Value::from(count.to_string()) } else { Value::from(count) }
+    if value.as_str().is_some_and(scalar::is_quoted) { scalar::replaced(value, &count.to_string()) } else { Value::from(count) }
 }
 
 pub(crate) fn images(image: &Image, fields: &[FieldSpec], resources: &mut [Resource]) -> Result<(), String> {
@@ -245,7 +245,7 @@ fn set_image(image: &Image, value: &mut Value) {
     if !digest.is_empty() {
         out = format!("{out}@{digest}");
     }
-    *value = if value.as_str().is_some_and(scalar::is_quoted) { Value::from(out) } else { scalar::untyped(&out) };
+    *value = scalar::replaced(value, &out);
 }
 
 /// The name of an entry is a regular expression in kustomize; one that is none matches nothing here and stops kustomize.

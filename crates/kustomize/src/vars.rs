@@ -108,6 +108,9 @@ impl Vars {
             let title = resource.title();
             let mut failed = None;
             for field in fields {
+                if let Some(key) = resource.keys.iter().find(|key| field.selects(resource) && key.is_of(&resource.value, &field.path)) {
+                    return Err(Error::at(&key.place, format!("{title}: vars are looked for beside it: {}", key.message())));
+                }
                 let visited = field.visit(resource, &mut |value| {
                     if let Err(message) = replace(value, &values) {
                         failed.get_or_insert(format!("{title}: {}: {message}", field.path));
@@ -213,8 +216,7 @@ fn whole(value: &Value) -> Value {
 /// Returns a scalar as Go's `%v` prints it.
 fn shown(value: &Value) -> String {
     match value {
-        Value::Null => "null".to_string(),
-        value if scalar::is_null(value) => String::new(),
+        value if scalar::is_null(value) => scalar::as_text(value),
         Value::String(text) => text.clone(),
         value => go_encoding::json::to_string(value),
     }

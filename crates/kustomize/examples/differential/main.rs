@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! differential random KUSTOMIZE [--seconds N] [--seed N] [--keep FOLDER]
+//! differential tree SEED FOLDER
 //! differential cases KUSTOMIZE FOLDER [--bless]
 //! differential bench KUSTOMIZE FOLDER...
 //! differential build ROOT FOLDER
@@ -27,10 +28,11 @@ fn main() -> ExitCode {
     let number = |name: &str, otherwise: u64| option(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let done = match words.as_slice() {
         ["random", program, ..] => random_trees(program, number("--seconds", 60), number("--seed", 1), option("--keep")),
+        ["tree", seed, folder] => write_tree(&random::tree(seed.parse().unwrap_or(1)), Path::new(folder)),
         ["cases", program, folder, ..] => cases(program, Path::new(folder), words.contains(&"--bless")),
         ["bench", program, folders @ ..] => bench::bench(program, folders),
         ["build", root, folder] => bench::build(Path::new(root), folder),
-        _ => Err("usage: differential random|cases|bench KUSTOMIZE ... or build ROOT FOLDER".to_string()),
+        _ => Err("usage: differential random|cases|bench KUSTOMIZE ..., tree SEED FOLDER, or build ROOT FOLDER".to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +65,16 @@ fn random_trees(program: &str, seconds: u64, first: u64, keep: Option<&str>) -> 
     }
     println!("{} random trees compared, {refused} of them refused by kustomize, {} differences", seed - first, wrong.len());
     if wrong.is_empty() { Ok(()) } else { Err(format!("seeds that differ: {wrong:?}")) }
+}
+
+/// Writes the files of a tree.
+fn write_tree(tree: &Tree, folder: &Path) -> Result<(), String> {
+    for (path, text) in tree {
+        let path = folder.join(path);
+        let written = std::fs::create_dir_all(path.parent().unwrap_or(folder)).and_then(|()| std::fs::write(&path, text));
+        written.map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, String> {

@@ -58,7 +58,17 @@ const KINDS: &[&str] = &[
     "CustomResourceDefinition",
     "ValidatingWebhookConfiguration",
     "HelmRelease",
+    "HelmRelease",
     "Widget",
+    "Widget",
+    "ReplicaSet",
+    "PersistentVolume",
+    "StorageClass",
+    "MutatingWebhookConfiguration",
+    "APIService",
+    "HTTPRoute",
+    "OCIRepository",
+    "Endpoints",
 ];
 
 /// Widgets merge by key, and live outside namespaces.
@@ -169,6 +179,56 @@ const LINES: &[&str] = &[
     "1=number",
 ];
 
+/// Further targets of a replacement.
+const MORE_TARGETS: &[&str] = &[
+    "  - select: {kind: ConfigMap}\n    reject: [{labelSelector: app=web}, {name: db}]\n    fieldPaths: [metadata.labels.copied, data.copied]\n    options: {create: true}\n",
+    "  - select: {group: apps, name: w.*}\n    fieldPaths: [spec.template.metadata.annotations.copied]\n    options: {create: true}\n",
+    "  - select: {namespace: apps}\n    fieldPaths: [metadata.annotations.a\\.b/c]\n    options: {create: true}\n",
+    "  - select: {kind: Service}\n    fieldPaths: [\"spec.ports.[name=tls].port\", spec.ports.0.targetPort]\n    options: {create: true}\n",
+    "  - select: {kind: Widget}\n    fieldPaths: [spec.list]\n",
+    "  - select: {kind: Widget}\n    fieldPaths: [spec.list.1, spec.list.2]\n    options: {create: true}\n",
+    "  - select: {kind: Widget}\n    fieldPaths: [\"spec.list.[=a]\", \"spec.list.[=z]\"]\n    options: {create: true}\n",
+    "  - select: {kind: Widget}\n    fieldPaths: [spec.map]\n",
+    "  - select: {kind: OCIRepository}\n    fieldPaths: [spec.url]\n    options: {delimiter: /, index: 2}\n",
+    "  - select: {kind: OCIRepository}\n    fieldPaths: [spec.ref.tag]\n    options: {delimiter: ., index: 1}\n",
+    "  - select: {kind: HTTPRoute}\n    fieldPaths: [\"spec.rules.*.backendRefs.*.name\"]\n",
+    "  - select: {kind: Deployment}\n    fieldPaths: [\"spec.template.spec.containers.[name=web].env.[name=NEW].value\"]\n    options: {create: true}\n",
+    "  - select: {kind: HelmRelease}\n    fieldPaths: [spec.values.new.deep.field, spec.valuesFrom.0.name]\n    options: {create: true}\n",
+    "  - select: {name: missing}\n",
+    "  - select: {kind: Secret, labelSelector: app}\n    fieldPaths: [stringData.copied]\n    options: {create: true}\n",
+];
+
+/// Further replacements.
+const MORE_REPLACEMENTS: &[&str] = &[
+    "- source: {kind: OCIRepository, fieldPath: spec.url, options: {delimiter: /, index: 3}}\n  targets: [{select: {kind: Widget}, fieldPaths: [spec.title]}]\n",
+    "- source: {kind: Widget, fieldPath: spec.map}\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data]}]\n",
+    "- source: {kind: Widget, fieldPath: spec.list}\n  targets: [{select: {kind: HelmRelease}, fieldPaths: [spec.values.list], options: {create: true}}]\n",
+    "- source: {group: apps, fieldPath: spec.template.spec.containers.0.image, options: {delimiter: \":\", index: 1}}\n  targets: [{select: {kind: OCIRepository}, fieldPaths: [spec.ref.tag]}]\n",
+    "- source: {kind: Service, version: v1, fieldPath: \"spec.ports.[port=443].name\"}\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.port], options: {create: true}}]\n",
+    "- sourceValue: text\n  targets: [{select: {}, fieldPaths: [metadata.labels.everywhere], options: {create: true}}]\n",
+];
+
+/// What files hold that maps and secrets are made of.
+const CONTENTS: &[&str] = &[
+    "k: v\n",
+    "line one\nline two",
+    "\u{e9}\n\n",
+    "",
+    "a\r\nb\r\n",
+    " led\nby\n",
+    "trailing \nspace\n",
+    "\n\nblank first\n",
+    "one line only, which is so long that one might be tempted to fold it somewhere, but nobody does: it stays one line # here",
+    "{\"json\": [1, 2]}\n",
+    "tab\there\n",
+    "# comment\n",
+    "12\n",
+    "true",
+    "\u{1f600} emoji\n",
+    "nul\u{0}l",
+    "- a: b\n",
+];
+
 struct Maker {
     random: Random,
     files: BTreeMap<String, String>,
@@ -178,11 +238,14 @@ struct Maker {
     changes_kinds: bool,
     /// Kind, name and namespace of what there is.
     known: Vec<(String, String, String)>,
+    /// The first of them that the folder being written can see.
+    first: usize,
 }
 
 /// Returns the tree of a seed.
 pub fn tree(seed: u64) -> Tree {
-    let mut maker = Maker { random: Random(seed), files: BTreeMap::new(), count: 0, vars: 0, changes_kinds: false, known: Vec::new() };
+    let mut maker =
+        Maker { random: Random(seed), files: BTreeMap::new(), count: 0, vars: 0, changes_kinds: false, known: Vec::new(), first: 0 };
     maker.changes_kinds = maker.random.one_in(3);
     let bases: Vec<String> = (0..=maker.random.below(2)).map(|at| format!("base{at}")).collect();
     for base in &bases {
@@ -192,6 +255,12 @@ pub fn tree(seed: u64) -> Tree {
         maker.folder("component", &[], true);
         "component".to_string()
     });
+    if component.is_some() && maker.random.one_in(3) {
+        // One inside the other, before what the outer one does itself.
+        maker.folder("inner", &[], true);
+        let outer = maker.files.get_mut("component/kustomization.yaml").map(std::mem::take).unwrap_or_default();
+        maker.files.insert("component/kustomization.yaml".to_string(), format!("{outer}components: [../inner]\n"));
+    }
     let mut lower = bases.clone();
     if maker.random.one_in(3) {
         maker.folder("middle", &bases, false);
@@ -210,6 +279,9 @@ impl Maker {
     fn folder(&mut self, folder: &str, bases: &[String], is_component: bool) {
         let at = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
         let mut out = String::new();
+        // A patch of what is elsewhere is refused; now and then that is wanted.
+        let sees_all = is_component || !bases.is_empty() || self.random.one_in(20);
+        self.first = if sees_all { 0 } else { self.known.len() };
         if is_component {
             out += "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n";
         }
@@ -219,7 +291,12 @@ impl Maker {
         for index in 0..files {
             let name = format!("r{index}.yaml");
             let objects: Vec<String> = (0..=self.random.below(3)).filter_map(|_| self.object()).collect();
-            let text = if self.random.one_in(12) { listed(&mut self.random, &objects) } else { objects.join("---\n") };
+            let text = if self.random.one_in(12) {
+                listed(&mut self.random, &objects)
+            } else {
+                objects.join(self.random.pick(&["---\n", "---\n", "---\n", "---\n# comment\n---\n", "\n--- # comment\n\n", "---\n\n---\n"]))
+            };
+            let text = self.restyled(text);
             self.files.insert(at(&name), text);
             resources.push(name);
         }
@@ -237,13 +314,27 @@ impl Maker {
         self.files.insert(at("kustomization.yaml"), out);
     }
 
+    /// Sometimes writes a file as other editors do.
+    fn restyled(&mut self, text: String) -> String {
+        match self.random.below(60) {
+            0 => text.replace('\n', "\r\n"),
+            1 => format!("\u{feff}{text}"),
+            2 => format!("---\n{text}"),
+            3 => format!("{text}---\n"),
+            4 => format!("# comment\n\n{text}...\n"),
+            5 => text.trim_end().to_string(),
+            _ => text,
+        }
+    }
+
     fn settings(&mut self, out: &mut String) {
         let random = &mut self.random;
         if random.one_in(3) {
-            let _ = writeln!(out, "namespace: {}", random.pick(NAMESPACES));
+            let namespace = if random.one_in(20) { "\"123\"" } else { random.pick(NAMESPACES) };
+            let _ = writeln!(out, "namespace: {namespace}");
         }
         if random.one_in(3) {
-            let _ = writeln!(out, "namePrefix: {}", random.pick(&["p-", "q-"]));
+            let _ = writeln!(out, "namePrefix: {}", if random.one_in(20) { "\"1\"" } else { random.pick(&["p-", "q-"]) });
         }
         if random.one_in(4) {
             let _ = writeln!(out, "nameSuffix: {}", random.pick(&["-s", "-v1"]));
@@ -258,6 +349,14 @@ impl Maker {
             }
             if random.one_in(3) {
                 let _ = writeln!(out, "  fields:\n  - path: spec/extra/labels\n    kind: Widget\n    create: true");
+            }
+            if random.one_in(4) {
+                out.push_str(random.pick(&[
+                    "- pairs: {more: m}\n  includeTemplates: true\n",
+                    "- pairs: {team: other}\n  fields: [{path: spec/commonMetadata/labels, group: helm.toolkit.fluxcd.io, version: v2, create: true}]\n",
+                    "- pairs: {app: all}\n  includeSelectors: true\n  includeTemplates: true\n",
+                    "- pairs: {}\n",
+                ]));
             }
         }
         if random.one_in(6) {
@@ -275,10 +374,22 @@ impl Maker {
                 "  newName: new\n  newTag: \"3\"\n",
                 "  newTag: v3\n  digest: sha256:1111\n",
                 "  tagSuffix: -alpine\n",
+                "  newTag: \"1.0\"\n  tagSuffix: -x\n",
+                "  newName: \"12\"\n",
+                "  newName: 127.0.0.1:5000/a\n  digest: sha256:2222\n",
             ]);
             out.push_str(change);
+            if random.one_in(4) {
+                out.push_str(random.pick(&[
+                    "- {name: new, newTag: v9}\n",
+                    "- {name: img, newTag: v4, tagSuffix: -b}\n",
+                    "- {name: \"img.\", newName: dotted}\n",
+                    "- {name: other/img, newName: img}\n",
+                    "- {name: img}\n",
+                ]));
+            }
         }
-        let scaled = self.known.iter().find(|(kind, ..)| ["Deployment", "StatefulSet"].contains(&kind.as_str()));
+        let scaled = self.known[self.first..].iter().find(|(kind, ..)| ["Deployment", "StatefulSet"].contains(&kind.as_str()));
         if let Some((_, name, _)) = scaled.filter(|_| random.one_in(5)) {
             let _ = writeln!(out, "replicas:\n- name: {name}\n  count: {}", random.below(5));
         }
@@ -305,6 +416,13 @@ impl Maker {
             "namePrefix:\n- {kind: Widget, path: spec/title}\n",
             "namespace:\n- {kind: Widget, path: spec/inNamespace, create: true}\n",
             "replicas:\n- {kind: Widget, path: spec/size, create: true}\n",
+            "nameReference:\n- kind: OCIRepository\n  group: source.toolkit.fluxcd.io\n  fieldSpecs:\n  - {kind: HelmRelease, group: helm.toolkit.fluxcd.io, path: spec/chartRef/name}\n",
+            "nameReference:\n- kind: Deployment\n  fieldSpecs:\n  - {path: metadata/annotations/note}\n  - {kind: HTTPRoute, path: spec/rules/backendRefs/name}\n",
+            "varReference:\n- {kind: Widget, path: spec/map}\n- {kind: Widget, path: spec/list}\n- {path: spec/values/a}\n",
+            "nameSuffix:\n- {path: metadata/name}\n- {kind: HelmRelease, path: spec/chartRef/name}\n",
+            "commonAnnotations:\n- {kind: Widget, path: spec/ref/metadata/annotations, create: true}\n",
+            "labels:\n- {kind: Widget, path: spec/map}\n- {kind: HelmRelease, path: spec/commonMetadata/labels, create: true}\n",
+            "templateLabels:\n- {kind: Widget, path: spec/ref/spec/template/metadata/labels, create: true}\n",
         ]);
         let text = text.to_string();
         self.pending(name, text);
@@ -312,7 +430,7 @@ impl Maker {
 
     /// A file of the folder that is being written; it is put into all of them, which does no harm.
     fn pending(&mut self, name: String, text: String) {
-        for folder in ["", "base0/", "base1/", "middle/", "component/"] {
+        for folder in ["", "base0/", "base1/", "middle/", "component/", "inner/"] {
             self.files.insert(format!("{folder}{name}"), text.clone());
         }
     }
@@ -324,7 +442,7 @@ impl Maker {
             let field = random.pick(&["configMapGenerator", "secretGenerator"]);
             // One that is there already is merged with or replaced.
             let of_kind = if field == "secretGenerator" { "Secret" } else { "ConfigMap" };
-            let present = self.known.iter().find(|(kind, ..)| kind == of_kind).filter(|_| random.one_in(2));
+            let present = self.known[self.first..].iter().find(|(kind, ..)| kind == of_kind).filter(|_| random.one_in(2));
             match present {
                 Some((_, name, namespace)) => {
                     let _ = writeln!(out, "{field}:\n- name: {name}\n  behavior: {}", random.pick(&["merge", "replace"]));
@@ -347,9 +465,13 @@ impl Maker {
             if field == "secretGenerator" && random.one_in(2) {
                 let _ = writeln!(out, "  type: {}", random.pick(&["Opaque", "kubernetes.io/tls"]));
             }
-            let _ = writeln!(out, "  literals: [a={}, \"b='quoted'\", c=1]", random.pick(&["x", "y=z", "\\\"q\\\"", ""]).replace('\\', ""));
+            let _ = writeln!(
+                out,
+                "  literals: [a={}, \"b='quoted'\", c=1]",
+                random.pick(&["x", "y=z", "\\\"q\\\"", "", "~", "true", "1.0", "'two words'"]).replace('\\', "")
+            );
             if random.one_in(2) {
-                let content = random.pick(&["k: v\n", "line one\nline two", "\u{e9}\n\n", ""]);
+                let content = random.pick(CONTENTS);
                 out.push_str("  files: [data.txt, other=data.txt]\n");
                 self.files.insert(at("data.txt"), content.to_string());
             }
@@ -381,7 +503,7 @@ impl Maker {
 
     fn patches(&mut self, folder: &str, out: &mut String) {
         let count = self.random.below(4);
-        if count == 0 || self.known.is_empty() {
+        if count == 0 || self.first == self.known.len() {
             return;
         }
         let _ = writeln!(out, "patches:");
@@ -411,7 +533,7 @@ impl Maker {
 
     /// Patches in fields that kustomize would have called something else, and several of them in one file.
     fn old_patches(&mut self, folder: &str, out: &mut String) {
-        if self.known.is_empty() || !self.random.one_in(6) {
+        if self.first == self.known.len() || !self.random.one_in(6) {
             return;
         }
         let at = |name: &str| if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
@@ -428,7 +550,7 @@ impl Maker {
             }
             2 if !out.contains("\npatches:") => out.push_str("patches: [{path: several.yaml}]\n"),
             _ => {
-                let Some((kind, name, _)) = self.known.first().cloned() else { return };
+                let Some((kind, name, _)) = self.known.get(self.first).cloned() else { return };
                 let (api, text) = (api(&kind), self.json_patch());
                 let version = api.rsplit_once('/').map_or(api, |(_, version)| version);
                 self.files.insert(at("operations.yaml"), text);
@@ -436,6 +558,12 @@ impl Maker {
                 let _ = writeln!(out, "patchesJson6902:\n- {{target: {{{target}}}, path: operations.yaml}}");
             }
         }
+    }
+
+    /// Picks an object that the folder being written can see.
+    fn visible(&mut self) -> Option<(String, String, String)> {
+        let at = self.first + self.random.below(self.known.len() - self.first);
+        self.known.get(at).cloned()
     }
 
     fn target(&mut self) -> String {
@@ -519,6 +647,15 @@ impl Maker {
                     "- {op: remove, path: /metadata/annotations}",
                     "- {op: remove, path: /kind}",
                     "- {op: add, path: metadata/extra, value: x}",
+                    "- {op: add, path: /spec/values, value: {a: {b: [1, 2.50, \"3\"]}}}",
+                    "- {op: replace, path: /spec/template/spec/containers/0/image, value: patched:v1}",
+                    "- {op: remove, path: /spec/template/spec/containers/1}",
+                    "- {op: move, from: /spec, path: /spec2}",
+                    "- {op: test, path: /spec/replicas, value: 1}",
+                    "- {op: add, path: /data, value: {\"1\": \"2\"}}",
+                    "- {op: copy, from: /spec/template, path: /spec/copy}",
+                    "- op: add\n  path: /metadata/annotations/text\n  value: |\n    two\n    lines",
+                    "- op: add\n  path: /spec/list/-\n  value: {deep: [a, {b: c}]}",
                 ])
             );
         }
@@ -526,9 +663,8 @@ impl Maker {
     }
 
     fn merge_patch(&mut self) -> String {
+        let (kind, name, namespace) = self.visible().unwrap_or_default();
         let random = &mut self.random;
-        let at = random.below(self.known.len());
-        let (kind, name, namespace) = self.known.get(at).cloned().unwrap_or_default();
         let kind = kind.as_str();
         let mut out = format!("apiVersion: {}\nkind: {kind}\nmetadata:\n  name: {name}\n", api(kind));
         if !namespace.is_empty() {
@@ -554,6 +690,11 @@ impl Maker {
         match kind {
             "ConfigMap" => {
                 out + random.pick(&[
+                    "data: {a: 1.10, b: yes}\n",
+                    "data: {a: 12, b: \"on\", c: 'x'}\n",
+                    "data: {a: y, b: 0x1F}\n",
+                    "data:\n  b: >-\n    folded\n    text\n  c: |+\n    kept\n\n",
+                    "data: null\n",
                     "data: {a: patched, z: new}\n",
                     "data: {a: null}\n",
                     "data: {$patch: replace, o: o}\n",
@@ -577,6 +718,11 @@ impl Maker {
                     "spec: {map: {$patch: delete}}\n",
                     "spec: {values: {a: {b: null}}}\n",
                     "spec: {list: [{$patch: delete, a: 1}]}\n",
+                    "spec:\n  list:\n  - a # comment\n  - $patch: replace\n",
+                    "spec: {values: {a: {$patch: replace, x: [1, {y: ~}]}, new: {z: 1.0}}}\n",
+                    "spec: {chartRef: {kind: HelmChart, namespace: infra}, valuesFrom: [{kind: Secret, name: web, targetPath: a}]}\n",
+                    "spec: {ref: {spec: {template: {spec: {containers: [{name: web, image: patched}]}}}}}\n",
+                    "spec: {map: {k: 1.10}, title: 08}\n",
                 ])
             }
             "CronJob" => format!("{out}spec: {{jobTemplate: {{spec: {{template: {}}}}}}}\n", template(random)),
@@ -589,9 +735,8 @@ impl Maker {
         if !self.random.one_in(5) {
             return;
         }
+        let Some((kind, name, _)) = self.visible() else { return };
         let random = &mut self.random;
-        let at = random.below(self.known.len());
-        let Some((kind, name, _)) = self.known.get(at).cloned() else { return };
         let _ = write!(out, "replacements:\n- source: {{kind: {kind}, name: {name}");
         let field = match kind.as_str() {
             "ConfigMap" => random.pick(&["data.a", "data.b"]),
@@ -641,6 +786,12 @@ impl Maker {
                 "    options: {delimiter: \"/\", index: -1}\n",
             ]));
         }
+        if random.one_in(3) {
+            out.push_str(random.pick(MORE_TARGETS));
+        }
+        if random.one_in(4) {
+            out.push_str(random.pick(MORE_REPLACEMENTS));
+        }
     }
 
     /// A schema, definitions of custom resources, and what is noted of the build.
@@ -670,8 +821,7 @@ impl Maker {
         if !self.random.one_in(6) {
             return;
         }
-        let at = self.random.below(self.known.len());
-        let Some((kind, name, namespace)) = self.known.get(at).cloned() else { return };
+        let Some((kind, name, namespace)) = self.visible() else { return };
         // Two of one name are refused; now and then that is wanted.
         let var = if self.random.one_in(12) { "A0".to_string() } else { format!("A{}", self.vars) };
         self.vars += 1;
@@ -712,7 +862,8 @@ impl Maker {
     }
 
     fn transformer(&mut self, index: usize) -> String {
-        let has_map = self.known.iter().any(|(kind, name, namespace)| kind == "ConfigMap" && name == "web" && namespace.is_empty());
+        let has_map =
+            self.known[self.first..].iter().any(|(kind, name, namespace)| kind == "ConfigMap" && name == "web" && namespace.is_empty());
         let random = &mut self.random;
         let (kind, settings) = match random.below(if has_map { 11 } else { 10 }) {
             0 => ("NamespaceTransformer", random.pick(&["unsetOnly: true\n", "setRoleBindingSubjects: allServiceAccounts\n", "setRoleBindingSubjects: none\n"])),
@@ -787,7 +938,8 @@ impl Maker {
         if random.one_in(10) {
             out.push_str("  creationTimestamp: null\n");
         }
-        out.push_str(&body(random, kind));
+        let body = body(random, kind);
+        out.push_str(&if random.one_in(4) { in_blocks(&body) } else { body });
         if random.one_in(8) {
             let _ = writeln!(
                 out,
@@ -811,6 +963,17 @@ impl Maker {
     }
 }
 
+/// Writes what is in braces as blocks, where it says the same that way.
+fn in_blocks(text: &str) -> String {
+    let has_odd = ODD.iter().any(|odd| {
+        [" ", ": "].iter().any(|before| text.contains(&format!("{before}{odd},")) || text.contains(&format!("{before}{odd}}}")))
+    });
+    match go_encoding::yaml::parse(text) {
+        Ok(value) if value.is_object() && !has_odd => go_encoding::yaml::to_string(&value),
+        _ => text.to_string(),
+    }
+}
+
 /// Puts objects into a list, but sometimes the last one behind it.
 fn listed(random: &mut Random, objects: &[String]) -> String {
     let (inside, behind) = match objects.split_last() {
@@ -828,7 +991,7 @@ fn listed(random: &mut Random, objects: &[String]) -> String {
 
 fn api(kind: &str) -> &'static str {
     match kind {
-        "Deployment" | "StatefulSet" | "DaemonSet" => "apps/v1",
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "apps/v1",
         "CronJob" | "Job" => "batch/v1",
         "Ingress" | "NetworkPolicy" => "networking.k8s.io/v1",
         "HorizontalPodAutoscaler" => "autoscaling/v2",
@@ -838,6 +1001,11 @@ fn api(kind: &str) -> &'static str {
         "ValidatingWebhookConfiguration" => "admissionregistration.k8s.io/v1",
         "HelmRelease" => "helm.toolkit.fluxcd.io/v2",
         "Widget" => "example.com/v1",
+        "StorageClass" => "storage.k8s.io/v1",
+        "MutatingWebhookConfiguration" => "admissionregistration.k8s.io/v1",
+        "APIService" => "apiregistration.k8s.io/v1",
+        "HTTPRoute" => "gateway.networking.k8s.io/v1",
+        "OCIRepository" => "source.toolkit.fluxcd.io/v1",
         _ => "v1",
     }
 }
@@ -849,17 +1017,23 @@ fn body(random: &mut Random, kind: &str) -> String {
             let claims = if kind == "StatefulSet" && random.one_in(2) { ", volumeClaimTemplates: [{metadata: {name: data}}]" } else { "" };
             format!("spec: {{replicas: {}, selector: {{matchLabels: {{app: {name}}}}}, template: {}{claims}}}\n", random.below(4), template(random))
         }
+        "ReplicaSet" => format!("spec: {{replicas: {}, selector: {{matchLabels: {{app: {name}}}}}, template: {}}}\n", random.below(4), template(random)),
+        "PersistentVolume" => format!("spec: {{storageClassName: {name}, claimRef: {{name: {name}, namespace: apps}}}}\n"),
+        "StorageClass" => "provisioner: example.com/disk\nparameters: {fsType: ext4}\n".to_string(),
+        "APIService" => format!("spec: {{service: {{name: {name}, namespace: apps}}, group: example.com, version: v1}}\n"),
+        "HTTPRoute" => format!("spec: {{parentRefs: [{{name: {name}}}], rules: [{{backendRefs: [{{name: {name}, port: 80}}]}}]}}\n"),
+        "OCIRepository" => format!("spec:\n  interval: 1h\n  url: oci://example.com/{name}\n  ref: {{tag: {}}}\n  secretRef: {{name: {name}}}\n", random.pick(&["1.2.3", "1.10", "\"1.10\"", "v1"])),
+        "Endpoints" => "subsets: [{addresses: [{ip: 10.0.0.1}], ports: [{port: 80}]}]\n".to_string(),
         "Job" => format!("spec: {{template: {}}}\n", template(random)),
         "CronJob" => format!("spec: {{schedule: \"* * * * *\", jobTemplate: {{spec: {{template: {}}}}}}}\n", template(random)),
         "Pod" => format!("spec: {}\n", pod(random)),
         "Service" => format!("spec: {{selector: {{app: {name}}}, ports: [{{port: 80{}}}, {{port: 443, protocol: TCP, name: tls}}]}}\n", random.pick(&["", ", protocol: TCP", ", name: http"])),
         "ConfigMap" if random.one_in(4) => {
             let key = random.pick(&["c", "c", "c", "c", "c", "c", "\"1\"", "on", "1", "true", "null"]);
-            // What a part that is put before it finds of `~` is told in COMPATIBILITY.md.
-            let mut odd = || Some(random.pick(ODD)).filter(|text| *text != "~").unwrap_or("null");
+            let mut odd = || random.pick(ODD);
             format!("data: {{a: {}, b: {}, {key}: {}}}\n", odd(), odd(), odd())
         }
-        "ConfigMap" => format!("data: {{a: {}, b: \"{}\"}}\n", random.pick(&["x", "\"1\"", "img:v1", "\"true\""]), random.below(100)),
+        "ConfigMap" => format!("data: {{a: {}, b: \"{}\"}}\n", random.pick(&["x", "\"x\"", "'x'", "\"1\"", "img:v1", "\"img:v1\"", "\"true\""]), random.below(100)),
         "Secret" => random.pick(&["data: {a: eA==}\n", "stringData: {a: x}\n", "type: kubernetes.io/tls\ndata: {}\n"]).to_string(),
         "Ingress" => format!("spec: {{tls: [{{secretName: {name}}}], rules: [{{host: h, http: {{paths: [{{backend: {{service: {{name: {name}}}}}}}]}}}}]}}\n"),
         "HorizontalPodAutoscaler" => format!("spec: {{scaleTargetRef: {{kind: Deployment, name: {name}}}, metrics: [{{type: Resource}}]}}\n"),
@@ -873,12 +1047,12 @@ fn body(random: &mut Random, kind: &str) -> String {
         "NetworkPolicy" => format!("spec: {{podSelector: {{matchLabels: {{app: {name}}}}}, ingress: [{{from: [{{podSelector: {{matchLabels: {{app: x}}}}}}]}}]}}\n"),
         "PodDisruptionBudget" => format!("spec: {{selector: {{matchLabels: {{app: {name}}}}}}}\n"),
         "CustomResourceDefinition" => "spec: {group: example.com, scope: Cluster, names: {kind: Widget, plural: widgets}, conversion: {webhook: {clientConfig: {service: {name: web, namespace: apps}}}}}\n".to_string(),
-        "ValidatingWebhookConfiguration" => format!("webhooks: [{{name: a.b.c, clientConfig: {{service: {{name: {name}, namespace: apps}}}}}}]\n"),
+        "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => format!("webhooks: [{{name: a.b.c, clientConfig: {{service: {{name: {name}, namespace: apps}}}}}}]\n"),
         "HelmRelease" => format!("spec: {{chartRef: {{kind: OCIRepository, name: {name}}}, valuesFrom: [{{kind: ConfigMap, name: settings}}], values: {{a: {{b: {}, c: {}}}}}}}\n", random.pick(&["1", "null", "1.5", "\"08\""]), random.pick(&["~", "{}", "[]", "yes"])),
         "Widget" => format!(
             "spec:\n  configName: {}\n  image: {}\n  title: t\n  list: [a, b]\n  map: {{k: {}}}\n  empty:\n  ref: {{apiVersion: apps/v1, kind: Deployment, spec: {{template: {}}}}}\n",
             random.pick(&["settings", "web"]),
-            random.pick(&["img", "img:v1", "\"img\""]),
+            random.pick(&["img", "img:v1", "\"img\"", "'img:v1'"]),
             if random.one_in(3) { random.pick(ODD) } else { random.pick(&["v", "\"1\"", "null"]) },
             template(random)
         ),

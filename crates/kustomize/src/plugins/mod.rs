@@ -41,7 +41,7 @@ fn placed<T>(plugin: &Resource, value: T) -> Placed<T> {
 
 /// Returns the kind of a built-in plugin.
 fn built_in(plugin: &Resource) -> Result<String, Error> {
-    let api_version = plugin.value.get("apiVersion").and_then(Value::as_str).unwrap_or("");
+    let api_version = scalar::text_at(&plugin.value, &["apiVersion"]);
     let message = match (plugin.kind(), group_of(api_version).is_empty() && plugin.version() == "builtin") {
         ("HelmChartInflationGenerator", _) => format!("charts are not inflated; {WAY_OUT}, or use a HelmRelease"),
         (kind, true) => return Ok(kind.to_string()),

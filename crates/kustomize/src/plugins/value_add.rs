@@ -71,7 +71,7 @@ fn add_value(value: &str, target: &ValueTarget, resources: &mut [Resource]) -> R
             Some(at) => with_part(&scalar::as_text(field), at, value),
             None => value.to_string(),
         };
-        *field = scalar::plain(&text);
+        *field = scalar::replaced(field, &text);
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ fn created<'a>(value: &'a mut Value, path: &[String]) -> Result<Option<&'a mut V
         return Ok(None);
     }
     let Value::Object(map) = value else { return Err("the path leads into a scalar".to_string()) };
-    let new = if rest.is_empty() { Value::from("") } else { Value::Object(Map::new()) };
+    let new = if rest.is_empty() { scalar::untyped("") } else { Value::Object(Map::new()) };
     created(map.entry(first.clone()).or_insert(new), rest)
 }
 
