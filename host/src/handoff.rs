@@ -151,8 +151,9 @@ impl Handoff {
         let established: Condition = "condition=Established".parse()?;
         let applied = self.cluster.apply_new(crds, &OPERATOR).await.map_err(said)?;
         applied.iter().for_each(|applied| reporter.changed(&applied.change));
-        let wanted: Vec<_> = applied.into_iter().map(|applied| (applied.change.object, established.clone())).collect();
-        let waited = wait::until(&self.cluster, &wanted, ESTABLISHED, &|pending| reporter.waiting(pending)).await;
+        let wanted: Vec<_> = applied.iter().map(|applied| (applied.change.object.clone(), established.clone())).collect();
+        let seen: Vec<_> = applied.into_iter().map(|applied| (applied.change.object, applied.object)).collect();
+        let waited = wait::until_since(&self.cluster, &wanted, &seen, ESTABLISHED, &|pending| reporter.waiting(pending)).await;
         waited.map(drop).map_err(|error| chain(&error))
     }
 

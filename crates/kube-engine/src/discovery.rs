@@ -19,8 +19,9 @@ pub(crate) struct Known {
     version: OnceCell<ServerVersion>,
     core: OnceCell<Value>,
     kinds: Mutex<Kinds>,
-    /// Whether a CRD may be established a moment before its kind is served. Not so in this process.
-    lags: bool,
+    /// Whether a server acts a moment after it has answered: on a CRD that is established, whose kind it does not serve yet, or on a workload.
+    /// Not so in this process.
+    pub(crate) lags: bool,
     /// Held by who asks, so that the others wait for the answer instead of asking too.
     asking: tokio::sync::Mutex<()>,
 }

@@ -21,8 +21,24 @@ impl Cluster {
         all(requests).await
     }
 
-    /// Returns the same with fewer requests where most are not there: several of a kind are looked for in one list of names.
+    /// Returns the same with fewer requests where most are not there: several of a kind are looked for in one list of names, and nothing in
+    /// a namespace that is among them and not there.
     pub(crate) async fn get_new(&self, objects: &[ObjectRef]) -> Result<Vec<Option<Value>>, Error> {
+        let (namespaces, others): (Vec<&ObjectRef>, Vec<&ObjectRef>) = objects.iter().partition(|object| is_namespace(object));
+        let found = self.find(&namespaces).await?;
+        let namespaces: BTreeMap<&str, Option<Value>> = namespaces.iter().map(|namespace| namespace.name.as_str()).zip(found).collect();
+        let is_nowhere = |object: &ObjectRef| object.namespace.as_deref().is_some_and(|inside| namespaces.get(inside) == Some(&None));
+        let others: Vec<&ObjectRef> = others.into_iter().filter(|object| !is_nowhere(object)).collect();
+        let mut found = self.find(&others).await?.into_iter();
+        let live = |object: &ObjectRef| match object {
+            namespace if is_namespace(namespace) => namespaces.get(namespace.name.as_str()).cloned().flatten(),
+            object if is_nowhere(object) => None,
+            _ => found.next().flatten(),
+        };
+        Ok(objects.iter().map(live).collect())
+    }
+
+    async fn find(&self, objects: &[&ObjectRef]) -> Result<Vec<Option<Value>>, Error> {
         let mut kinds: BTreeMap<(&str, &str, Option<&str>), usize> = BTreeMap::new();
         for object in objects {
             *kinds.entry(place(object)).or_default() += 1;
@@ -71,6 +87,10 @@ impl Cluster {
 /// Sends requests, some at a time, and returns the answers in their order.
 async fn all<T>(requests: Vec<impl Future<Output = Result<T, Error>>>) -> Result<Vec<T>, Error> {
     futures::stream::iter(requests).buffered(OVERLAP).try_collect().await
+}
+
+fn is_namespace(object: &ObjectRef) -> bool {
+    (object.api_version.as_str(), object.kind.as_str()) == ("v1", "Namespace")
 }
 
 fn place(object: &ObjectRef) -> (&str, &str, Option<&str>) {

@@ -1,4 +1,5 @@
-//! Waiting for several conditions at once, by watching: one list and one watch for each kind and namespace, no polling.
+//! Waiting for several conditions at once, by watching: one list and one watch for each kind and namespace, and no list of what was just
+//! applied. Nothing is polled.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -50,6 +51,8 @@ fn text(pending: &[Pending]) -> String {
 enum News {
     /// Everything of the group, anew.
     Listed(usize, Vec<Value>),
+    /// Whatever changes in the group from now on is heard of.
+    Watched(usize),
     /// The cluster does not serve the kind yet.
     NoKind(usize),
     Changed(usize, Value),
@@ -80,20 +83,35 @@ pub async fn until(
     timeout: Duration,
     progress: &(dyn Fn(&[Pending]) + Send + Sync),
 ) -> Result<Vec<Value>, WaitError> {
+    until_since(cluster, wanted, &[], timeout, progress).await
+}
+
+/// Waits as [`until`] does, from what was `seen` a moment ago on, such as the answers to applies: where all objects of a kind in a namespace
+/// were seen, they are watched from there on and not listed first.
+pub async fn until_since(
+    cluster: &Cluster,
+    wanted: &[(ObjectRef, Condition)],
+    seen: &[(ObjectRef, Value)],
+    timeout: Duration,
+    progress: &(dyn Fn(&[Pending]) + Send + Sync),
+) -> Result<Vec<Value>, WaitError> {
     let started = Instant::now();
     let (groups, of) = group(cluster, wanted).await?;
     let (sender, mut news) = mpsc::channel(256);
-    // Where all is well at first sight nothing needs to be watched.
-    let (begin, begun) = watch::channel(false);
-    let mut watches = JoinSet::new();
-    for (index, selection) in groups.iter().enumerate() {
-        watches.spawn(follow(cluster.clone(), index, selection.clone(), sender.clone(), begun.clone()));
-    }
-    drop(sender);
     let mut known: Vec<Group> = groups.iter().map(|_| Group { objects: None, keeps_done: true }).collect();
     for ((_, condition), group) in wanted.iter().zip(&of) {
         known[*group].keeps_done &= !condition.is_of_absence();
     }
+    // What an API server in this process answered is out of date already.
+    let seen = if cluster.known.lags { seen } else { &[] };
+    let since = remember(wanted, &of, seen, &mut known);
+    // Where all is well at first sight nothing needs to be watched.
+    let (begin, begun) = watch::channel(false);
+    let mut watches = JoinSet::new();
+    for (index, (selection, since)) in groups.iter().zip(since).enumerate() {
+        watches.spawn(follow(cluster.clone(), index, selection.clone(), since, sender.clone(), begun.clone()));
+    }
+    drop(sender);
     let mut heard = vec![false; groups.len()];
     let mut shown: Option<Vec<Pending>> = None;
     loop {
@@ -156,6 +174,27 @@ async fn group(cluster: &Cluster, wanted: &[(ObjectRef, Condition)]) -> Result<(
     Ok((selections, of))
 }
 
+/// Takes what was seen into what is known, and returns the resourceVersions from which groups can be watched. Where nothing is pending,
+/// what was seen may not be so any more: everything is looked at anew.
+fn remember(wanted: &[(ObjectRef, Condition)], of: &[usize], seen: &[(ObjectRef, Value)], known: &mut [Group]) -> Vec<Option<String>> {
+    let seen: BTreeMap<&ObjectRef, &Value> = seen.iter().map(|(object, value)| (object, value)).collect();
+    let mut since: Vec<Option<u64>> = vec![Some(u64::MAX); known.len()];
+    for ((object, _), group) in wanted.iter().zip(of) {
+        let found = seen.get(object).and_then(|value| Some((*value, version(value)?)));
+        since[*group] = since[*group].zip(found).map(|(oldest, (_, version))| oldest.min(version));
+        if let Some((value, _)) = found {
+            known[*group].objects.get_or_insert_default().insert(object.name.clone(), value.clone());
+        }
+    }
+    if judge(wanted, of, known).is_ok() {
+        since.fill(None);
+    }
+    for (group, _) in known.iter_mut().zip(&since).filter(|(_, since)| since.is_none()) {
+        group.objects = None;
+    }
+    since.into_iter().map(|version| version.map(|version| version.to_string())).collect()
+}
+
 /// Returns what was seen, or what is pending and whether some of it never comes true.
 fn judge(wanted: &[(ObjectRef, Condition)], of: &[usize], known: &[Group]) -> Result<Vec<Value>, (Vec<Pending>, bool)> {
     let mut seen = Vec::with_capacity(wanted.len());
@@ -194,10 +233,12 @@ fn learn(news: News, known: &mut [Group]) -> Result<usize, Error> {
             known[group].objects = Some(listed);
             Ok(group)
         }
+        News::Watched(group) => Ok(group),
         News::NoKind(group) => {
             known[group].objects = None;
             Ok(group)
         }
+        News::Changed(group, object) | News::Deleted(group, object) if is_outdated(&object, &known[group]) => Ok(group),
         News::Changed(group, object) => {
             known[group].objects.get_or_insert_default().insert(name(&object), object);
             Ok(group)
@@ -218,16 +259,40 @@ fn learn(news: News, known: &mut [Group]) -> Result<usize, Error> {
     }
 }
 
+/// Tells whether something later is known of an object: a watch may begin before it.
+fn is_outdated(object: &Value, group: &Group) -> bool {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let known = group.objects.as_ref().and_then(|objects| objects.get(name));
+    known.and_then(version).zip(version(object)).is_some_and(|(known, version)| version < known)
+}
+
+/// Returns the resourceVersion of an object. Those of one kind are numbers that grow (KEP-5504); where they are none, none is compared.
+fn version(object: &Value) -> Option<u64> {
+    object.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()
+}
+
 /// Tells whether an object has done its work and is one that Kubernetes deletes then.
 fn is_cleaned_up(object: &Value) -> bool {
     status::ends_in_nothing(object) && status::of(object) == Status::Current
 }
 
-/// Lists and watches until nobody listens any more.
-async fn follow(cluster: Cluster, group: usize, selection: Selection, news: mpsc::Sender<News>, mut begun: watch::Receiver<bool>) {
+/// Lists and watches until nobody listens any more; with a resourceVersion to begin with, it watches first.
+async fn follow(
+    cluster: Cluster,
+    group: usize,
+    selection: Selection,
+    mut since: Option<String>,
+    news: mpsc::Sender<News>,
+    mut begun: watch::Receiver<bool>,
+) {
     loop {
-        let listed = match cluster.list_at(&selection).await {
-            Ok(Some((objects, version))) => {
+        let found = match since.take() {
+            Some(version) => Ok(Some((None, version))),
+            None => cluster.list_at(&selection).await.map(|found| found.map(|(objects, version)| (Some(objects), version))),
+        };
+        let listed = match found {
+            Ok(Some((None, version))) => watch_from(&cluster, group, &selection, version, &news).await,
+            Ok(Some((Some(objects), version))) => {
                 if news.send(News::Listed(group, objects)).await.is_err() || begun.wait_for(|begun| *begun).await.is_err() {
                     return;
                 }
@@ -272,6 +337,9 @@ async fn watch_from(
             Err(Error::Refused { code: 410, .. }) => return Ok(()),
             Err(error) => return Err(error),
         };
+        if news.send(News::Watched(group)).await.is_err() {
+            return Ok(());
+        }
         let mut lines = stream.lines();
         let before = version.clone();
         while let Some(line) = next_line(&mut lines).await {
@@ -318,4 +386,77 @@ async fn served(cluster: &Cluster, selection: &Selection) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube_sandbox::Sandbox;
+    use serde_json::json;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::cluster::Apply;
+    use crate::discovery::Known;
+
+    /// Returns a cluster that is taken for one elsewhere, and the number of lists it was asked for.
+    fn cluster(sandbox: &Sandbox) -> (Cluster, Arc<AtomicUsize>) {
+        let lists = Arc::new(AtomicUsize::new(0));
+        let counter = lists.clone();
+        let counted = sandbox.clone().map_request(move |request: http::Request<kube::client::Body>| {
+            let query = request.uri().query().unwrap_or_default();
+            counter.fetch_add(usize::from(query.contains("limit=")), Ordering::SeqCst);
+            request
+        });
+        (Cluster { known: Arc::new(Known::of_live()), ..Cluster::over(counted) }, lists)
+    }
+
+    fn deployment(name: &str) -> Value {
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name }, "spec": {
+            "selector": { "matchLabels": { "app": name } },
+            "template": { "metadata": { "labels": { "app": name } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } } } })
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_is_watched_and_not_listed() {
+        let sandbox = Sandbox::default();
+        sandbox.hold("Deployment", "default", "one");
+        let (cluster, lists) = cluster(&sandbox);
+        let options = Apply { manager: "tester", force: false, default_namespace: Some("default") };
+        let (mut wanted, mut seen) = (Vec::new(), Vec::new());
+        for name in ["one", "other"] {
+            let applied = cluster.apply_known(&deployment(name), &options, None).await.unwrap();
+            wanted.push((applied.change.object.clone(), "ready".parse().unwrap()));
+            seen.push((applied.change.object, applied.object));
+        }
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            sandbox.release("Deployment", "default", "one");
+        };
+        let (ready, ()) = tokio::join!(until_since(&cluster, &wanted, &seen, Duration::from_secs(20), &|_| {}), later);
+        assert!(ready.unwrap().iter().all(|object| status::of(object) == Status::Current));
+        assert_eq!(lists.load(Ordering::SeqCst), 0);
+        // All of it is ready now, which may not be so any more: it is looked at.
+        for (object, value) in &mut seen {
+            *value = cluster.get(object).await.unwrap().unwrap();
+        }
+        until_since(&cluster, &wanted, &seen, Duration::from_secs(20), &|_| {}).await.unwrap();
+        assert_eq!(lists.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn what_happened_before_is_not_learnt() {
+        let object = |version: &str, color: &str| json!({ "metadata": { "name": "x", "resourceVersion": version }, "color": color });
+        let mut known = [Group { objects: Some([("x".to_owned(), object("12", "new"))].into()), keeps_done: true }];
+        let mut color = |news: News| {
+            learn(news, &mut known).unwrap();
+            known[0].objects.as_ref().and_then(|objects| Some(objects.get("x")?["color"].as_str()?.to_owned()))
+        };
+        assert_eq!(color(News::Changed(0, object("9", "old"))).as_deref(), Some("new"));
+        assert_eq!(color(News::Deleted(0, object("11", "old"))).as_deref(), Some("new"));
+        assert_eq!(color(News::Changed(0, object("13", "newer"))).as_deref(), Some("newer"));
+        assert_eq!(color(News::Deleted(0, object("14", "newer"))), None);
+    }
 }

@@ -55,7 +55,7 @@ pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, R
     };
     let replaced = current.into_iter().filter(|current| storage::status(current) == "deployed").collect();
     let (history, stale) = (&history, stale.as_ref());
-    let mut run = Run { context, wanted, verb, options, history, current, replaced, stale, changes: Vec::new(), clock };
+    let mut run = Run { context, wanted, verb, options, history, current, replaced, stale, changes: Vec::new(), seen: Vec::new(), clock };
     let record = run.render_and_go(revision).await?;
     Ok(Outcome { action, revision: u64::try_from(revision).unwrap_or(0), changes: run.changes, record })
 }
@@ -109,6 +109,8 @@ pub(super) struct Run<'a> {
     /// The revision that is done over.
     pub(super) stale: Option<&'a Release>,
     pub(super) changes: Vec<Change>,
+    /// What was applied, as the server answered, but for what is ready by being there.
+    pub(super) seen: Vec<(ObjectRef, Value)>,
     pub(super) clock: Clock,
 }
 
@@ -260,7 +262,7 @@ impl Run<'_> {
         let awaited = targets.iter().filter(|target| is_awaited(&target.object, self.options.wait));
         let references: Vec<ObjectRef> = awaited.map(|target| target.reference.clone()).collect();
         (context.progress)(Progress::Doing("waiting until its objects are ready"));
-        ready(context, references, self.clock.left()).await?;
+        ready(context, references, &self.seen, self.clock.left()).await?;
         let event = format!("post-{verb}");
         if starts_flux {
             // Flux knows the record by its digest: how its hooks went is not noted any more.
@@ -304,11 +306,14 @@ impl Run<'_> {
     async fn apply(&mut self, batch: &[Target]) -> Result<(), ReleaseError> {
         let requests: Vec<_> = batch.iter().map(|target| self.apply_one(target)).collect();
         let mut applied = futures::stream::iter(requests).buffered(OVERLAP);
-        let (mut changes, mut failed) = (Vec::new(), None);
+        let (mut changes, mut seen, mut failed) = (Vec::new(), Vec::new(), None);
         while let Some(applied) = applied.next().await {
             match applied {
                 Ok(applied) => {
                     (self.context.progress)(Progress::Changed(&applied.change));
+                    if !status::is_ready_once_there(&applied.object) {
+                        seen.push((applied.change.object.clone(), applied.object));
+                    }
                     changes.push(applied.change);
                 }
                 Err(error) => failed = failed.or(Some(error)),
@@ -316,6 +321,7 @@ impl Run<'_> {
         }
         drop(applied);
         self.changes.append(&mut changes);
+        self.seen.append(&mut seen);
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
@@ -370,8 +376,12 @@ impl Run<'_> {
         (self.context.progress)(Progress::Doing("applying CRDs"));
         let applied = self.context.cluster.apply_new(&definitions, &APPLY).await?;
         let wait_for = applied.iter().map(|applied| applied.change.object.clone()).collect();
-        applied.into_iter().for_each(|applied| self.changed(applied.change));
-        ready(self.context, wait_for, ESTABLISHED.min(self.clock.left())).await
+        let mut seen = Vec::with_capacity(applied.len());
+        for Applied { change, object } in applied {
+            seen.push((change.object.clone(), object));
+            self.changed(change);
+        }
+        ready(self.context, wait_for, &seen, ESTABLISHED.min(self.clock.left())).await
     }
 
     pub(super) fn changed(&mut self, change: Change) {
@@ -453,7 +463,7 @@ pub async fn wait_ready(context: &Context<'_>, wanted: &Wanted, release: &Releas
         }
         awaited.push(reference);
     }
-    ready(context, awaited, timeout).await
+    ready(context, awaited, &[], timeout).await
 }
 
 /// Tells whether an object is waited for. One that is ready once it is there needs no second look.
@@ -466,15 +476,21 @@ fn is_awaited(object: &Value, wait: Wait) -> bool {
     }
 }
 
-async fn ready(context: &Context<'_>, references: Vec<ObjectRef>, timeout: Duration) -> Result<(), ReleaseError> {
-    until("ready", context, references, timeout).await
+async fn ready(
+    context: &Context<'_>,
+    references: Vec<ObjectRef>,
+    seen: &[(ObjectRef, Value)],
+    timeout: Duration,
+) -> Result<(), ReleaseError> {
+    until("ready", context, references, seen, timeout).await
 }
 
-/// Waits until objects fulfil a condition.
+/// Waits until objects fulfil a condition, from what was seen of them on.
 pub(super) async fn until(
     condition: &str,
     context: &Context<'_>,
     references: Vec<ObjectRef>,
+    seen: &[(ObjectRef, Value)],
     timeout: Duration,
 ) -> Result<(), ReleaseError> {
     if references.is_empty() {
@@ -483,7 +499,7 @@ pub(super) async fn until(
     let condition: wait::Condition = condition.parse().map_err(|message| ReleaseError::Document { path: String::new(), message })?;
     let wanted: Vec<_> = references.into_iter().map(|reference| (reference, condition.clone())).collect();
     let progress = |pending: &[Pending]| (context.progress)(Progress::Waiting(pending));
-    wait::until(context.cluster, &wanted, timeout, &progress).await?;
+    wait::until_since(context.cluster, &wanted, seen, timeout, &progress).await?;
     Ok(())
 }
 

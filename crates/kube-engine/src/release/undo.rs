@@ -54,6 +54,7 @@ async fn roll_back(run: &mut Run<'_>, failed: &Release, good: &Release) -> Resul
         replaced: history.iter().filter(|release| storage::status(release) == "deployed").collect(),
         stale: None,
         changes: Vec::new(),
+        seen: Vec::new(),
         clock: Clock::of(wanted.timeout),
     };
     let targets = back.targets(documents::of_manifest(&good.manifest)?).await?;
@@ -83,7 +84,7 @@ async fn uninstall(run: &mut Run<'_>, failed: &Release) -> Result<(), ReleaseErr
     storage::update(context, wanted, &release).await?;
     let deleted = delete(run, &release).await?;
     // What is deleted is gone, whatever becomes of the rest.
-    let waited = if wait == Wait::Nothing { Ok(()) } else { until("absent", context, deleted, clock.left()).await };
+    let waited = if wait == Wait::Nothing { Ok(()) } else { until("absent", context, deleted, &[], clock.left()).await };
     let hooked = hooks(&mut release, "post-delete").await;
     let recorded = if keep_history { keep(run, release).await } else { purge(context, wanted, run.history, failed).await };
     waited.and(hooked).and(recorded)
