@@ -53,7 +53,7 @@ fn what_a_boot_needs_is_waited_for() {
     };
     let away = boot(&["--wait-for-api", "1"]);
     assert_eq!(away.code, 3, "{}", away.stderr);
-    assert!(away.stderr.contains("the API server cannot be reached"), "{}", away.stderr);
+    assert!(away.stderr.contains("the API server https://127.0.0.1:9 cannot be reached"), "{}", away.stderr);
     let booted = std::thread::scope(|scope| {
         let booting = scope.spawn(|| boot(&["--server", &server, "--wait-for-api", "60", "--wait-for-nodes", "1"]));
         std::thread::sleep(std::time::Duration::from_secs(3));
