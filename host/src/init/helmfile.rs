@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flux::Tree;
-use kustomize::Files as _;
 use serde_json::Value;
 
+use super::hooks;
 use super::templates::Masked;
 use super::{Plan, Proposal, module_of};
 use crate::repository::Repository;
@@ -56,7 +56,7 @@ fn is_for_crds(document: &Value) -> bool {
     args.into_iter().flatten().any(|arg| arg == "--include-crds")
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -98,7 +98,7 @@ pub fn convert(repository: &Repository, files: &[String], tree: &Tree) -> Plan {
                 step.needs.extend(crds.iter().cloned());
             }
             for hook in release.get("hooks").and_then(Value::as_array).into_iter().flatten() {
-                convert_hook(repository, file, release, hook, &spec.folder, &mut step);
+                hooks::convert(repository, file, release, hook, &spec.folder, &mut step);
             }
             plan.steps.push(step);
         }
@@ -106,7 +106,7 @@ pub fn convert(repository: &Repository, files: &[String], tree: &Tree) -> Plan {
     plan
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -149,93 +149,4 @@ fn needs(release: &Value, releases: &[(String, Value)], names: &BTreeMap<(String
 fn needs_of(release: &Value) -> impl Iterator<Item = (&Value, &str)> {
     let listed = release.get("needs").and_then(Value::as_array).into_iter().flatten().rev();
     listed.filter_map(move |need| Some((release, need.as_str()?)))
-}
-
-fn convert_hook(repository: &Repository, file: &str, release: &Value, hook: &Value, folder: &str, step: &mut Proposal) {
-    let command = text(hook, "command");
-    let args: Vec<String> = hook.get("args").and_then(Value::as_array).into_iter().flatten().map(|arg| filled(arg, release)).collect();
-    let events: Vec<&str> = hook.get("events").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let shown = format!("{command} {}", args.join(" "));
-    let mut refuse =
-        |why: &str| step.comments.push(format!("the hook `{}` on {} is not converted: {why}", one_line(&shown), events.join(", ")));
-    if command.rsplit('/').next() != Some("kubectl") {
-        return refuse("only kubectl wait and kubectl apply are known here; a module can do what it does");
-    }
-    if events != ["postsync"] {
-        return refuse("manifests and waits come after the release; make it a step of its own before this one");
-    }
-    match args.first().map(String::as_str) {
-        Some("wait") => match waited_for(&args) {
-            // Its module knows which definitions the operator makes with these values.
-            Some(_) if step.module == "cilium" => {}
-            Some(crds) if step.module == "helm-release" => step.with.entry("crds").or_default().extend(crds),
-            Some(_) => refuse("this module waits for what it needs by itself"),
-            None => refuse("only waits for CRDs are known here; see waitFor of the module helm-release"),
-        },
-        Some("apply") => match applied(repository, file, &args, folder) {
-            Ok(paths) if ["cilium", "helm-release"].contains(&step.module.as_str()) => {
-                step.with.entry("manifests").or_default().extend(paths)
-            }
-            Ok(_) => refuse("this module takes no manifests; add a step with the module manifests"),
-            Err(why) => refuse(&why),
-        },
-        _ => refuse("only kubectl wait and kubectl apply are known here"),
-    }
-}
-
-fn filled(arg: &Value, release: &Value) -> String {
-    let text_of = |key: &str| text(release, key).to_owned();
-    let mut out = arg.as_str().map_or_else(|| arg.to_string(), str::to_owned);
-    for (field, key) in [("Release.Namespace", "namespace"), ("Release.Name", "name")] {
-        for form in [format!("{{{{ .{field} }}}}"), format!("{{{{.{field}}}}}"), format!("{{{{`{{{{ .{field} }}}}`}}}}")] {
-            out = out.replace(&form, &text_of(key));
-        }
-    }
-    out
-}
-
-/// Returns the CRDs that are waited for, if nothing else is.
-fn waited_for(args: &[String]) -> Option<Vec<String>> {
-    let mut crds = Vec::new();
-    let mut words = args[1..].iter();
-    while let Some(word) = words.next() {
-        match word.split_once('/') {
-            _ if word.starts_with("--") => {}
-            _ if matches!(word.as_str(), "crd" | "crds" | "customresourcedefinition") => crds.push(words.next()?.clone()),
-            Some(("crd" | "crds" | "customresourcedefinition" | "customresourcedefinitions", name)) => crds.push(name.to_owned()),
-            _ => return None,
-        }
-    }
-    (!crds.is_empty()).then_some(crds)
-}
-
-/// Returns what is applied, relative to the folder of the HelmRelease or from the root of the repository.
-fn applied(repository: &Repository, file: &str, args: &[String], folder: &str) -> Result<Vec<String>, String> {
-    let mut paths = Vec::new();
-    let mut words = args[1..].iter();
-    while let Some(word) = words.next() {
-        let given = match word.split_once('=') {
-            Some(("--filename" | "-f" | "--kustomize" | "-k", path)) => Some(path.to_owned()),
-            _ if matches!(word.as_str(), "--filename" | "-f" | "--kustomize" | "-k") => words.next().cloned(),
-            _ => None,
-        };
-        paths.extend(given);
-    }
-    if paths.is_empty() {
-        return Err("it names no file".to_owned());
-    }
-    let base = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut found = Vec::new();
-    for path in paths {
-        if path.contains("{{") || path == "-" || path.contains("://") {
-            return Err(format!("{path} is known only when it runs"));
-        }
-        let at = kustomize::join_path(base, &path).ok_or_else(|| format!("{path} leads out of the repository"))?;
-        let is_there = matches!(repository.bytes(&at), Ok(Some(_))) || matches!(repository.list(&at), Ok(Some(_)));
-        if !is_there {
-            return Err(format!("{at} is not in the repository"));
-        }
-        found.push(at.strip_prefix(&format!("{folder}/")).map_or_else(|| format!("/{at}"), str::to_owned));
-    }
-    Ok(found)
 }

@@ -2,6 +2,8 @@
 //! cluster needs before Flux.
 
 mod helmfile;
+mod hooks;
+mod loops;
 mod templates;
 
 use std::collections::BTreeMap;
@@ -9,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use flux::Tree;
-use kustomize::Files as _;
+use kustomize::{Files as _, Object};
 
 use crate::Surroundings;
 use crate::boot;
@@ -44,6 +46,9 @@ pub struct Plan {
 /// Proposes a manifest and writes it.
 pub fn init(options: &options::Init, around: &Surroundings) -> Result<(), Failure> {
     let root = options.path.as_ref().map_or_else(|| Repository::around(&around.folder), |path| around.folder.join(path));
+    if !root.is_dir() {
+        return Err(Failure::user(format!("{}: there is no such folder", root.display())).hint("name the folder of the GitOps repository"));
+    }
     let repository = Repository::open(&root)?;
     let tree = flux::read(&repository, options.flux_path.as_deref()).map_err(|error| unread(&error))?;
     let helmfiles = helmfile::find(&repository, tree.root());
@@ -52,6 +57,7 @@ pub fn init(options: &options::Init, around: &Surroundings) -> Result<(), Failur
     if is_from_tree {
         plan.steps = from_tree(&tree).steps;
     }
+    plan.steps.extend(instance(&tree, &plan.steps));
     if plan.steps.is_empty() {
         return Err(Failure::user(
             "the tree has none of the releases that a cluster needs before Flux: cilium, coredns, flux-operator, flux-instance",
@@ -100,6 +106,9 @@ fn module_of(chart: &str) -> String {
     }
 }
 
+/// The chart that makes a FluxInstance, and its module.
+const INSTANCE: &str = "flux-instance";
+
 /// The releases before Flux, in the order in which a cluster needs them.
 const ORDER: [&str; 6] = ["cilium", "coredns", "spegel", "cert-manager", "flux-operator", "flux-instance"];
 
@@ -123,6 +132,29 @@ fn from_tree(tree: &Tree) -> Plan {
         }
     }
     plan
+}
+
+/// Returns the step that applies a FluxInstance which the tree itself holds, where the steps bring its operator and do not apply it.
+fn instance(tree: &Tree, steps: &[Proposal]) -> Option<Proposal> {
+    let operator = steps.iter().find(|step| step.module == "flux-operator")?;
+    let is_it = |object: &&Object| {
+        object.value["kind"] == "FluxInstance"
+            && object.value["apiVersion"].as_str().is_some_and(|api| api.starts_with("fluxcd.controlplane.io/"))
+    };
+    let found = tree.objects().find(is_it)?;
+    let place = format!("/{}", found.file);
+    let applies = |path: &String| place.contains(&format!("/{}", path.trim_start_matches('/')));
+    if steps.iter().any(|step| step.module == INSTANCE || step.with.get("manifests").into_iter().flatten().any(applies)) {
+        return None;
+    }
+    let needs = steps.last().map_or(&operator.name, |last| &last.name);
+    Some(Proposal {
+        name: INSTANCE.into(),
+        module: "manifests".into(),
+        needs: vec![needs.clone()],
+        with: BTreeMap::from([("paths", vec![found.file.clone()])]),
+        ..Proposal::default()
+    })
 }
 
 fn manifest(plan: &Plan, name: &str, repository: &str, flux_path: Option<&str>) -> String {
