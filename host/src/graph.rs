@@ -70,13 +70,22 @@ fn build(bootstrap: &Bootstrap, tree: Option<&Tree>) -> Result<Graph, Failure> {
         for need in &step.needs {
             graph.edges.push((format!("step {need}"), id.clone(), "then"));
         }
-        for key in ["manifests", "paths", "releases"] {
-            for item in step.with.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-                graph.reads(&id, &format!("{key} {item}"), vec![item.to_owned()]);
+        let spec = match (&step.release, tree) {
+            (Some(release), Some(tree)) => {
+                Some(tree.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?)
             }
+            _ => None,
+        };
+        let folder = spec.as_ref().map_or("", |spec| &spec.folder);
+        let listed = |key: &str| step.with.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        for path in ["manifests", "paths"].iter().flat_map(|key| listed(key)) {
+            let path = from_root(folder, path);
+            graph.reads(&id, &format!("path {path}"), vec![path]);
         }
-        let (Some(release), Some(tree)) = (&step.release, tree) else { continue };
-        let spec = tree.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?;
+        for release in listed("releases") {
+            graph.reads(&id, &format!("release {release}"), vec![release.to_owned()]);
+        }
+        let (Some(release), Some(spec)) = (&step.release, spec) else { continue };
         graph.reads(&id, &format!("file {}", spec.file), vec![format!("HelmRelease {release}"), spec.file.clone()]);
         graph.reads(&id, &format!("chart {}", spec.chart), vec![spec.chart.to_string()]);
         if let Some((namespace, name)) = &spec.kustomization {
@@ -86,6 +95,15 @@ fn build(bootstrap: &Bootstrap, tree: Option<&Tree>) -> Result<Graph, Failure> {
         }
     }
     Ok(graph)
+}
+
+/// Returns where a path of a step is: below the folder of its release, unless it starts at the root of the repository.
+fn from_root(folder: &str, path: &str) -> String {
+    let inside = match path.strip_prefix('/') {
+        Some(path) => kustomize::join_path("", path),
+        None => kustomize::join_path(folder, path),
+    };
+    inside.unwrap_or_else(|| path.to_owned())
 }
 
 impl Graph {
