@@ -66,7 +66,8 @@ impl Handoff {
     /// Makes a deployed release known to Flux, unless Flux knows it.
     pub async fn seed(&self, open: &OpenRelease, record: &Release, reporter: &StepReporter) -> Result<(), Said> {
         let is_over = matches!(self.mode.get(), Some(Mode::Match)) || self.has_begun.load(Ordering::Relaxed);
-        let Some(spec) = open.spec.as_ref().filter(|_| !is_over) else { return Ok(()) };
+        // The version of its chart is not known before Flux has the source: a warning said so.
+        let Some(spec) = open.spec.as_ref().filter(|spec| !is_over && !spec.takes_revision) else { return Ok(()) };
         let reference = ObjectRef {
             api_version: HELM_RELEASE.into(),
             kind: "HelmRelease".into(),

@@ -95,6 +95,12 @@ impl ReleaseSource {
             if spec.suspended {
                 warnings.push(format!("{place}: is suspended: Flux will not look at it until that is taken back"));
             }
+            if spec.takes_revision {
+                warnings.push(format!(
+                    "{place}: with reconcileStrategy Revision Flux adds the revision of the source to the version of the chart, which is not known \
+                     before: it will upgrade the release once, and objects that show the version of their chart change"
+                ));
+            }
         }
         warnings
     }
@@ -179,6 +185,7 @@ impl ReleaseSource {
             crd_labels: flux::origin_labels(&spec.helm_release),
             post_render: Some(post_render),
             lookups: None,
+            ignores_metadata: spec.takes_revision,
             max_history: spec.max_history,
             timeout: spec.timeout.unwrap_or(Duration::from_secs(300)),
         })

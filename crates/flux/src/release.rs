@@ -96,6 +96,8 @@ pub struct ReleaseSpec {
     pub chart: ChartRef,
     /// What Flux makes the chart's own values of, where that is not its `values.yaml`.
     pub values_files: ValuesFiles,
+    /// Whether Flux adds the revision of the source to the version of the chart.
+    pub takes_revision: bool,
     /// The values: `valuesFrom` in order, then `spec.values`. They are as Helm holds them: every number is a float, but for the integers that
     /// a `targetPath` sets.
     pub values: Map<String, Value>,
@@ -147,6 +149,7 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
         release_namespace: target.unwrap_or(&own_namespace).to_string(),
         storage_namespace: text(value, &["spec", "storageNamespace"]).unwrap_or(&own_namespace).to_string(),
         chart: source::chart(tree, located)?,
+        takes_revision: source::takes_revision(tree, located),
         values_files: source::values_files(tree, located),
         values,
         file: located.object.file.clone(),

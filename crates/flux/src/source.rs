@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::fields::{flag, items, name, namespace, text};
-use crate::tree::{Located, Tree};
+use crate::tree::{EXTERNAL, Located, Tree};
 
 /// A chart, as its source names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,13 +88,27 @@ pub struct ValuesFiles {
     pub ignore_missing: bool,
 }
 
+/// Returns the spec of the HelmChart that a HelmRelease names or that helm-controller makes of it.
+fn helm_chart<'a>(tree: &'a Tree, release: &'a Located) -> Option<&'a Value> {
+    let value = &release.object.value;
+    if text(value, &["spec", "chartRef", "kind"]) == Some("HelmChart") {
+        return object(tree, release).and_then(|chart| chart.object.value.get("spec"));
+    }
+    value.pointer("/spec/chart/spec")
+}
+
+/// Returns whether source-controller adds the revision of the source to the version of the chart (1.9 `helmchart_controller.go`,
+/// buildFromTarballArtifact).
+pub(crate) fn takes_revision(tree: &Tree, release: &Located) -> bool {
+    helm_chart(tree, release).is_some_and(|spec| {
+        text(spec, &["reconcileStrategy"]) == Some("Revision")
+            && matches!(text(spec, &["sourceRef", "kind"]), Some("GitRepository" | "Bucket"))
+    })
+}
+
 /// Returns the values files that a HelmRelease or its HelmChart names.
 pub(crate) fn values_files(tree: &Tree, release: &Located) -> ValuesFiles {
-    let value = &release.object.value;
-    let is_referred = text(value, &["spec", "chartRef", "kind"]) == Some("HelmChart");
-    let chart = || object(tree, release).and_then(|chart| chart.object.value.get("spec"));
-    let spec = if is_referred { chart() } else { value.pointer("/spec/chart/spec") };
-    let Some(spec) = spec else { return ValuesFiles::default() };
+    let Some(spec) = helm_chart(tree, release) else { return ValuesFiles::default() };
     let paths = items(spec, &["valuesFiles"]).iter().filter_map(Value::as_str).map(str::to_string).collect();
     ValuesFiles { paths, ignore_missing: flag(spec, &["ignoreMissingValuesFiles"]) }
 }
@@ -110,6 +124,10 @@ pub(crate) fn object<'a>(tree: &'a Tree, release: &Located) -> Option<&'a Locate
 
 fn referred(tree: &Tree, release: &Located, reference: &Value) -> Result<ChartRef, Error> {
     let kind = text(reference, &["kind"]).unwrap_or("OCIRepository");
+    if kind == EXTERNAL {
+        let wanted = text(reference, &["name"]).unwrap_or("");
+        return Err(Error::at(&release.object, format!("the chart is in ExternalArtifact {wanted}, which only a controller makes")));
+    }
     let source = find(tree, release, kind, reference)?;
     match kind {
         "OCIRepository" => Ok(oci(&source.object.value)),

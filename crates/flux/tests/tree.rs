@@ -57,6 +57,25 @@ fn what_is_done_about_the_last_failure_is_what_flux_does() {
 }
 
 #[test]
+fn charts_of_a_source_with_revisions_take_its_revision() {
+    let check = |chart: &str, expected: bool| {
+        let release = format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: apps }}\nspec:\n  {chart}\n---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {{ name: web, namespace: apps }}\nspec: {{ chart: ./web, reconcileStrategy: Revision, sourceRef: {{ kind: GitRepository, name: x }} }}\n---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {{ name: x, namespace: apps }}\nspec: {{ url: https://example.com }}\n"
+        );
+        let tree = flux::read(&MemoryFiles([("release.yaml".to_owned(), release.into_bytes())].into()), Some(".")).unwrap();
+        assert_eq!(tree.release("apps", "web").unwrap().takes_revision, expected, "{chart}");
+    };
+    let of = |kind: &str, strategy: &str| {
+        format!("chart: {{ spec: {{ chart: ./web, reconcileStrategy: {strategy}, sourceRef: {{ kind: {kind}, name: x }} }} }}")
+    };
+    check(&of("GitRepository", "Revision"), true);
+    check(&of("Bucket", "Revision"), true);
+    check(&of("GitRepository", "ChartVersion"), false);
+    check(&of("HelmRepository", "Revision"), false);
+    check("chartRef: { kind: HelmChart, name: web }", true);
+}
+
+#[test]
 fn everything_on_the_way_to_a_release_counts() {
     let files = load("features");
     let tree = flux::read(&files, None).unwrap();

@@ -124,6 +124,19 @@ async fn install_then_nothing() {
     assert_eq!(world.writes(), before, "a release in sync is not written to");
 }
 
+/// Flux adds the revision of a source to the version of a chart, and any one will do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_takes_the_revision_of_its_source() {
+    let world = World::new();
+    let templates: &[(&str, &str)] = &[("templates/config.yaml", CONFIG)];
+    world.ensure(&wanted(chart("1.0.0+0123456789ab", templates), json!({}))).await.unwrap();
+    let here = wanted(chart("1.0.0", templates), json!({}));
+    assert!(matches!(world.state(&here).await, ReleaseState::OutOfSync { .. }));
+    assert_eq!(world.state(&Wanted { ignores_metadata: true, ..here }).await, ReleaseState::InSync { revision: 1 });
+    let newer = Wanted { ignores_metadata: true, ..wanted(chart("1.0.1", templates), json!({})) };
+    assert!(matches!(world.state(&newer).await, ReleaseState::OutOfSync { .. }));
+}
+
 /// As in helm-controller, install and upgrade each have their own word on schemas.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_is_left_out_where_the_release_says_so() {

@@ -276,7 +276,7 @@ async fn handoff(powers: &Call, open: &OpenRelease) -> Answer<Value> {
     let config_digest = flux::config_digest(&open.wanted.values);
     let wanted = handoff::Wanted {
         chart_name: open.wanted.chart.metadata.name.clone(),
-        chart_version: open.wanted.chart.metadata.version.clone(),
+        chart_version: chart_version(open, stored.as_ref().map_or("", |stored| &stored.chart_version)),
         config_digest: config_digest.clone(),
         verifies_legacy_snapshots: false,
     };
@@ -287,6 +287,19 @@ async fn handoff(powers: &Call, open: &OpenRelease) -> Answer<Value> {
         handoff::Decision::Upgrade { reason } => ("upgrade", reason),
     };
     Ok(json!({ "decision": decision, "reason": reason, "configDigest": config_digest }))
+}
+
+/// Returns the version of the chart that Flux wants. Of one that ends in the revision of its source any revision will do.
+fn chart_version(open: &OpenRelease, stored: &str) -> String {
+    let version = &open.wanted.chart.metadata.version;
+    if !open.wanted.ignores_metadata {
+        return version.clone();
+    }
+    let bare = version.split('+').next().unwrap_or(version);
+    match stored.split_once('+') {
+        Some((of_stored, _)) if of_stored == bare => stored.to_owned(),
+        _ => format!("{bare}+REVISION"),
+    }
 }
 
 impl From<ObjectRef> for types::ObjectRef {

@@ -41,9 +41,11 @@ pub fn decide(stored: Option<&Release>, wanted: &Wanted) -> ReleaseState {
         other => return out_of_sync(format!("the last revision is {}", if other.is_empty() { "of unknown status" } else { other })),
     }
     let metadata = stored.chart.as_ref().and_then(|chart| chart.metadata.as_ref());
-    let found = metadata.map(|metadata| format!("{} {}", metadata.name, metadata.version)).unwrap_or_default();
-    let chart = format!("{} {}", wanted.chart.metadata.name, wanted.chart.metadata.version);
-    if found != chart {
+    let title = |name: &str, version: &str| format!("{name} {version}");
+    let found = metadata.map(|metadata| title(&metadata.name, &metadata.version)).unwrap_or_default();
+    let chart = title(&wanted.chart.metadata.name, &wanted.chart.metadata.version);
+    let compared = |title: &str| title.split_once('+').filter(|_| wanted.ignores_metadata).map_or(title, |(bare, _)| bare).to_owned();
+    if compared(&found) != compared(&chart) {
         return out_of_sync(format!("the chart was {found} and is to be {chart}"));
     }
     if same_values(stored.config.0.as_ref(), &wanted.values) {

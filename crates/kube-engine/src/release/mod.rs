@@ -58,6 +58,8 @@ pub struct Wanted {
     pub post_render: Option<helm::PostRender>,
     /// What templates may look up; everything where nothing says.
     pub lookups: Option<Lookups>,
+    /// Whether the build metadata of the chart's version do not count: those that Flux puts there are not known.
+    pub ignores_metadata: bool,
     /// Revisions that are kept.
     pub max_history: usize,
     pub timeout: Duration,
@@ -155,6 +157,7 @@ impl Wanted {
             crd_labels: Map::new(),
             post_render: None,
             lookups: None,
+            ignores_metadata: false,
             max_history: 5,
             timeout: Duration::from_secs(300),
         }
