@@ -107,7 +107,7 @@ pub enum Error {
         unbuilt: Option<Box<Error>>,
     },
     /// The tree has it more than once.
-    #[error("HelmRelease {namespace}/{name} is defined more than once: {}; keep one", list(.definitions))]
+    #[error("HelmRelease {namespace}/{name} is applied more than once: {}; keep one", list(.definitions))]
     Ambiguous {
         /// The namespace asked for.
         namespace: String,

@@ -41,13 +41,17 @@ fn is_copied(value: &Value, of_kind: &str, wanted: &str) -> bool {
     group(value).is_empty() && kind(value) == of_kind && name(value) == wanted && asks()
 }
 
+/// Returns whether an object makes sources of others, which only source-watcher does.
+pub(crate) fn is_generator(value: &Value) -> bool {
+    group(value) == "source.extensions.fluxcd.io" && kind(value) == "ArtifactGenerator"
+}
+
 /// Returns the ArtifactGenerator that makes an ExternalArtifact, if one of the tree does.
 pub(crate) fn of_artifact<'a>(tree: &'a Tree, inside: &str, wanted: &str) -> Option<&'a Located> {
     tree.located().find(|located| {
         let value = &located.object.value;
-        let is_generator =
-            group(value) == "source.extensions.fluxcd.io" && kind(value) == "ArtifactGenerator" && namespace(value) == inside;
-        is_generator && items(value, &["spec", "artifacts"]).iter().any(|artifact| text(artifact, &["name"]) == Some(wanted))
+        let is_there = is_generator(value) && namespace(value) == inside;
+        is_there && items(value, &["spec", "artifacts"]).iter().any(|artifact| text(artifact, &["name"]) == Some(wanted))
     })
 }
 

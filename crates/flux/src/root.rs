@@ -28,6 +28,29 @@ pub fn find_each(files: &dyn Files) -> Result<Vec<String>, Error> {
     Ok(folders.into_iter().collect())
 }
 
+/// What names a folder that Flux synchronises.
+pub(crate) struct Naming {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    /// Whether Flux takes the folder from something that may have been made of another one: not from a Git repository.
+    pub(crate) is_of_artifact: bool,
+}
+
+/// Returns what names a folder that Flux synchronises, if anything does.
+pub(crate) fn naming(files: &dyn Files, folder: &str) -> Option<Naming> {
+    const KINDS: [&[&str]; 4] = [
+        &["spec", "sync", "kind"],
+        &["spec", "values", "instance", "sync", "kind"],
+        &["instance", "sync", "kind"],
+        &["spec", "sourceRef", "kind"],
+    ];
+    let (_, Place { file, line, .. }) = all(files).ok()?.into_iter().find(|(named, _)| named == folder)?;
+    let manifests = kustomize::manifests(&file, &files.read(&file).ok()??).unwrap_or_default();
+    let named = manifests.iter().find(|manifest| manifest.line == line);
+    let kind = named.and_then(|manifest| KINDS.iter().find_map(|path| text(&manifest.value, path)));
+    Some(Naming { is_of_artifact: kind.is_some_and(|kind| kind != "GitRepository"), file, line })
+}
+
 /// Folders and what names them.
 type Named = Vec<(String, Place)>;
 

@@ -13,7 +13,7 @@ use crate::fields::{flag, get, group, items, kind, name, namespace, object, text
 use crate::release::{ReleaseId, ReleaseSpec};
 use crate::sops::{self, DataKeys, Decrypted};
 use crate::substitute::{self, Unset};
-use crate::{gates, origin, producers, release, root, values};
+use crate::{check, gates, origin, producers, release, root, values};
 
 const FLUX_GROUP: &str = "kustomize.toolkit.fluxcd.io";
 const SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
@@ -338,6 +338,7 @@ impl Walk<'_> {
                 is_remote: false,
                 listed_in: located.object.file.clone(),
                 line: located.object.line,
+                column: 1,
             });
             return;
         }
@@ -486,8 +487,12 @@ impl Variables {
         let unset = if self.unknown.is_empty() { unset } else { Unset::Keep };
         let after = substitute::substitute(&before, &self.values, unset)
             .map_err(|message| Error::variable(found, format!("{title}: {message}")))?;
-        let value = go_encoding::yaml::parse(&after.text);
-        found.value = value.map_err(|error| Error::at(found, format!("{title} is no YAML after substitution: {error}")))?;
+        match go_encoding::yaml::parse(&after.text) {
+            Ok(value) => found.value = value,
+            // What is not known may be quotes, for one.
+            Err(_) if after.keeps => {}
+            Err(error) => return Err(Error::at(found, format!("{title} is no YAML after substitution: {error}"))),
+        }
         if after.keeps {
             unknown.extend(self.unknown.iter().cloned());
         }
@@ -505,7 +510,7 @@ pub(crate) fn is_kustomization(value: &Value) -> bool {
 }
 
 /// Returns the folder of a Flux Kustomization.
-fn path(value: &Value) -> Option<String> {
+pub(crate) fn path(value: &Value) -> Option<String> {
     kustomize::join_path("", text(value, &["spec", "path"]).unwrap_or("").trim_start_matches('/'))
 }
 
@@ -664,6 +669,18 @@ impl Tree {
         None
     }
 
+    /// Returns whether a namespace is the one that Flux itself is in, which is there before the tree is applied.
+    pub fn is_of_flux(&self, namespace: &str) -> bool {
+        namespace == "flux-system"
+            || self.root_kustomization().is_some_and(|(inside, _)| inside == namespace)
+            || self.source_of_instance().is_some_and(|source| source.namespace == namespace)
+    }
+
+    /// Returns whether something in the tree makes objects that only a controller knows: a ResourceSet.
+    pub fn makes_unknown_objects(&self) -> bool {
+        self.located().any(|located| check::is_resource_set(&located.object.value))
+    }
+
     /// Returns namespace and name of the Kustomization that builds the root.
     pub(crate) fn root_kustomization(&self) -> Option<(&str, &str)> {
         self.root_id.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()))
@@ -820,7 +837,7 @@ impl Tree {
             several => Err(Error::Ambiguous {
                 namespace: namespace.to_string(),
                 name: name.to_string(),
-                definitions: several.iter().map(|located| place(&id(located))).collect(),
+                definitions: several.iter().map(|located| definition(located)).collect(),
             }),
         }
     }
@@ -891,4 +908,13 @@ fn id(located: &Located) -> ReleaseId {
 
 fn place(id: &ReleaseId) -> Place {
     Place { title: format!("{}/{}", id.namespace, id.name), file: id.file.clone(), line: id.line }
+}
+
+/// Returns who applies an object, and from where.
+fn definition(located: &Located) -> Place {
+    let title = match &located.kustomization {
+        Some((inside, name)) => format!("by Kustomization {inside}/{name}"),
+        None => id(located).name,
+    };
+    Place { title, file: located.object.file.clone(), line: located.object.line }
 }

@@ -158,7 +158,7 @@ fn errors_name_places() {
     check(&[("c/r.yaml", &RELEASE.replace("name: web,", "name: web2,"))], Some("c"), "near: a/web2 (c/r.yaml:1)");
     let (one, two) = (kustomization("one", "one", ""), kustomization("two", "two", ""));
     let both = [("c/one.yaml", one.as_str()), ("c/two.yaml", &two), ("one/r.yaml", RELEASE), ("two/r.yaml", RELEASE)];
-    check(&both, Some("c"), "more than once: a/web (one/r.yaml:1), a/web (two/r.yaml:1)");
+    check(&both, Some("c"), "more than once: by Kustomization f/one (one/r.yaml:1), by Kustomization f/two (two/r.yaml:1)");
     let strict = kustomization("one", "one", "  postBuild: {substitute: {A: b}}\n");
     let release = format!("# note\n{RELEASE}# ${{C}}\n").replace("name: web}}", "name: \"${B}\"}}");
     check(&[("c/one.yaml", &strict), ("one/r.yaml", &release)], Some("c"), "one/r.yaml:2: HelmRelease web: the variable B is not set");

@@ -365,8 +365,8 @@ impl Builder<'_> {
 
     /// Notes what kustomize fetches from a network.
     fn elsewhere(&mut self, address: &str, place: &Place) {
-        let Place { file, line, .. } = place.clone();
-        self.absent.push(Absent { path: address.to_string(), is_remote: true, listed_in: file, line });
+        let Place { file, line, column } = place.clone();
+        self.absent.push(Absent { path: address.to_string(), is_remote: true, listed_in: file, line, column });
     }
 
     /// Does something with origins counted from the folder that an entry names.
@@ -385,8 +385,8 @@ impl Builder<'_> {
             return Err(Error::Cycle { file, line, column, path: if at.is_empty() { ".".to_string() } else { at.to_string() } });
         }
         if self.files.list(at).map_err(|message| Error::path(at, message))?.is_none() {
-            let Place { file, line, .. } = entry.place.clone();
-            self.absent.push(Absent { path: at.to_string(), is_remote: false, listed_in: file, line });
+            let Place { file, line, column } = entry.place.clone();
+            self.absent.push(Absent { path: at.to_string(), is_remote: false, listed_in: file, line, column });
             return Ok(None);
         }
         let found = self.kustomization(at)?;

@@ -42,7 +42,7 @@ pub use kinds::{is_built_in_group, is_cluster_scoped};
 pub use kustomization::FILE_NAMES as KUSTOMIZATION_FILES;
 pub use kustomization::{Image, Overlay, PatchEntry, Target};
 pub use path::join as join_path;
-pub use read::{Manifest, manifests, value_of};
+pub use read::{Manifest, manifests};
 pub use selector::Whole;
 
 /// The files of a repository. Paths are relative to its root, separated by `/`; the root is the empty path. Callers normalise: no path
@@ -132,6 +132,8 @@ pub struct Absent {
     pub listed_in: String,
     /// The line on which it is listed.
     pub line: usize,
+    /// The column there, counted from 1.
+    pub column: usize,
 }
 
 /// What a folder builds to.

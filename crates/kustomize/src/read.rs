@@ -69,9 +69,8 @@ impl Document {
 
 /// Reads the documents of YAML text; empty ones are left out. `path` is only for errors.
 pub fn manifests(path: &str, text: &[u8]) -> Result<Vec<Manifest>, Error> {
-    let read = |node: Node| value_of(&node).map(|value| Manifest { value, line: node.line }).map_err(|message| (node, message));
-    let found = nodes(path, text)?.into_iter().map(read).collect::<Result<Vec<_>, _>>();
-    let found = found.map_err(|(node, message)| Error::at(&Place::of(path, &node), message))?;
+    let read = |node: Node| value_of(&node).map(|value| Manifest { value, line: node.line });
+    let found = nodes(path, text)?.into_iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|fault| fault.in_file(path))?;
     Ok(found.into_iter().filter(|manifest| !is_null(&manifest.value)).collect())
 }
 
@@ -90,7 +89,7 @@ fn unsettled(path: &str, text: &[u8], is_patch: bool) -> Result<Vec<Document>, E
     let source = Source::new(std::str::from_utf8(text).unwrap_or(""));
     let mut found = Vec::new();
     for node in nodes(path, text)? {
-        let mut value = value_of(&node).map_err(|message| Error::at(&Place::of(path, &node), message))?;
+        let mut value = value_of(&node).map_err(|fault| fault.in_file(path))?;
         value = marked(&node, value, &source);
         keep_spelling(&mut value);
         if !is_patch {
@@ -159,8 +158,27 @@ pub(crate) fn private_text(files: &dyn Files, path: &str, name: &str) -> Result<
     files.read_private(path, name).map_err(|message| Error::path(path, message))
 }
 
+/// What is wrong with a node, and where.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    line: usize,
+    column: usize,
+    message: String,
+}
+
+impl Fault {
+    fn at(node: &Node, message: impl Into<String>) -> Fault {
+        Fault { line: node.line, column: node.column, message: message.into() }
+    }
+
+    fn in_file(self, path: &str) -> Error {
+        let Fault { line, column, message } = self;
+        Error::At { file: path.to_string(), line, column, message }
+    }
+}
+
 /// Returns a node as kustomize decodes it.
-pub fn value_of(node: &Node) -> Result<Value, String> {
+pub(crate) fn value_of(node: &Node) -> Result<Value, Fault> {
     match &node.data {
         Data::Scalar { text, style, value } => Ok(scalar(text, style, value)),
         Data::Sequence(items) => items.iter().map(value_of).collect::<Result<_, _>>().map(Value::Array),
@@ -168,22 +186,24 @@ pub fn value_of(node: &Node) -> Result<Value, String> {
     }
 }
 
-fn mapping(entries: &[(Node, Node)]) -> Result<Value, String> {
+fn mapping(entries: &[(Node, Node)]) -> Result<Value, Fault> {
     let mut map = Map::new();
     let mut merged = Map::new();
     let mut has_merged = false;
     for (key, node) in entries {
         let Data::Scalar { text, style, .. } = &key.data else {
-            return Err(format!("line {}: a mapping key must be text", key.line));
+            return Err(Fault::at(key, "a mapping key must be text"));
         };
         let value = value_of(node)?;
         if text == "<<" && *style == Style::Plain {
             if std::mem::replace(&mut has_merged, true) {
-                return Err(format!("line {}: there are two merge keys (<<); merge a list instead", key.line));
+                return Err(Fault::at(key, "there are two merge keys (<<); merge a list instead"));
             }
-            merge(&mut merged, value)?;
+            merge(&mut merged, value).map_err(|message| Fault::at(node, message))?;
         } else if map.insert(text.clone(), value).is_some() {
-            return Err(format!("mapping key {text:?} is defined twice, the second time on line {}", key.line));
+            let is_it = |(key, _): &&(Node, Node)| matches!(&key.data, Data::Scalar { text: other, .. } if other == text);
+            let first = entries.iter().find(is_it).map_or(key.line, |(key, _)| key.line);
+            return Err(Fault::at(key, format!("mapping key {text:?} is defined twice, the first time on line {first}")));
         }
     }
     for (key, value) in merged {

@@ -125,7 +125,11 @@ fn what_kustomize_cannot_read_or_print_is_an_error() {
     );
     fails_on(&format!("{}--- {{}}\n", map("a")), "a.yaml:5:1: kustomize wants nothing but a comment behind ---");
     fails_on(&format!("%YAML 1.2\n---\n{}", map("a")), "a.yaml:1:1: kustomize does not understand directives");
-    fails_on(&format!("{}data:\n  <<: {{a: b}}\n  <<: {{c: d}}\n", map("a")), "line 7: there are two merge keys (<<)");
+    fails_on(&format!("{}data:\n  <<: {{a: b}}\n  <<: {{c: d}}\n", map("a")), "a.yaml:7:3: there are two merge keys (<<)");
+    fails_on(
+        &format!("{}data:\n  one: a\n  two: b\n  one: c\n", map("a")),
+        "a.yaml:8:3: mapping key \"one\" is defined twice, the first time on line 6",
+    );
     let patch = "resources: [a.yaml]\npatches:\n- patch: '[{op: remove, path: /data}]'\n  target: {kind: ConfigMap}\n";
     fails(
         &[("kustomization.yaml", patch), ("a.yaml", &map("a"))],

@@ -4,6 +4,7 @@
 //! the steps of `launchway.yaml` are planned.
 
 mod kinds;
+mod namespaces;
 mod output;
 mod refusals;
 mod rehearsal;
@@ -15,7 +16,7 @@ mod steps;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flux::check::{Checked, Finding, Rule, Severity};
+use flux::check::{Checked, Finding, Rule, Severity, merged};
 use helm::HelmCompat;
 
 use crate::Surroundings;
@@ -80,13 +81,15 @@ pub async fn check(options: options::Check, around: &Surroundings) -> Result<(),
         trees.push(tree);
     }
     keep_unreached(&mut findings, &trees);
-    findings.sort();
-    findings.dedup();
+    if options.strict {
+        findings.iter_mut().for_each(|finding| finding.severity = Severity::Error);
+    }
+    let findings = merged(findings);
     // Several clusters say the same of what they share.
     let mut said = std::collections::BTreeSet::new();
     not_checked.retain(|note| said.insert(note.clone()));
     output::print(&options, &subject, &trees, &findings, &not_checked);
-    let fails = |finding: &Finding| options.strict || finding.severity == Severity::Error;
+    let fails = |finding: &Finding| finding.severity == Severity::Error;
     if findings.iter().any(fails) { Err(Failure::new(Blame::User, "")) } else { Ok(()) }
 }
 

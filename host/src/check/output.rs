@@ -13,8 +13,8 @@ pub fn print(options: &Check, subject: &Subject, trees: &[Tree], findings: &[Fin
     let text = match options.output {
         CheckOutput::Text => text(trees, findings, not_checked),
         CheckOutput::Json => format!("{:#}\n", json_of(subject, trees, findings, not_checked)),
-        CheckOutput::Sarif => format!("{:#}\n", sarif(options, findings)),
-        CheckOutput::Github => github(options, findings, not_checked),
+        CheckOutput::Sarif => format!("{:#}\n", sarif(findings)),
+        CheckOutput::Github => github(findings, not_checked),
     };
     print!("{text}");
 }
@@ -72,11 +72,7 @@ fn json_of(subject: &Subject, trees: &[Tree], findings: &[Finding], not_checked:
     })
 }
 
-fn level(options: &Check, finding: &Finding) -> &'static str {
-    if options.strict || finding.severity == Severity::Error { "error" } else { "warning" }
-}
-
-fn sarif(options: &Check, findings: &[Finding]) -> Value {
+fn sarif(findings: &[Finding]) -> Value {
     let rules: Vec<Value> = RULES
         .iter()
         .map(|(_, id, summary)| json!({ "id": id, "shortDescription": { "text": summary }, "helpUri": format!("https://launchway.dev/check#{id}") }))
@@ -86,12 +82,9 @@ fn sarif(options: &Check, findings: &[Finding]) -> Value {
         json!({
             "ruleId": finding.rule.id(),
             "ruleIndex": RULES.iter().position(|(rule, ..)| *rule == finding.rule),
-            "level": level(options, finding),
+            "level": finding.severity.to_string(),
             "message": { "text": text },
-            "locations": [{ "physicalLocation": {
-                "artifactLocation": { "uri": uri(&finding.file), "uriBaseId": "%SRCROOT%" },
-                "region": { "startLine": finding.line, "startColumn": finding.column },
-            } }],
+            "locations": if finding.file.is_empty() { Vec::new() } else { vec![location(finding)] },
         })
     };
     json!({
@@ -105,6 +98,13 @@ fn sarif(options: &Check, findings: &[Finding]) -> Value {
     })
 }
 
+fn location(finding: &Finding) -> Value {
+    json!({ "physicalLocation": {
+        "artifactLocation": { "uri": uri(&finding.file), "uriBaseId": "%SRCROOT%" },
+        "region": { "startLine": finding.line, "startColumn": finding.column },
+    } })
+}
+
 /// Escapes what a URI cannot hold.
 fn uri(path: &str) -> String {
     let byte = |byte: u8| match byte {
@@ -115,13 +115,14 @@ fn uri(path: &str) -> String {
 }
 
 /// Annotations; properties need more escapes than the message (`actions/toolkit` `core/src/command.ts`).
-fn github(options: &Check, findings: &[Finding], not_checked: &[String]) -> String {
+fn github(findings: &[Finding], not_checked: &[String]) -> String {
     let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
     let line = |finding: &Finding| {
         let text = finding.hint.as_ref().map_or_else(|| finding.message.clone(), |hint| format!("{}\nhint: {hint}", finding.message));
-        let (file, rule) = (property(&finding.file), finding.rule.id());
-        format!("::{} file={file},line={},col={},title={rule}::{}\n", level(options, finding), finding.line, finding.column, data(&text))
+        let place = format!("file={},line={},col={},", property(&finding.file), finding.line, finding.column);
+        let place = if finding.file.is_empty() { String::new() } else { place };
+        format!("::{} {place}title={}::{}\n", finding.severity, finding.rule.id(), data(&text))
     };
     let notes = not_checked.iter().map(|note| format!("::notice title=not checked::{}\n", data(note)));
     findings.iter().map(line).chain(notes).collect()

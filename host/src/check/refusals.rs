@@ -99,7 +99,8 @@ fn refusal(scene: &Scene<'_>, stage: &Stage, object: &Object, error: &Error) -> 
             let found = Finding::error(rule, &object.file, line, column, format!("{title}: {text}"));
             Some(match rule {
                 Rule::ServiceAddress => found.hint(format!("the range is {}", stage.range)),
-                _ if is_of_flux(text_of(&object.value, "apiVersion")) => {
+                // Kubernetes itself defines metadata.
+                _ if is_of_flux(text_of(&object.value, "apiVersion")) && !field.starts_with("metadata") => {
                     found.hint(format!("Flux {} defines it so; put other definitions into the tree", flux::DEFINITIONS_OF))
                 }
                 _ => found,

@@ -14,7 +14,7 @@ use crate::Surroundings;
 use crate::chart_source::ChartSource;
 use crate::check::kinds::{self, Served, Unknown};
 use crate::check::renders::{self, Rendered, is_definition, title};
-use crate::check::{Subject, refusals, service_range, steps::Steps};
+use crate::check::{Subject, namespaces, refusals, service_range, steps::Steps};
 use crate::failure::{Failure, chain};
 use crate::options;
 
@@ -59,8 +59,13 @@ pub async fn run(scene: &Scene<'_>, steps: &mut Steps, findings: &mut Vec<Findin
         }
     }
     let tree = scene.tree;
-    let complete = complete_charts && tree.elsewhere().is_empty() && tree.absent().is_empty() && tree.failures().is_empty();
+    let complete_tree = tree.elsewhere().is_empty() && tree.absent().is_empty() && tree.failures().is_empty();
+    let complete = complete_charts && complete_tree;
     kinds::unknown_kinds(scene, &unknown, complete, findings, not_checked);
+    let is_read = complete_tree && !tree.makes_unknown_objects();
+    let (absent, open) = namespaces::absent(scene, &steps.rendered, &steps.namespaces(scene), is_read);
+    findings.extend(absent);
+    not_checked.extend(open);
     for release in &steps.rendered {
         refusals::of_chart(&stage, &served, release, complete, findings).await;
     }

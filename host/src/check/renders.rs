@@ -78,7 +78,8 @@ async fn charts_at_hand(scene: &Scene<'_>, renders: &mut Renders, findings: &mut
             Err(error) => {
                 renders.is_unreadable = true;
                 let own = format!("HelmRelease {}/{}", id.namespace, id.name);
-                let is_told = |finding: &Finding| finding.severity == Severity::Error && finding.message.starts_with(&format!("{own}: "));
+                let is_of_it = |message: &str| message.strip_prefix(&own).is_some_and(|rest| rest.starts_with([':', ' ']));
+                let is_told = |finding: &Finding| finding.severity == Severity::Error && is_of_it(&finding.message);
                 if !findings.iter().any(is_told) {
                     not_checked.push(format!("what {own} ({}:{}) renders to: {}", id.file, id.line, chain(&error)));
                 }

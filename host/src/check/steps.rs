@@ -9,6 +9,7 @@ use flux::check::{Finding, Rule, Severity};
 use serde_json::Value;
 
 use crate::boot;
+use crate::check::namespaces;
 use crate::check::rehearsal::Scene;
 use crate::check::renders::{Rendered, is_definition};
 use crate::engine;
@@ -147,6 +148,13 @@ impl Steps {
     pub fn places(&self, scene: &Scene<'_>) -> BTreeSet<String> {
         let Some((_, _, Ok(bootstrap))) = &self.manifest else { return BTreeSet::new() };
         bootstrap.steps.iter().flat_map(|step| self.manifests(scene, step)).map(|(_, place)| place).collect()
+    }
+
+    /// Returns the namespaces that the steps make.
+    pub fn namespaces(&self, scene: &Scene<'_>) -> BTreeSet<String> {
+        let Some((_, _, Ok(bootstrap))) = &self.manifest else { return BTreeSet::new() };
+        let applied: Vec<Value> = bootstrap.steps.iter().flat_map(|step| self.manifests(scene, step)).map(|(value, _)| value).collect();
+        namespaces::of_steps(bootstrap, &self.rendered, &applied)
     }
 
     fn manifests(&self, scene: &Scene<'_>, step: &Step) -> Vec<(Value, String)> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::finding::{Finding, Rule};
+use serde_json::Value;
+
+use crate::check::finding::{Finding, Rule, Severity};
 use crate::fields::{group, kind, name, namespace, text};
 use crate::tree::{Located, Tree};
 
@@ -45,11 +47,30 @@ fn finding(first: &Located, second: &Located) -> Finding {
         let by = located.kustomization.as_ref().map(|(inside, name)| format!(" by Kustomization {inside}/{name}"));
         format!("{}:{}{}", located.object.file, located.object.line, by.unwrap_or_default())
     };
-    let same = first.object.file == second.object.file && first.object.line == second.object.line;
-    let message = match same {
-        true => format!("{title} is applied twice: {} and {}", by(first), by(second)),
-        false => format!("{title} is defined twice, also in {}", by(first)),
+    let message = format!("{title} is applied twice: {} and {}", by(first), by(second));
+    let found = Finding::error(Rule::DuplicateObject, &second.object.file, second.object.line, 1, message);
+    let hint = match (first.kustomization == second.kustomization, is_same(&first.object.value, &second.object.value)) {
+        (true, true) => return Finding { severity: Severity::Warning, ..found }.hint("remove one of them, or give it another name"),
+        (true, false) => "remove one of them, or give it another name: each overwrites the other",
+        // Only labels and annotations go back and forth.
+        (false, true) => {
+            return Finding { severity: Severity::Warning, ..found }
+                .hint("keep one of them: when either is pruned, the object goes until the other is applied again");
+        }
+        (false, false) => "keep one of them: each Kustomization takes the object over from the other, and pruning one deletes it",
     };
-    Finding::error(Rule::DuplicateObject, &second.object.file, second.object.line, 1, message)
-        .hint("keep one of them: each Kustomization takes the object over from the other, and pruning one deletes it")
+    found.hint(hint)
+}
+
+/// Returns whether two objects are the same but for their labels and annotations.
+fn is_same(one: &Value, other: &Value) -> bool {
+    let plain = |value: &Value| {
+        let mut value = value.clone();
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("labels");
+            metadata.remove("annotations");
+        }
+        value
+    };
+    plain(one) == plain(other)
 }

@@ -23,6 +23,8 @@ impl fmt::Display for Severity {
 /// The kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
+    /// Something is in a namespace that nothing makes.
+    AbsentNamespace,
     /// Listed, not there.
     AbsentResource,
     /// There, not listed.
@@ -33,6 +35,8 @@ pub enum Rule {
     UnsetVariable,
     /// `dependsOn` names nothing.
     DanglingDependsOn,
+    /// A health check names nothing.
+    DanglingHealthCheck,
     /// A chart's source is not there.
     DanglingChartRef,
     /// A source is not there.
@@ -61,12 +65,14 @@ pub enum Rule {
 
 /// Every rule with its name and what it finds.
 pub const RULES: &[(Rule, &str, &str)] = &[
+    (Rule::AbsentNamespace, "absent-namespace", "Objects are in a namespace that nothing makes."),
     (Rule::AbsentResource, "absent-resource", "A kustomization or a Kustomization names a file or folder that is not there."),
     (Rule::BuildFailure, "build-failure", "A kustomization cannot be built."),
     (Rule::Chart, "chart", "A chart cannot be read or rendered."),
     (Rule::Cycle, "cycle", "Kustomizations, HelmReleases or folders wait for each other."),
     (Rule::DanglingChartRef, "dangling-chart-ref", "A HelmRelease names a source of its chart that is nowhere in the tree."),
     (Rule::DanglingDependsOn, "dangling-depends-on", "Something depends on a Kustomization or HelmRelease that is nowhere in the tree."),
+    (Rule::DanglingHealthCheck, "dangling-health-check", "A Kustomization waits for the health of something that is nowhere in the tree."),
     (Rule::DanglingSourceRef, "dangling-source-ref", "Something names a source that is nowhere in the tree."),
     (
         Rule::DanglingValuesFrom,
@@ -121,10 +127,24 @@ impl Finding {
         Finding { severity: Severity::Warning, ..Finding::error(rule, file, line, column, message) }
     }
 
+    /// Returns what two findings have in common that tell the same.
+    fn same_as(&self) -> (&str, usize, usize, Rule, &str) {
+        (&self.file, self.line, self.column, self.rule, &self.message)
+    }
+
     /// Adds the way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Finding {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// Returns findings in the order of their places, each once: the same may be found in several ways, and from several clusters with other hints.
+pub fn merged(mut findings: Vec<Finding>) -> Vec<Finding> {
+    // The worst is the first of those that are the same.
+    findings.sort_by(|one, other| one.same_as().cmp(&other.same_as()).then_with(|| one.cmp(other)));
+    findings.dedup_by(|one, other| one.same_as() == other.same_as());
+    findings.sort();
+    findings
 }

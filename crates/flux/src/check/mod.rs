@@ -3,6 +3,7 @@
 //!
 //! It only reads the tree. What needs charts, an API server's schemas or `launchway.yaml` is added by the program.
 
+mod absences;
 mod adopt;
 mod cycles;
 mod duplicates;
@@ -14,13 +15,13 @@ mod unreachable;
 
 use kustomize::Files;
 
-use crate::artifact;
 use crate::error::Error;
-use crate::fields::{flag, kind};
+use crate::fields::{group, kind};
+use crate::producers;
 use crate::root;
-use crate::tree::{self, Tree, is_kustomization};
+use crate::tree::{self, Tree};
 
-pub use finding::{Finding, RULES, Rule, Severity};
+pub use finding::{Finding, RULES, Rule, Severity, merged};
 pub use locate::position;
 
 /// A tree with what is wrong with it.
@@ -45,13 +46,12 @@ pub fn check(files: &dyn Files, root: Option<&str>) -> Result<Checked, Error> {
     let mut findings = Vec::new();
     findings.extend(failures(files, &tree));
     findings.extend(references::dangling(files, &tree));
-    findings.extend(absences(files, &tree));
+    findings.extend(absences::find(files, &tree));
     findings.extend(duplicates::find(&tree));
     findings.extend(cycles::find(files, &tree));
     findings.extend(adopt::find(files, &tree));
     findings.extend(unreachable::find(files, &tree, &seen.read_files()));
-    findings.sort();
-    findings.dedup();
+    let findings = merged(findings);
     let not_checked = not_checked(&tree);
     Ok(Checked { tree, findings, not_checked })
 }
@@ -61,19 +61,17 @@ pub fn of_root(files: &dyn Files, error: &Error) -> Option<Finding> {
     match error {
         Error::NoRoot | Error::AmbiguousRoot(_) => None,
         Error::NoFolder(folder) => {
-            let found = Finding::error(Rule::AbsentResource, "", 1, 1, error.to_string());
-            Some(found.hint(match folder_above(files, folder) {
-                Some(above) => made_of(&above),
+            let named = root::naming(files, folder);
+            let (file, line) = named.as_ref().map_or(("", 1), |named| (named.file.as_str(), named.line));
+            let found = Finding::error(Rule::AbsentResource, file, line, 1, error.to_string());
+            let above = named.as_ref().is_some_and(|named| named.is_of_artifact).then(|| absences::folder_above(files, folder)).flatten();
+            Some(found.hint(match above {
+                Some(above) => absences::made_of(&above),
                 None => "Flux is told to synchronise it: correct its path, or name another one with `--flux-path FOLDER`".to_string(),
             }))
         }
         error => Some(failure(files, error)),
     }
-}
-
-/// Says what to do about a path that is right only in an artifact of one folder.
-fn made_of(folder: &str) -> String {
-    format!("it is in {folder}: if Flux synchronises an artifact made of that folder, `launchway check {folder}`")
 }
 
 fn failures(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
@@ -93,73 +91,22 @@ fn failure(files: &dyn Files, error: &Error) -> Finding {
     Finding::error(rule, &file, line, column, message)
 }
 
-/// What is listed and not there, with everything that goes missing with it.
-fn absences(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
-    let consequences = references::of_absences(tree);
-    let finding = |(at, absent): (usize, &kustomize::Absent)| {
-        let column = locate::column_of(files, &absent.listed_in, absent.line);
-        if let Some(why) = artifact::linked(files, &absent.path) {
-            let message = format!("{}: {why}", absent.path);
-            return Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message);
-        }
-        if files.list(&absent.path).is_ok_and(|entries| entries.is_some()) {
-            let message = format!("{}: .sourceignore leaves this folder out, so Flux does not see it", absent.path);
-            return Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message)
-                .hint("let .sourceignore pass, or take it off the list");
-        }
-        if matches!(files.read(&absent.path), Ok(Some(_))) {
-            let message = format!("{}: spec.path names a file, and Flux builds folders", absent.path);
-            let folder = absent.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
-            return Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message)
-                .hint(format!("name a folder, such as {folder}"));
-        }
-        let message = format!("{}: there is no such file or folder", absent.path);
-        let found = Finding::error(Rule::AbsentResource, &absent.listed_in, absent.line, column, message);
-        if is_of_suspended(tree, absent) {
-            return Finding { severity: Severity::Warning, ..found }.hint("Flux fails once the Kustomization is resumed");
-        }
-        if let Some(above) = folder_above(files, &absent.path) {
-            return found.hint(made_of(&above));
-        }
-        match consequences.get(&at) {
-            Some(needed) => found.hint(format!("add it, or take it off the list; it is needed by {}", needed.join(", "))),
-            None => found.hint("add it, or take it off the list".to_string()),
-        }
-    };
-    tree.absent().iter().enumerate().filter(|(_, absent)| !absent.is_remote).map(finding).collect()
-}
-
-/// Returns whether it is the folder of a Kustomization that is suspended.
-fn is_of_suspended(tree: &Tree, absent: &kustomize::Absent) -> bool {
-    tree.located().any(|located| {
-        let object = &located.object;
-        let is_it = is_kustomization(&object.value) && (&object.file, object.line) == (&absent.listed_in, absent.line);
-        is_it && flag(&object.value, &["spec", "suspend"])
-    })
-}
-
-/// Returns the folder at the top that has a path which the repository itself has not: artifacts are often made of one folder.
-fn folder_above(files: &dyn Files, path: &str) -> Option<String> {
-    let is_there = |path: &str| matches!(files.list(path), Ok(Some(_)));
-    let folders = files.list("").ok()??.into_iter().filter(|entry| entry.directory && !entry.name.starts_with('.'));
-    folders.map(|entry| entry.name).find(|name| is_there(&format!("{name}/{path}")))
-}
-
 fn not_checked(tree: &Tree) -> Vec<String> {
     let mut notes: Vec<String> = tree.elsewhere().iter().map(|place| format!("{place}: not followed")).collect();
     for remote in tree.absent().iter().filter(|absent| absent.is_remote) {
         notes.push(format!("{} ({}:{}): not fetched", remote.path, remote.listed_in, remote.line));
     }
     notes.extend(references::open(tree));
-    for located in tree.located().filter(|located| is_resource_set(&located.object.value)) {
+    for located in tree.located().filter(|located| is_resource_set(&located.object.value) || producers::is_generator(&located.object.value))
+    {
         notes.push(format!("{}: not evaluated", located.title()));
     }
     notes
 }
 
 /// Returns whether an object makes others by templates that only flux-operator evaluates.
-fn is_resource_set(value: &serde_json::Value) -> bool {
-    crate::fields::group(value) == "fluxcd.controlplane.io" && matches!(kind(value), "ResourceSet" | "ResourceSetInputProvider")
+pub(crate) fn is_resource_set(value: &serde_json::Value) -> bool {
+    group(value) == "fluxcd.controlplane.io" && matches!(kind(value), "ResourceSet" | "ResourceSetInputProvider")
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! What names something that is nowhere in the tree: dependencies, sources, charts, values, variables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kustomize::Files;
+use kustomize::{Absent, Files, KUSTOMIZATION_FILES};
 use serde_json::Value;
 
 use crate::check::finding::{Finding, Rule, Severity};
 use crate::check::is_resource_set;
 use crate::check::locate::{self, At};
+use crate::error::Place;
 use crate::fields::{flag, get, group, items, kind, name, namespace, text};
 use crate::producers;
-use crate::tree::{EXTERNAL, Located, Tree, is_kustomization, is_release};
+use crate::tree::{self, EXTERNAL, Located, Tree, is_kustomization, is_release};
 use crate::values;
 
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
@@ -26,7 +27,7 @@ struct Reference<'a> {
     rule: Rule,
     /// The field, for people.
     field: &'static str,
-    group: &'static str,
+    group: &'a str,
     kind: String,
     namespace: String,
     name: String,
@@ -42,6 +43,11 @@ impl Reference<'_> {
         [&self.kind, &self.namespace, &self.name].into_iter().any(|text| self.from.is_open(text))
     }
 
+    /// Returns whether more than what is in a tree makes objects of the kind: charts and operators do.
+    fn is_of_others(&self) -> bool {
+        self.rule == Rule::DanglingHealthCheck && !self.group.ends_with("toolkit.fluxcd.io")
+    }
+
     fn referrer_title(&self) -> String {
         let value = &self.from.object.value;
         format!("{} {}/{}", kind(value), namespace(value), name(value))
@@ -49,10 +55,10 @@ impl Reference<'_> {
 }
 
 pub(crate) fn dangling(files: &dyn Files, tree: &Tree) -> Vec<Finding> {
-    let (index, absences) = (Index::of(tree), Absences::of(tree));
+    let (index, absences) = (Index::of(tree), Absences::of(files, tree));
     let mut found = Vec::new();
     for reference in all(tree).iter().filter(|reference| !reference.is_open() && !index.has(tree, reference)) {
-        if absences.behind(reference).is_none() {
+        if absences.behind(reference).is_none() && !(reference.is_of_others() && index.may_be_of_chart(reference)) {
             found.push(finding(files, tree, &index, reference));
         }
     }
@@ -70,8 +76,8 @@ pub(crate) fn open(tree: &Tree) -> Vec<String> {
 }
 
 /// Returns for absent resources, by their place in the list, what refers to something that is probably in them.
-pub(crate) fn of_absences(tree: &Tree) -> BTreeMap<usize, Vec<String>> {
-    let (index, absences) = (Index::of(tree), Absences::of(tree));
+pub(crate) fn of_absences(files: &dyn Files, tree: &Tree) -> BTreeMap<usize, Vec<String>> {
+    let (index, absences) = (Index::of(tree), Absences::of(files, tree));
     let mut needed: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for reference in all(tree).iter().filter(|reference| !reference.is_open() && !index.has(tree, reference)) {
         if let Some(at) = absences.behind(reference) {
@@ -85,6 +91,21 @@ pub(crate) fn of_absences(tree: &Tree) -> BTreeMap<usize, Vec<String>> {
     needed
 }
 
+/// Returns the end of an absent path that says what is missing: what a kustomization file lists below its own folder, else what is below
+/// the folder that is there.
+fn missing_part<'a>(files: &dyn Files, absent: &'a Absent) -> &'a str {
+    let below = |folder: &str| absent.path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    let is_file = |file: &str| KUSTOMIZATION_FILES.contains(&file);
+    if let Some((folder, file)) = absent.listed_in.rsplit_once('/')
+        && let Some(listed) = below(folder).filter(|_| is_file(file))
+    {
+        return listed;
+    }
+    let folders = absent.path.match_indices('/').map(|(at, _)| &absent.path[..at]);
+    let there = folders.take_while(|folder| matches!(files.list(folder), Ok(Some(_)))).last();
+    there.and_then(below).unwrap_or(&absent.path)
+}
+
 /// Absent resources by the names of their folders and files. One is taken to hold what it is named after.
 struct Absences<'a> {
     tree: &'a Tree,
@@ -92,10 +113,10 @@ struct Absences<'a> {
 }
 
 impl<'a> Absences<'a> {
-    fn of(tree: &'a Tree) -> Absences<'a> {
+    fn of(files: &dyn Files, tree: &'a Tree) -> Absences<'a> {
         let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (at, absent) in tree.absent().iter().enumerate() {
-            for part in absent.path.split('/') {
+            for part in missing_part(files, absent).split('/') {
                 by_name.entry(part.split_once('.').map_or(part, |(stem, _)| stem)).or_default().push(at);
             }
         }
@@ -132,6 +153,19 @@ impl<'a> Index<'a> {
             || reference.group == SOURCE && reference.kind == EXTERNAL && producers::of_artifact(tree, inside, wanted).is_some()
             || reference.group == KUSTOMIZE && tree.root_kustomization() == Some((inside, wanted))
             || reference.group.is_empty() && producers::of(tree, &reference.kind, inside, wanted).is_some()
+    }
+
+    /// Returns whether something in the namespace may make an object, or nothing says that its name is a slip.
+    fn may_be_of_chart(&self, reference: &Reference<'_>) -> bool {
+        let is_elsewhere = self.0.keys().any(|(in_group, of_kind, inside, named)| {
+            (*in_group, *of_kind, *named) == (reference.group, reference.kind.as_str(), reference.name.as_str())
+                && *inside != reference.namespace
+        });
+        let installs_there = |(_, located): (_, &&Located)| {
+            let value = &located.object.value;
+            is_release(value) && text(value, &["spec", "targetNamespace"]).unwrap_or(namespace(value)) == reference.namespace
+        };
+        !is_elsewhere || self.0.iter().any(installs_there)
     }
 
     /// Returns an object of the kind whose own name substitution could not know.
@@ -189,13 +223,18 @@ fn finding(files: &dyn Files, tree: &Tree, index: &Index<'_>, reference: &Refere
     if let Some(open) = index.open(reference) {
         return Finding { severity: Severity::Warning, ..found }.hint(format!("it may be {}, whose name is not known", open.title()));
     }
-    let others: Vec<String> = tree.elsewhere().iter().map(ToString::to_string).collect();
+    if reference.kind == EXTERNAL {
+        return Finding { severity: Severity::Warning, ..found }.hint("no ArtifactGenerator of the tree makes it; another controller may");
+    }
+    let is_itself = |place: &&Place| (&place.file, place.line) == (&reference.from.object.file, reference.from.object.line);
+    let others: Vec<String> = tree.elsewhere().iter().filter(|place| !is_itself(place)).map(ToString::to_string).collect();
     let sets = tree.located().any(|located| is_resource_set(&located.object.value));
     let found = match index.near(reference) {
         // A policy or controller that is not in the tree may copy it.
         Some(near) if reference.rule == Rule::DanglingValuesFrom && !others.is_empty() => {
             return Finding { severity: Severity::Warning, ..found }.hint(near);
         }
+        Some(near) if reference.is_of_others() => return Finding { severity: Severity::Warning, ..found }.hint(near),
         Some(near) => return found.hint(near),
         None if !others.is_empty() => {
             Finding { severity: Severity::Warning, ..found }.hint(format!("it may come from what is not followed: {}", others.join(", ")))
@@ -213,16 +252,26 @@ fn finding(files: &dyn Files, tree: &Tree, index: &Index<'_>, reference: &Refere
         (Rule::DanglingDependsOn, _) => {
             found.hint("correct the name, or list what it means in a kustomization; until then this waits for ever")
         }
+        (Rule::DanglingHealthCheck, _) => {
+            found.hint("correct it, or list what it means in a kustomization; until then the Kustomization is never ready")
+        }
         _ => found.hint("correct the name, or list the source in a kustomization"),
     }
 }
 
 fn all(tree: &Tree) -> Vec<Reference<'_>> {
     let mut found = Vec::new();
+    let applying: BTreeSet<&(String, String)> = tree.located().filter_map(|located| located.kustomization.as_ref()).collect();
     for located in tree.located() {
         let value = &located.object.value;
         match (group(value), kind(value)) {
-            _ if is_kustomization(value) => of_kustomization(located, &mut found),
+            _ if is_kustomization(value) => {
+                of_kustomization(located, &mut found);
+                // What is checked is mostly what it applies: that must be known.
+                if applying.contains(&(namespace(value).to_string(), name(value).to_string())) && !lacks_something(tree, value) {
+                    health_checks(located, &mut found);
+                }
+            }
             _ if is_release(value) => of_release(located, &mut found),
             (SOURCE, "HelmChart") => {
                 source(located, &[At::Key("spec"), At::Key("sourceRef")], "spec.sourceRef", "HelmRepository", &mut found)
@@ -263,7 +312,7 @@ fn push<'a>(
     at: Vec<At<'a>>,
     rule: Rule,
     field: &'static str,
-    (group, kind): (&'static str, &str),
+    (group, kind): (&'a str, &str),
     namespace: &str,
     name: &str,
     found: &mut Vec<Reference<'a>>,
@@ -281,6 +330,30 @@ fn of_kustomization<'a>(located: &'a Located, found: &mut Vec<Reference<'a>>) {
     for (index, reference) in items(value, &["spec", "postBuild", "substituteFrom"]).iter().enumerate() {
         let at = vec![At::Key("spec"), At::Key("postBuild"), At::Key("substituteFrom"), At::Item(index)];
         data(located, at, "spec.postBuild.substituteFrom", reference, found);
+    }
+}
+
+/// Returns whether something below the folder of a Kustomization is absent.
+fn lacks_something(tree: &Tree, kustomization: &Value) -> bool {
+    let Some(folder) = tree::path(kustomization) else { return true };
+    tree.absent().iter().any(|absent| absent.listed_in.starts_with(&folder))
+}
+
+/// With `wait` everything that is applied is checked in place of these; a Kustomization itself is passed over (kustomize-controller
+/// `checkHealth`).
+fn health_checks<'a>(located: &'a Located, found: &mut Vec<Reference<'a>>) {
+    let value = &located.object.value;
+    if flag(value, &["spec", "wait"]) {
+        return;
+    }
+    for (index, check) in items(value, &["spec", "healthChecks"]).iter().enumerate() {
+        let at = vec![At::Key("spec"), At::Key("healthChecks"), At::Item(index)];
+        let inside = text(check, &["namespace"]).unwrap_or(namespace(value));
+        if (kind(check), inside, text(check, &["name"])) == ("Kustomization", namespace(value), Some(name(value))) {
+            continue;
+        }
+        let wanted = (group(check), kind(check));
+        push(located, at, Rule::DanglingHealthCheck, "spec.healthChecks", wanted, inside, text(check, &["name"]).unwrap_or(""), found);
     }
 }
 
