@@ -360,7 +360,8 @@ impl Builder<'_> {
         state.use_schema(&self.openapi);
         let state = self.inside_of(entry, |builder| builder.accumulate(&at, &kustomization, state))?;
         self.stack.pop();
-        Ok(state)
+        let twice = duplicate(&state.resources);
+        twice.map_or(Ok(state), |twice| Err(Error::at(&entry.place, format!("there are two of {twice} after this component"))))
     }
 
     /// Notes what kustomize fetches from a network.

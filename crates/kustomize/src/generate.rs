@@ -71,10 +71,10 @@ pub(crate) fn generated(
         return Err(Error::at(&entry.place, "a generator needs a name"));
     }
     let behavior = match generator.behavior.as_deref() {
-        None | Some("" | "create" | "unspecified") => Behavior::Create,
         Some("merge") => Behavior::Merge,
         Some("replace") => Behavior::Replace,
-        Some(other) => return Err(Error::at(&entry.place, format!("behavior is create, merge or replace, not {other}"))),
+        // kustomize takes what it does not know for nothing (`api/types/generationbehavior.go`).
+        _ => Behavior::Create,
     };
     let mut value = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": generator.name}});
     if let Some(namespace) = generator.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
@@ -177,7 +177,7 @@ fn put_data(value: &mut Value, kind: &str, pairs: BTreeMap<String, Vec<u8>>) {
             Err(error) if kind == "ConfigMap" => ("binaryData", base64(error.as_bytes())),
             Err(error) => ("data", base64(error.as_bytes())),
         };
-        object(object(value).entry(field).or_insert(Value::Null)).insert(key, Value::from(text));
+        object(object(value).entry(field).or_insert(Value::Null)).insert(key, scalar::generated(&text));
     }
 }
 
@@ -247,7 +247,7 @@ pub(crate) fn add(resources: &mut Vec<Resource>, generated: Generated) -> Result
 
 /// What is merged with is read as texts; null is none.
 fn data_text(value: &Value) -> Value {
-    Value::from(if scalar::is_null(value) { String::new() } else { scalar::as_text(value) })
+    if scalar::is_null(value) { scalar::generated("") } else { scalar::generated(&scalar::as_text(value)) }
 }
 
 /// Appends the hash of its content to the name of everything generated.

@@ -196,6 +196,15 @@ struct Metadata {
     annotations: Option<BTreeMap<String, String>>,
 }
 
+/// What is set for all charts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(dead_code, reason = "it is read to refuse what is wrong")]
+struct HelmGlobals {
+    chart_home: Option<String>,
+    config_home: Option<String>,
+}
+
 /// An entry of the old `patchesJson6902`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -241,7 +250,7 @@ pub(crate) struct Kustomization {
 }
 
 /// In which order a build is printed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct SortOptions {
     #[serde(default)]
@@ -302,7 +311,7 @@ const FIELDS: [&str; 34] = [
     "helmGlobals",
 ];
 
-const REFUSED: [&str; 3] = ["helmChartInflationGenerator", "helmCharts", "helmGlobals"];
+const REFUSED: [&str; 2] = ["helmChartInflationGenerator", "helmCharts"];
 
 impl Kustomization {
     pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Kustomization, Error> {
@@ -352,6 +361,8 @@ impl Kustomization {
         match name {
             "apiVersion" => {}
             "metadata" => drop(one::<Metadata>(&file, node)?),
+            // Without an order they are refused, and not as good as none.
+            "sortOptions" if matches!(node.data, Data::Mapping(_)) => self.sort = Some(one(&file, node)?.unwrap_or_default()),
             "sortOptions" => self.sort = one(&file, node)?,
             "kind" => self.is_component = node.text() == Some("Component"),
             // What the older fields list comes last, wherever they stand.
@@ -393,7 +404,14 @@ impl Kustomization {
                     })
                     .collect();
             }
-            "configMapGenerator" => self.config_maps = items(&file, node)?,
+            "configMapGenerator" => {
+                self.config_maps = items::<Generator>(&file, node)?;
+                if let Some(Placed { place, .. }) = self.config_maps.iter().find(|entry| entry.value.secret_type.is_some()) {
+                    return Err(Error::at(place, "unknown field `type` of a ConfigMap: only Secrets have one"));
+                }
+            }
+            // Only charts need them.
+            "helmGlobals" => drop(one::<HelmGlobals>(&file, node)?),
             "secretGenerator" => self.secrets = items(&file, node)?,
             "replacements" => self.replacements = items(&file, node)?,
             "generatorOptions" => self.generator_options = one(&file, node)?.unwrap_or_default(),

@@ -16,6 +16,29 @@ pub(crate) const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformat
 /// What `managedByLabel` puts on everything.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.1");
 
+/// What kustomize and kyaml note among annotations, and take away from those that bring them along (`api/resource/resource.go`,
+/// BuildAnnotations).
+const OF_BUILD: [&str; 18] = [
+    "internal.config.kubernetes.io/previousKinds",
+    "internal.config.kubernetes.io/previousNames",
+    "internal.config.kubernetes.io/prefixes",
+    "internal.config.kubernetes.io/suffixes",
+    "internal.config.kubernetes.io/previousNamespaces",
+    "internal.config.kubernetes.io/allowNameChange",
+    "internal.config.kubernetes.io/allowKindChange",
+    "internal.config.kubernetes.io/refBy",
+    "internal.config.kubernetes.io/generatorBehavior",
+    "internal.config.kubernetes.io/needsHashSuffix",
+    "internal.config.kubernetes.io/path",
+    "internal.config.kubernetes.io/index",
+    "internal.config.kubernetes.io/seqindent",
+    "internal.config.kubernetes.io/id",
+    "internal.config.kubernetes.io/annotations-migration-resource-id",
+    "config.kubernetes.io/path",
+    "config.kubernetes.io/index",
+    "config.k8s.io/id",
+];
+
 /// Which annotations and labels a build leaves on its objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Metadata {
@@ -37,6 +60,7 @@ impl Metadata {
             for (key, _) in [(ORIGIN, self.origins), (TRANSFORMATIONS, self.transformations)].iter().filter(|(_, stays)| !stays) {
                 annotations.remove(*key);
             }
+            OF_BUILD.iter().for_each(|key| drop(annotations.remove(*key)));
         }
         crate::accumulate::drop_empty_annotations(&mut resource.value);
         if self.managed_by {

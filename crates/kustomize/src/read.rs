@@ -88,20 +88,27 @@ fn unsettled(path: &str, text: &[u8], is_patch: bool) -> Result<Vec<Document>, E
     let separators = separators(path, text)?;
     let source = Source::new(std::str::from_utf8(text).unwrap_or(""));
     let mut found = Vec::new();
+    let mut last_part = None;
     for node in nodes(path, text)? {
+        // Of what stands between two separators only the first document counts.
+        let part = separators.partition_point(|line| *line < node.line);
+        if last_part.replace(part) == Some(part) {
+            continue;
+        }
         let mut value = value_of(&node).map_err(|fault| fault.in_file(path))?;
         value = marked(&node, value, &source);
         keep_spelling(&mut value);
         if !is_patch {
             keep_nulls(&node, &mut value);
         }
-        if !is_null(&value) {
+        let is_empty = value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
+        if !is_null(&value) && !is_empty {
             found.push(Document { value, line: node.line, keys: Key::all(path, &node) });
         }
     }
     // The items of a list that is all there is in a file stay as they are written.
     let kind = |document: &Document| text_at(&document.value, &["kind"]).to_string();
-    match (found.len(), separators, found.pop()) {
+    match (found.len(), separators.len(), found.pop()) {
         (1, 0, Some(list)) if matches!(kind(&list).as_str(), "List" | "ResourceList") && list.has_items() => Ok(list.items().collect()),
         (_, _, last) => {
             found.extend(last);
@@ -110,11 +117,11 @@ fn unsettled(path: &str, text: &[u8], is_patch: bool) -> Result<Vec<Document>, E
     }
 }
 
-/// kustomize takes documents apart before it reads them: what stands behind `---`, and directives, it does not understand
+/// Returns the lines of the separators. kustomize takes documents apart before it reads them: what stands behind `---`, and directives, it does not understand
 /// (`kyaml/kio/byteio_reader.go`, splitDocuments).
-fn separators(path: &str, text: &[u8]) -> Result<usize, Error> {
+fn separators(path: &str, text: &[u8]) -> Result<Vec<usize>, Error> {
     let fail = |at: usize, message: &str| Err(Error::at(&Place { file: path.to_string(), line: at + 1, column: 1 }, message));
-    let (mut is_start, mut count) = (true, 0);
+    let (mut is_start, mut found) = (true, Vec::new());
     for (at, whole) in text.split(|byte| *byte == b'\n').enumerate() {
         let line = whole.trim_ascii();
         // What is indented is part of a text.
@@ -122,14 +129,14 @@ fn separators(path: &str, text: &[u8]) -> Result<usize, Error> {
             if !matches!(behind.trim_ascii().first(), None | Some(b'#')) {
                 return fail(at, "kustomize wants nothing but a comment behind ---");
             }
-            count += 1;
+            found.push(at + 1);
         }
         if is_start && line.starts_with(b"%") {
             return fail(at, "kustomize does not understand directives such as %YAML");
         }
         is_start &= line.is_empty() || line.starts_with(b"#");
     }
-    Ok(count)
+    Ok(found)
 }
 
 pub(crate) fn nodes(path: &str, text: &[u8]) -> Result<Vec<Node>, Error> {

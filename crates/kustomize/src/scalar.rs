@@ -30,6 +30,10 @@ const TAGGED: &str = "\0'";
 /// What a text starts with that has quotes and needs none: what takes its place has them too.
 const QUOTED: &str = "\0\"";
 
+/// What a number, boolean or time starts with that a patch put between quotes, before a letter for the type: it is printed as a text, as long
+/// as it is not given another one.
+const QUOTED_AS: &str = "\0&";
+
 /// What a scalar starts with whose text does not fit its type, before a letter for the type. It is an error, unless something takes it away.
 const MISFIT: &str = "\0!";
 
@@ -53,12 +57,12 @@ pub(crate) fn is_untyped(value: &Value) -> bool {
 
 /// Returns whether a scalar is no text, though it is kept as one.
 pub(crate) fn is_spelt(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.starts_with(SPELT))
+    value.as_str().is_some_and(|text| text.starts_with(SPELT) || text.starts_with(QUOTED_AS))
 }
 
 /// Returns whether a text is in quotes or a block.
 pub(crate) fn is_quoted(text: &str) -> bool {
-    text.starts_with(QUOTED) || !text.starts_with('\0') && needs_quotes(text)
+    text.starts_with(QUOTED) || text.starts_with(QUOTED_AS) || !text.starts_with('\0') && needs_quotes(text)
 }
 
 /// Returns whether a text is something else without quotes, or nothing.
@@ -108,6 +112,11 @@ pub(crate) fn tagged(text: &str) -> Value {
     if is_text(text) { Value::from(text) } else { Value::String(format!("{TAGGED}{text}")) }
 }
 
+/// Returns a text of a generated object, which has no quotes where it is empty.
+pub(crate) fn generated(text: &str) -> Value {
+    Value::from(if text.is_empty() { TAGGED } else { text })
+}
+
 /// Returns a text in quotes.
 fn quoted(text: &str) -> Value {
     if needs_quotes(text) { Value::from(text) } else { Value::String(format!("{QUOTED}{text}")) }
@@ -140,7 +149,11 @@ pub(crate) fn merged(value: Value, before_is_quoted: Option<bool>) -> Value {
     let is_scalar = !value.is_object() && !value.is_array() && !is_null(&value);
     let is_string = is_scalar && value.is_string() && !is_spelt(&value) && misfit(&value).is_none();
     match (before_is_quoted, &value) {
-        (Some(true), value) if is_scalar => quoted(&as_text(value)),
+        (Some(true), Value::String(text)) if is_string => quoted(written(text)),
+        (Some(true), value) if is_scalar && misfit(value).is_none() => {
+            let text = as_text(value);
+            Value::String(format!("{QUOTED_AS}{}{text}", class_as_plain(&text)))
+        }
         (Some(false), Value::String(text)) if is_quoted(text) => tagged(written(text)),
         (None, Value::String(text)) if is_string && !is_quoted(text) && is_other_in_yaml_1_1(written(text)) => quoted(written(text)),
         _ => value,
@@ -164,6 +177,13 @@ pub(crate) fn replaced(before: &Value, text: &str) -> Value {
 pub(crate) fn rewritten(field: &Value, text: &str) -> Value {
     if is_untyped(field) {
         return untyped(text);
+    }
+    if let Some(class) = field.as_str().and_then(|held| held.strip_prefix(QUOTED_AS)?.chars().next()) {
+        return match (class, class_as_plain(text)) {
+            (wanted, found) if wanted == found => Value::String(format!("{QUOTED_AS}{class}{text}")),
+            ('f', 'i') => plain(text),
+            _ => Value::String(format!("{MISFIT}{class}{text}")),
+        };
     }
     let class = match field {
         Value::String(held) if held.starts_with(MISFIT) => held[MISFIT.len()..].chars().next().unwrap_or('n'),
@@ -231,6 +251,9 @@ pub(crate) fn text_at<'a>(value: &'a Value, path: &[&str]) -> &'a str {
 
 /// Returns a text as it is written.
 pub(crate) fn written(text: &str) -> &str {
+    if let Some(inner) = text.strip_prefix(QUOTED_AS) {
+        return inner.get(1..).unwrap_or("");
+    }
     [UNTYPED, SPELT, TAGGED, QUOTED, NULL].iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text)
 }
 
@@ -250,7 +273,7 @@ pub(crate) fn settle(value: &mut Value) {
         Value::String(text) if text == NOTHING || text.starts_with(NULL) => *value = Value::Null,
         Value::String(text) if text == NOTHING_IN_FLOW => *value = Value::from(""),
         Value::String(text) if text.starts_with(UNTYPED) || text.starts_with(SPELT) => *value = plain(written(text)),
-        Value::String(text) if text.starts_with(TAGGED) || text.starts_with(QUOTED) => *value = Value::from(written(text)),
+        Value::String(text) if [TAGGED, QUOTED, QUOTED_AS].iter().any(|mark| text.starts_with(mark)) => *value = Value::from(written(text)),
         Value::Array(items) => items.iter_mut().for_each(settle),
         Value::Object(map) => map.values_mut().for_each(settle),
         _ => {}
@@ -382,7 +405,7 @@ fn spell_metadata(value: &mut Value, shown: &dyn Fn(&Value) -> String) {
         }
     };
     let pairs = |(key, value): (&String, &mut Value)| match key.as_str() {
-        "name" => spell(value),
+        "name" | "namespace" => spell(value),
         "labels" | "annotations" => value.as_object_mut().into_iter().flat_map(Map::values_mut).for_each(spell),
         _ => {}
     };

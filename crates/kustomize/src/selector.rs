@@ -150,16 +150,41 @@ fn split(text: &str) -> Vec<&str> {
     parts
 }
 
+/// Returns whether a text may be the value of a label, or the name of one where it is not empty (`k8s.io/apimachinery/pkg/util/validation`).
+fn is_label_value(text: &str) -> bool {
+    let ends = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    text.len() <= 63
+        && ends(text.chars().next())
+        && ends(text.chars().next_back())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// Returns whether a text may be the key of a label.
+fn is_label_key(text: &str) -> bool {
+    let is_domain = |text: &str| {
+        text.len() <= 253
+            && text.split('.').all(|part| {
+                !part.is_empty()
+                    && !part.starts_with('-')
+                    && !part.ends_with('-')
+                    && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            })
+    };
+    let (domain, name) = text.split_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
+    !name.is_empty() && is_label_value(name) && domain.is_none_or(is_domain)
+}
+
 fn requirement(text: &str) -> Option<Requirement> {
     let new = |key: &str, test: Test| {
         let key = key.trim();
-        (!key.is_empty() && !key.contains(char::is_whitespace)).then(|| Requirement { key: key.to_string(), test })
+        is_label_key(key).then(|| Requirement { key: key.to_string(), test })
     };
+    let value = |text: &str| Some(text.trim()).filter(|text| is_label_value(text)).map(str::to_string);
     let list = |text: &str| -> Option<Vec<String>> {
         let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
-        Some(inner.split(',').map(|value| value.trim().to_string()).collect())
+        inner.split(',').map(value).collect()
     };
-    let one = |text: &str| vec![text.trim().to_string()];
+    let one = |text: &str| value(text).map(|text| vec![text]);
     if let Some((key, values)) = text.split_once(" notin") {
         return new(key, Test::NotIn(list(values)?));
     }
@@ -167,10 +192,10 @@ fn requirement(text: &str) -> Option<Requirement> {
         return new(key, Test::In(list(values)?));
     }
     if let Some((key, value)) = text.split_once("!=") {
-        return new(key, Test::NotIn(one(value)));
+        return new(key, Test::NotIn(one(value)?));
     }
     if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        return new(key, Test::In(one(value)));
+        return new(key, Test::In(one(value)?));
     }
     if let Some((key, value)) = text.split_once('>') {
         return new(key, Test::Above(value.trim().parse().ok()?));

@@ -219,6 +219,7 @@ fn elements(
     keys: &[&str],
     schema: Schema<'_>,
 ) -> Result<Vec<Value>, String> {
+    let is_of_patch = patch.as_ref() == Some(&dest);
     if keys.len() > 1 {
         complete(&mut all);
     }
@@ -232,6 +233,10 @@ fn elements(
         let change = patch.as_ref().and_then(|patch| position(patch, &narrow_keys, &narrow_values).map(|at| patch[at].clone()));
         let replaces = change.as_ref().and_then(|change| change.get("$patch")).is_some_and(|value| text(value) == "replace");
         let merged = walk(at.map(|at| dest[at].clone()), change, schema)?;
+        // Where the list is that of the patch, so is the element, whose directive is gone now.
+        if let (Some(Value::Object(fields)), true) = (at.map(|at| &mut dest[at]), is_of_patch) {
+            fields.remove("$patch");
+        }
         let Some(mut merged) = merged.filter(|value| !value.as_object().is_some_and(Map::is_empty)) else {
             set_element(&mut dest, None, &valid_keys, &wanted)?;
             continue;
