@@ -63,6 +63,12 @@ impl Order {
     }
 }
 
+/// Returns where a kind comes in the order of `kyaml/resid/gvk.go`.
+pub(crate) fn rank(kind: &str) -> usize {
+    let last = LAST.iter().position(|name| *name == kind).map(|at| FIRST.len() + 1 + at);
+    last.or_else(|| FIRST.iter().position(|name| *name == kind)).unwrap_or(FIRST.len())
+}
+
 /// Returns objects as `kustomize build` prints them.
 pub(crate) fn to_yaml(objects: &[Object], order: &Order) -> String {
     let mut sorted: Vec<&Object> = objects.iter().collect();

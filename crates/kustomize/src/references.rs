@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::config::{Config, NameReference};
 use crate::fields::{self, FieldSpec};
 use crate::resource::{Id, Resource};
-use crate::scalar;
+use crate::{output, scalar};
 
 /// An object, as far as references to it need it.
 struct Candidate {
@@ -83,7 +83,12 @@ pub(crate) fn fix(resources: &mut [Resource], config: &Config) -> Result<(), Str
     }
     let original = all.iter().filter_map(|candidate| candidate.original_namespace.clone()).collect();
     let candidates = Candidates { all, by_name, original };
-    let table: Vec<&NameReference> = defaults().iter().chain(&config.name_reference).collect();
+    let mut table: Vec<&NameReference> = defaults().iter().chain(&config.name_reference).collect();
+    // A field may hold the name of any of several kinds: the first that fits counts.
+    let or = |text: &str, none: &str| if text.is_empty() { none.to_string() } else { text.to_string() };
+    table.sort_by_cached_key(|NameReference { group, version, kind, .. }| {
+        (output::rank(kind), format!("{}_{}_{}", or(group, "~G"), or(version, "~V"), or(kind, "~K")))
+    });
     let mut by_referrer: BTreeMap<&str, Vec<(&NameReference, &FieldSpec)>> = BTreeMap::new();
     for reference in &table {
         for field in &reference.field_specs {

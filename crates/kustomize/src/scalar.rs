@@ -251,7 +251,7 @@ pub(crate) fn text_at<'a>(value: &'a Value, path: &[&str]) -> &'a str {
 
 /// Returns a text as it is written.
 pub(crate) fn written(text: &str) -> &str {
-    if let Some(inner) = text.strip_prefix(QUOTED_AS) {
+    if let Some(inner) = text.strip_prefix(QUOTED_AS).or_else(|| text.strip_prefix(MISFIT)) {
         return inner.get(1..).unwrap_or("");
     }
     [UNTYPED, SPELT, TAGGED, QUOTED, NULL].iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text)
