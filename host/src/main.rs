@@ -108,7 +108,7 @@ async fn run(options: Options) -> Result<(), Failure> {
         Command::Render(options) => render::render(*options, &around).await,
         Command::Check(options) => check::check(*options, &around).await,
         Command::Status(options) => status::status(*options, &around).await,
-        Command::Verify(options) => verify::verify(options).await,
+        Command::Verify(options) => verify::verify(options, &around).await,
         Command::Template(options) => template::template(*options, &around).await,
         Command::Module(ModuleCommand::List) => inspect::list(),
         Command::Module(ModuleCommand::Inspect { module, json, modules, registries }) => {

@@ -35,7 +35,7 @@ pub async fn status(options: options::Status, around: &Surroundings) -> Result<(
     let charts = Arc::new(ChartSource::new(boot::registry(&options.charts, around), root));
     let keys = AgeKeys::read(options.keys.age_key_file.as_ref(), around)?;
     let releases = ReleaseSource::new(repository, bootstrap.flux_path.clone(), charts, HelmCompat::newest(), [0; 32], Some(keys));
-    let cluster = boot::live(&options.connection).await?;
+    let cluster = boot::live(&options.connection, around).await?;
     let mut lines = vec![["STEP", "RELEASE", "CHART", "STATE", "READY", "FLUX"].map(str::to_owned)];
     let mut missing = Vec::new();
     let mut is_done = true;

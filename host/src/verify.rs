@@ -11,6 +11,7 @@ use kube_engine::wait::{self, Condition, WaitError};
 use kube_engine::{Cluster, ObjectRef, Selection};
 use serde_json::{Value, json};
 
+use crate::Surroundings;
 use crate::boot;
 use crate::failure::{Blame, Failure, chain};
 use crate::options::{Verify, VerifyOutput};
@@ -41,8 +42,8 @@ struct Rewritten {
 }
 
 /// Looks at the releases and tells.
-pub async fn verify(options: Verify) -> Result<(), Failure> {
-    let cluster = boot::live(&options.connection).await?;
+pub async fn verify(options: Verify, around: &Surroundings) -> Result<(), Failure> {
+    let cluster = boot::live(&options.connection, around).await?;
     let known = known(&cluster, &options.releases).await?;
     let seen = ready(&cluster, &known, Duration::from_secs(options.timeout)).await?;
     let mut found = Vec::new();

@@ -36,6 +36,8 @@ pub struct Way<'a> {
     pub context: Option<&'a str>,
     /// Another address of the API server than the kubeconfig has.
     pub server: Option<&'a str>,
+    /// Environment variables, for the proxies that they name.
+    pub variable: Option<fn(&str) -> Option<String>>,
 }
 
 /// What the server says it is.
@@ -126,7 +128,7 @@ impl Cluster {
         }
         found.proxy_url = match proxy {
             Some(proxy) => Some(proxy.parse().map_err(|error| config(format!("kubeconfig: proxy-url: {error}")))?),
-            None => proxy::of_environment(&found.cluster_url, |name| std::env::var(name).ok()).map_err(config)?,
+            None => proxy::of_environment(&found.cluster_url, |name| way.variable.and_then(|variable| variable(name))).map_err(config)?,
         };
         let place = proxy::place(&found.cluster_url, found.proxy_url.as_ref()).into();
         // Requests are tried again by us, who know which may be.

@@ -35,7 +35,7 @@ pub async fn connect(
             sandbox::declare_effects(&sandbox, &understood.steps, &options.sandbox.without_effects).await?;
             (Cluster::over(sandbox.clone()), Some(sandbox))
         }
-        false => (arrive(options, reporter).await?.exclusive(holder::this()?), None),
+        false => (arrive(options, reporter, around).await?.exclusive(holder::this()?), None),
     };
     let version = cluster.version().await.map_err(|error| Failure::cluster(chain(&error)))?;
     let place = if sandbox.is_some() { "sandbox" } else { "cluster" };
@@ -47,8 +47,13 @@ pub async fn connect(
 }
 
 /// Returns the cluster that the options lead to.
-pub async fn live(options: &options::Connection) -> Result<Cluster, Failure> {
-    let way = Way { kubeconfig: options.kubeconfig.as_deref(), context: options.context.as_deref(), server: options.server.as_deref() };
+pub async fn live(options: &options::Connection, around: &Surroundings) -> Result<Cluster, Failure> {
+    let way = Way {
+        kubeconfig: options.kubeconfig.as_deref(),
+        context: options.context.as_deref(),
+        server: options.server.as_deref(),
+        variable: Some(around.variable),
+    };
     Cluster::connect(&way).await.map_err(|error| Failure::user(chain(&error)))
 }
 
@@ -56,8 +61,9 @@ pub async fn live(options: &options::Connection) -> Result<Cluster, Failure> {
 const NODES: Duration = Duration::from_secs(15 * 60);
 
 /// Connects, and waits for what the options say must be there first.
-async fn arrive(options: &options::Boot, reporter: &Reporter) -> Result<Cluster, Failure> {
-    let cluster = live(&options.connection).await.map_err(|failure| failure.hint("`--sandbox` boots a cluster in this process instead"))?;
+async fn arrive(options: &options::Boot, reporter: &Reporter, around: &Surroundings) -> Result<Cluster, Failure> {
+    let sandbox = "`--sandbox` boots a cluster in this process instead";
+    let cluster = live(&options.connection, around).await.map_err(|failure| failure.hint(sandbox))?;
     let say = |message: &str| reporter.event(&Event::Connecting { message });
     if let Some(patience) = options.wait_for_api.map(Duration::from_secs) {
         answers(&cluster, patience, &say).await?;
