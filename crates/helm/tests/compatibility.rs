@@ -52,10 +52,23 @@ fn a_schema_that_is_none_is_refused_as_by_helm() {
     assert!(error.contains(expect), "{error}");
 }
 
+/// Keys of every kind are made and sign certificates, but for DSA keys, which sign nothing in Go either.
 #[test]
-fn some_keys_are_not_made() {
-    let error = render("4.2.4", &[("templates/NOTES.txt", r#"{{ genPrivateKey "dsa" }}"#)]).expect_err("is not made");
-    assert!(error.contains("use rsa, ecdsa or ed25519"), "{error}");
+fn keys_of_p224_are_not_read() {
+    let certificate = |key: &str| {
+        let template = format!(
+            "{{{{ $k := {key} }}}}{{{{ $ca := genCAWithKey \"ca\" 1 $k }}}}{{{{ (genSignedCertWithKey \"a\" nil nil 1 $ca $k).Cert }}}}"
+        );
+        render("4.2.4", &[("templates/NOTES.txt", &template)])
+    };
+    for kind in ["ecdsa", "ed25519"] {
+        let made = certificate(&format!("genPrivateKey \"{kind}\"")).expect(kind);
+        assert!(made.starts_with("-----BEGIN CERTIFICATE-----"), "{made}");
+    }
+    let dsa = certificate("genPrivateKey \"dsa\"").expect_err("signs nothing");
+    assert!(dsa.contains("error creating certificate: x509: certificate private key does not implement crypto.Signer"), "{dsa}");
+    let error = certificate("\"-----BEGIN EC PRIVATE KEY-----\\nMGgCAQEEHEnm7BxexQmBrFxBL6IZzqrRoOsKgmJuwDyOSymgBwYFK4EEACGhPAM6\\nAATNQ1zE97UeCfTYwmkFiU+5Rx86FoQ+xdJPHZzokxtUrNXsBtqB7TaqSIM3cSsQ\\nuag30jFnT+RnMQ==\\n-----END EC PRIVATE KEY-----\\n\"").expect_err("is not read");
+    assert!(error.contains("parsing private key: parsing EC private key from PEM: x509: failed to parse EC private key"), "{error}");
 }
 
 #[test]

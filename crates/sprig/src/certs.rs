@@ -1,22 +1,15 @@
-//! Certificates and private keys as sprig makes them: RSA keys, PKCS#1 in PEM, X.509 version 3.
-//!
-//! Keys of other kinds cannot sign here; `genPrivateKey` makes RSA, P-256 and Ed25519 keys, not DSA.
+//! Certificates as sprig makes them: X.509 version 3 with keys of `keys.rs`.
 
 use std::any::Any as StdAny;
 
 use go_template::{Call, Fault, Func, Native, Outcome, Type, Value, fixed};
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
-use rsa::pkcs8::DecodePrivateKey;
-use rsa::rand_core::{CryptoRng, RngCore};
-use rsa::traits::PublicKeyParts;
-use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
-use sha2::{Digest, Sha256};
 
 use crate::args::{fail, func, int, string, text};
 use crate::dates::civil;
 use crate::der::{BIT_STRING, OCTET_STRING, SEQUENCE, SET, element, integer, pem, read, read_pem};
 use crate::encode::base64_bytes;
-use crate::env::{Entropy, now, with_entropy};
+use crate::env::{now, with_entropy};
+use crate::keys::{Key, new_dsa};
 
 use Type::{Int, List, Named, String as Text};
 
@@ -32,9 +25,6 @@ pub(crate) const FUNCS: &[Func] = &[
     func("genSignedCert", fixed(&[Text, List, List, Int, CERTIFICATE]), |call, a| signed(call, a, None)),
     func("genSignedCertWithKey", fixed(&[Text, List, List, Int, CERTIFICATE, Text]), |call, a| signed(call, a, Some(5))),
 ];
-
-/// What making a key costs of the budget of a render.
-const KEY_STEPS: usize = 250_000;
 
 /// Is a certificate and its key, both in PEM.
 #[derive(Clone, PartialEq, Eq)]
@@ -73,100 +63,21 @@ impl Native for Certificate {
     }
 }
 
-/// Lends the entropy of the render to the key generator.
-struct Rng<'e>(&'e mut Entropy);
-
-impl RngCore for Rng<'_> {
-    fn next_u32(&mut self) -> u32 {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        u32::from_le_bytes(bytes)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn fill_bytes(&mut self, buffer: &mut [u8]) {
-        self.0.fill(buffer);
-    }
-
-    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
-        self.0.fill(buffer);
-        Ok(())
-    }
-}
-
-impl CryptoRng for Rng<'_> {}
-
-fn new_key(call: &mut Call<'_>, bits: usize) -> Result<RsaPrivateKey, Fault> {
-    call.charge(KEY_STEPS)?;
-    with_entropy(call, |entropy| RsaPrivateKey::new(&mut Rng(entropy), bits))
-        .map_err(|error| Fault::Text(format!("error generating rsa key: {error}")))
-}
-
-fn key_or_new(call: &mut Call<'_>, args: &[Value], key: Option<usize>) -> Result<RsaPrivateKey, Fault> {
+fn key_or_new(call: &mut Call<'_>, args: &[Value], key: Option<usize>) -> Result<Key, Fault> {
     match key {
-        None => new_key(call, 2048),
-        Some(i) => parse_key(&text(args, i)).map_err(|error| Fault::Text(format!("parsing private key: {error}"))),
-    }
-}
-
-fn parse_key(pem: &str) -> Result<RsaPrivateKey, String> {
-    let (label, der) = read_pem(pem).ok_or("no PEM data in input")?;
-    match label.as_str() {
-        "PRIVATE KEY" => RsaPrivateKey::from_pkcs8_der(&der).map_err(|error| format!("decoding PEM as PKCS#8: {error}")),
-        "RSA PRIVATE KEY" => RsaPrivateKey::from_pkcs1_der(&der).map_err(|error| format!("parsing RSA private key from PEM: {error}")),
-        "EC PRIVATE KEY" | "DSA PRIVATE KEY" => Err(format!("a {label} is not supported here, use an RSA key")),
-        label => match label.strip_suffix(" PRIVATE KEY") {
-            Some(kind) => Err(format!("invalid private key type {kind}")),
-            None => Err(format!("no private key data in PEM block of type {label}")),
-        },
-    }
-}
-
-fn key_pem(key: &RsaPrivateKey) -> Result<String, Fault> {
-    match key.to_pkcs1_der() {
-        Ok(der) => Ok(pem("RSA PRIVATE KEY", der.as_bytes())),
-        Err(error) => Err(Fault::Text(format!("error pem-encoding key: {error}"))),
+        None => Key::new_rsa(call, 2048),
+        Some(i) => Key::parse(&text(args, i)).map_err(|error| Fault::Text(format!("parsing private key: {error}"))),
     }
 }
 
 fn private_key(call: &mut Call<'_>, args: &[Value]) -> Outcome {
-    match &*text(args, 0) {
-        "" | "rsa" => {
-            call.charge(KEY_STEPS * 4)?;
-            let key = new_key(call, 4096)?;
-            string(key_pem(&key)?)
-        }
-        "ecdsa" => loop {
-            let mut secret = [0; 32];
-            with_entropy(call, |entropy| entropy.fill(&mut secret));
-            // A number beyond the order of the curve is no key; the next one very likely is.
-            if let Ok(key) = p256::SecretKey::from_slice(&secret) {
-                return string(pem("EC PRIVATE KEY", &ec_key(&secret, &key.public_key().to_sec1_bytes())));
-            }
-        },
-        "ed25519" => {
-            let mut seed = [0; 32];
-            with_entropy(call, |entropy| entropy.fill(&mut seed));
-            let inner = element(OCTET_STRING, &[&seed]);
-            let algorithm = element(SEQUENCE, &[&[0x06, 0x03, 0x2b, 0x65, 0x70]]);
-            let der = element(SEQUENCE, &[&integer(&[0]), &algorithm, &element(OCTET_STRING, &[&inner])]);
-            string(pem("PRIVATE KEY", &der))
-        }
-        "dsa" => fail("genPrivateKey \"dsa\" is not supported, use rsa, ecdsa or ed25519"),
-        other => string(format!("Unknown type {other}")),
-    }
-}
-
-fn ec_key(secret: &[u8], public: &[u8]) -> Vec<u8> {
-    const PRIME256V1: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-    let parameters = element(0xa0, &[PRIME256V1]);
-    let public = element(0xa1, &[&element(BIT_STRING, &[&[0], public])]);
-    element(SEQUENCE, &[&integer(&[1]), &element(OCTET_STRING, &[secret]), &parameters, &public])
+    string(match &*text(args, 0) {
+        "" | "rsa" => Key::new_rsa(call, 4096)?.pem()?,
+        "ecdsa" => Key::new_ec(call).pem()?,
+        "ed25519" => Key::new_ed25519(call).pem()?,
+        "dsa" => new_dsa(call)?,
+        other => format!("Unknown type {other}"),
+    })
 }
 
 // Certificates.
@@ -184,7 +95,7 @@ struct Subject {
 struct Issuer<'a> {
     name: Vec<u8>,
     key_id: Option<Vec<u8>>,
-    key: &'a RsaPrivateKey,
+    key: &'a Key,
 }
 
 fn subject(call: &mut Call<'_>, args: &[Value], lists: Option<(usize, usize)>, days: usize) -> Result<Subject, Fault> {
@@ -255,18 +166,6 @@ fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
     element(SEQUENCE, &[&element(0x06, &[oid]), critical, &element(OCTET_STRING, &[value])])
 }
 
-fn public_key(key: &RsaPublicKey) -> Result<(Vec<u8>, Vec<u8>), Fault> {
-    let der = key.to_pkcs1_der().map_err(|error| Fault::Text(format!("error creating certificate: {error}")))?;
-    Ok((der.as_bytes().to_vec(), key_id(der.as_bytes())))
-}
-
-/// Returns the identifier of a public key, which Go takes from SHA-256 since 1.25.
-fn key_id(der: &[u8]) -> Vec<u8> {
-    Sha256::digest(der)[..20].to_vec()
-}
-
-const SHA256_WITH_RSA: &[u8] = &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00];
-const RSA_ENCRYPTION: &[u8] = &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 const SERVER_AND_CLIENT: &[u8] =
     &[0x30, 0x14, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 
@@ -289,31 +188,27 @@ fn extensions(subject: &Subject, own_id: &[u8], issuer: &Issuer<'_>) -> Vec<u8> 
     element(0xa3, &[&element(SEQUENCE, &[&all])])
 }
 
-fn certificate(call: &mut Call<'_>, subject: &Subject, key: &RsaPrivateKey, issuer: &Issuer<'_>) -> Outcome {
+fn certificate(call: &mut Call<'_>, subject: &Subject, key: &Key, issuer: &Issuer<'_>) -> Outcome {
     let mut serial = [0; 16];
     with_entropy(call, |entropy| entropy.fill(&mut serial));
-    let (public, own_id) = public_key(&key.to_public_key())?;
+    let algorithm = issuer.key.algorithm()?;
+    let public = key.public()?;
     let validity = element(SEQUENCE, &[&time(subject.not_before), &time(subject.not_after)]);
-    let key_info = element(SEQUENCE, &[RSA_ENCRYPTION, &element(BIT_STRING, &[&[0], &public])]);
-    let version = element(0xa0, &[&integer(&[2])]);
-    let body = element(
-        SEQUENCE,
-        &[
-            &version,
-            &integer(&serial),
-            SHA256_WITH_RSA,
-            &issuer.name,
-            &validity,
-            &subject.name,
-            &key_info,
-            &extensions(subject, &own_id, issuer),
-        ],
-    );
-    let digest = Sha256::digest(&body);
-    let signature = issuer.key.sign(Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), &digest);
-    let signature = signature.map_err(|error| Fault::Text(format!("error creating certificate: {error}")))?;
-    let der = element(SEQUENCE, &[&body, SHA256_WITH_RSA, &element(BIT_STRING, &[&[0], &signature])]);
-    Ok(Value::native(Certificate { cert: pem("CERTIFICATE", &der), key: key_pem(key)? }))
+    let extensions = extensions(subject, &public.id(), issuer);
+    let parts: [&[u8]; 8] = [
+        &element(0xa0, &[&integer(&[2])]),
+        &integer(&serial),
+        &algorithm,
+        &issuer.name,
+        &validity,
+        &subject.name,
+        &public.info,
+        &extensions,
+    ];
+    let body = element(SEQUENCE, &parts);
+    let signature = element(BIT_STRING, &[&[0], &issuer.key.sign(&body)?]);
+    let der = element(SEQUENCE, &[&body, &algorithm, &signature]);
+    Ok(Value::native(Certificate { cert: pem("CERTIFICATE", &der), key: key.pem()? }))
 }
 
 fn authority(call: &mut Call<'_>, args: &[Value], key: Option<usize>) -> Outcome {
@@ -341,8 +236,10 @@ fn signed(call: &mut Call<'_>, args: &[Value], key: Option<usize>) -> Outcome {
     let Some(parsed) = Parsed::read(&der) else {
         return fail("error parsing certificate: decodedSignerCert.Bytes: x509: malformed certificate");
     };
-    let signer = parse_key(&authority.key).map_err(|error| Fault::Text(format!("error parsing private key: {error}")))?;
-    if signer.n().to_bytes_be() != parsed.modulus {
+    let signer = Key::parse(&authority.key).map_err(|error| Fault::Text(format!("error parsing private key: {error}")))?;
+    // A key that signs nothing is refused before it is compared.
+    signer.algorithm()?;
+    if signer.public()?.bits != parsed.key_bits {
         return fail("error creating certificate: x509: provided PrivateKey doesn't match parent's PublicKey");
     }
     let subject = subject(call, args, Some((1, 2)), 3)?;
@@ -353,7 +250,7 @@ fn signed(call: &mut Call<'_>, args: &[Value], key: Option<usize>) -> Outcome {
 /// Is what signing needs of the certificate of the issuer.
 struct Parsed {
     subject: Vec<u8>,
-    modulus: Vec<u8>,
+    key_bits: Vec<u8>,
     key_id: Option<Vec<u8>>,
 }
 
@@ -371,10 +268,7 @@ impl Parsed {
         let (_, _, subject, rest) = read(rest)?;
         let (_, key_info, _, rest) = read(rest)?;
         let (_, bits, ..) = read(read(key_info)?.3)?;
-        let (_, numbers, ..) = read(bits.get(1..)?)?;
-        let (_, modulus, ..) = read(numbers)?;
-        let modulus = modulus.iter().copied().skip_while(|b| *b == 0).collect();
-        Some(Parsed { subject: subject.to_vec(), modulus, key_id: subject_key_id(rest) })
+        Some(Parsed { subject: subject.to_vec(), key_bits: bits.get(1..)?.to_vec(), key_id: subject_key_id(rest) })
     }
 }
 

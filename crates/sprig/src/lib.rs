@@ -15,6 +15,7 @@ mod env;
 mod go_regex;
 pub mod ip;
 mod json_text;
+mod keys;
 mod layout;
 mod layout_read;
 mod lists;
