@@ -115,7 +115,8 @@ fn serve(stream: TcpStream, upstream: &Upstream, decide: &Decide) -> Result<()> 
             Fate::CutBefore => return Ok(()),
             Fate::Refused(code) => refuse(&stream, code)?,
             Fate::CutAfter => {
-                upstream.send(&request)?.body_mut().read_to_vec()?;
+                // The answer begins when the server has acted; that of a watch does not end.
+                upstream.send(&request)?;
                 return Ok(());
             }
             Fate::CutInside => return upstream.pass(&request, &stream, Some(1)),
