@@ -85,7 +85,7 @@ impl Objects {
         let value = &located.object.value;
         let key = Objects::key(group(value), kind(value), namespace(value), name(value));
         let at = self.list.len();
-        if kind(value) == "FluxInstance" && group(value) == "fluxcd.controlplane.io" {
+        if is_instance(value) {
             self.instance.get_or_insert(at);
         }
         if is_release(value) && root::makes_instance(value) {
@@ -897,7 +897,13 @@ pub(crate) fn owned(found: &Located) -> Value {
     value
 }
 
-pub(crate) fn is_release(value: &Value) -> bool {
+/// Returns whether an object is a FluxInstance.
+pub fn is_instance(value: &Value) -> bool {
+    kind(value) == "FluxInstance" && group(value) == "fluxcd.controlplane.io"
+}
+
+/// Returns whether an object is a HelmRelease.
+pub fn is_release(value: &Value) -> bool {
     group(value) == "helm.toolkit.fluxcd.io" && kind(value) == "HelmRelease"
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bootstrap::{Bootstrap, ModuleRef};
 use flux::check::{Finding, Rule, position};
+use flux::is_release;
 use kustomize::Object;
 use serde_json::Value;
 
@@ -88,10 +89,6 @@ fn inside(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| inside(item, found)),
         _ => {}
     }
-}
-
-fn is_release(value: &Value) -> bool {
-    value["kind"] == "HelmRelease" && value["apiVersion"].as_str().is_some_and(|api| api.starts_with("helm.toolkit.fluxcd.io/"))
 }
 
 /// Custom kinds that are known to live in namespaces, by group and name.

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use flux::Tree;
-use kustomize::{Files as _, Object};
+use kustomize::Files as _;
 
 use crate::Surroundings;
 use crate::boot;
@@ -137,11 +137,7 @@ fn from_tree(tree: &Tree) -> Plan {
 /// Returns the step that applies a FluxInstance which the tree itself holds, where the steps bring its operator and do not apply it.
 fn instance(tree: &Tree, steps: &[Proposal]) -> Option<Proposal> {
     let operator = steps.iter().find(|step| step.module == "flux-operator")?;
-    let is_it = |object: &&Object| {
-        object.value["kind"] == "FluxInstance"
-            && object.value["apiVersion"].as_str().is_some_and(|api| api.starts_with("fluxcd.controlplane.io/"))
-    };
-    let found = tree.objects().find(is_it)?;
+    let found = tree.objects().find(|object| flux::is_instance(&object.value))?;
     let place = format!("/{}", found.file);
     let applies = |path: &String| place.contains(&format!("/{}", path.trim_start_matches('/')));
     if steps.iter().any(|step| step.module == INSTANCE || step.with.get("manifests").into_iter().flatten().any(applies)) {
