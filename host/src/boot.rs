@@ -142,6 +142,7 @@ fn powers(
         handoff: handoff.clone(),
         reporter,
         rolls_back_on_failure: step.step.rolls_back_on_failure,
+        says_how_long: step.step.timeout.is_some(),
         deadline,
         cpu_spent,
     }

@@ -27,6 +27,12 @@ pub struct PlannedStep {
 }
 
 impl PlannedStep {
+    /// Returns how long the step may take: what the manifest says, else long enough for the waits of its HelmRelease.
+    pub fn timeout(&self) -> Duration {
+        let of_release = self.release.as_ref().map(|open| open.wanted.install.timeout.max(open.wanted.upgrade.timeout));
+        self.step.timeout.unwrap_or(Step::TIMEOUT.max(of_release.unwrap_or_default()))
+    }
+
     /// Returns what the module is told, by how much of the step's time is left.
     pub fn params(&self, time_left: Duration) -> Value {
         let release = self.step.release.as_ref().map(|release| json!({ "namespace": release.namespace, "name": release.name }));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::Duration;
 
 use bootstrap::ReleaseRef;
 use charts::Fetched;
@@ -172,10 +171,7 @@ impl ReleaseSource {
         }
         let post_render = post_render::of(tree, spec).map_err(|message| Failure::user(format!("{place}: {message}")))?;
         Ok(Wanted {
-            name: spec.release_name.clone(),
-            namespace: spec.release_namespace.clone(),
             storage_namespace: spec.storage_namespace.clone(),
-            chart: Arc::new(chart),
             values: spec.values.clone(),
             compat: self.compat.clone(),
             install: action(spec.install),
@@ -184,10 +180,9 @@ impl ReleaseSource {
             uninstall: undo(spec.uninstall),
             crd_labels: flux::origin_labels(&spec.helm_release),
             post_render: Some(post_render),
-            lookups: None,
             ignores_metadata: spec.takes_revision,
             max_history: spec.max_history,
-            timeout: spec.timeout.unwrap_or(Duration::from_secs(300)),
+            ..Wanted::new(&spec.release_name, &spec.release_namespace, Arc::new(chart))
         })
     }
 
@@ -201,12 +196,14 @@ impl ReleaseSource {
         lookups: Lookups,
     ) -> OpenRelease {
         let masked = values.clone();
-        let wanted = Wanted {
+        let mut wanted = Wanted {
             values,
             compat: self.compat.clone(),
             lookups: Some(lookups),
             ..Wanted::new(&release.name, &release.namespace, Arc::new(fetched.chart.clone()))
         };
+        // No HelmRelease says how long it takes.
+        wanted.wait_as_long_as_there_is_time();
         self.opened_as(wanted, masked, None, reference.into(), fetched.digest.clone(), false)
     }
 
@@ -315,6 +312,7 @@ fn action(spec: flux::ActionSpec) -> ActionOptions {
         disable_hooks: spec.disable_hooks,
         skip_schema_validation: spec.skip_schema_validation,
         wait: wait(spec.disable_wait, spec.disable_wait_for_jobs),
+        timeout: spec.timeout,
         take_ownership: !spec.disable_take_ownership,
         cleanup_on_fail: spec.cleanup_on_fail,
         on_failure: match spec.remediation {
@@ -329,6 +327,7 @@ fn undo(spec: flux::UndoSpec) -> UndoOptions {
     UndoOptions {
         disable_hooks: spec.disable_hooks,
         wait: wait(spec.disable_wait, spec.disable_wait_for_jobs),
+        timeout: spec.timeout,
         keep_history: spec.keep_history,
     }
 }

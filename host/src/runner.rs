@@ -88,7 +88,7 @@ async fn run_step(run: &Run, planned: &PlannedStep) -> (Row, Option<Blame>) {
     reporter.event(&Event::StepStarted { step: &step.name, module: &planned.module.title(), release: release.as_deref() });
     let started = Instant::now();
     let spent = Arc::new(AtomicU64::new(0));
-    let powers = (run.powers)(planned, reporter.clone(), started + step.timeout, spent.clone());
+    let powers = (run.powers)(planned, reporter.clone(), started + planned.timeout(), spent.clone());
     match phases(run, planned, &powers).await {
         Ok(()) => {
             let wrote = reporter.tally().counts.iter().any(|(action, count)| *action != kube_engine::Action::Unchanged && *count > 0);
@@ -121,7 +121,7 @@ async fn phases(run: &Run, planned: &PlannedStep, powers: &Powers) -> Result<(),
         let (params, timeout) = (planned.params(left), left.saturating_mul(2) + Duration::from_secs(15));
         let outcome = planned.module.run(&run.linker, phase, &params, powers.clone(), planned.limits, timeout).await;
         outcome.map_err(|fault| match fault {
-            Fault::Said(said) => said_failure(name, &said),
+            Fault::Said(said) => said_failure(name, &said, planned.step.timeout.is_some()),
             Fault::Broke(failure) => failure,
         })?;
         powers.reporter.event(&Event::PhaseFinished { step: &planned.step.name, phase: name, took: started.elapsed() });
@@ -129,16 +129,19 @@ async fn phases(run: &Run, planned: &PlannedStep, powers: &Powers) -> Result<(),
     Ok(())
 }
 
-/// Finds out who has to act on a module's failure.
-fn said_failure(phase: &str, said: &types::Failure) -> Failure {
+/// Finds out who has to act on a module's failure, of a step that the manifest gives a time or does not.
+fn said_failure(phase: &str, said: &types::Failure, is_timed: bool) -> Failure {
     let message = format!("{phase}: {}", said.message);
     match said.code.as_str() {
         "denied" => Failure::module(message)
             .hint("if the step should be allowed to do this, the module has to request it and the manifest to grant it"),
         "limit" => Failure::module(message),
         "invalid" | "not-found" | "already-exists" | "unsupported" => Failure::user(message),
-        "timeout" => Failure::cluster(message)
+        "timeout" if is_timed => Failure::cluster(message)
             .hint("raise `timeout:` of the step if it only needs longer, and run again: what is done is not done twice"),
+        "timeout" => Failure::cluster(message).hint(
+            "give the step a `timeout:` if it only needs longer, which goes before that of its HelmRelease, and run again: what is done is not done twice",
+        ),
         "internal" => Failure::bug(message),
         _ => Failure::cluster(message),
     }
@@ -173,7 +176,7 @@ mod tests {
         assert!(rows.len() > 10, "{rows:?}");
         for (code, blamed) in rows.into_iter().chain([("what-a-module-says", "the cluster")]) {
             let said = types::Failure { code: code.into(), message: String::new(), retryable: false, details: None };
-            let word = match said_failure("install", &said).blame {
+            let word = match said_failure("install", &said, true).blame {
                 Blame::Bug => "program",
                 blame => blame.as_str(),
             };

@@ -18,7 +18,8 @@ pub struct Step {
     /// The parameters, unchecked.
     pub with: Value,
     pub needs: Vec<String>,
-    pub timeout: Duration,
+    /// How long it may take; nothing where the manifest does not say.
+    pub timeout: Option<Duration>,
     /// Whether a release that fails is rolled back, or uninstalled if it is new; nothing where the manifest does not say.
     pub rolls_back_on_failure: Option<bool>,
     pub grants: Grants,
@@ -110,10 +111,10 @@ pub struct Limits {
     pub log_lines: Option<u64>,
 }
 
-/// How long a step may take that says nothing else.
-const TIMEOUT: Duration = Duration::from_secs(10 * 60);
-
 impl Step {
+    /// How long a step may take at least that does not say how long.
+    pub const TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
     /// Returns where a JSON pointer into the step (`/with/manifests/0`) is written, or the nearest place around it.
     pub fn locate(&self, pointer: &str) -> Place {
         let mut node = &self.node;
@@ -170,7 +171,6 @@ fn step(node: &Node, problems: &mut Problems) -> Option<Step> {
     let limits = fields.take("limits").map(|node| limits(node, &what, problems)).unwrap_or_default();
     fields.finish(problems);
     let (name, module) = (name?.0, module?);
-    let timeout = timeout.unwrap_or(TIMEOUT);
     let (place, node) = (Place::of(node), node.clone());
     Some(Step { name, module, release, with, needs, timeout, rolls_back_on_failure, grants, limits, place, needs_places, node })
 }

@@ -37,9 +37,10 @@ spec:
     let bootstrap = parse("launchway.yaml", text).unwrap();
     assert_eq!(bootstrap.flux_path.as_deref(), Some("kubernetes/flux/cluster"));
     let [cilium, other] = bootstrap.steps.as_slice() else { panic!() };
-    assert_eq!(cilium.timeout.as_secs(), 5400);
+    assert_eq!(cilium.timeout.map(|timeout| timeout.as_secs()), Some(5400));
     assert_eq!(cilium.limits.memory, Some(32 << 20));
     assert_eq!(cilium.locate("/with/manifests/0"), Place { line: 13, column: 28 });
+    assert_eq!(other.timeout, None);
     assert_eq!(other.module, ModuleRef::File("./other.wasm".into()));
     assert_eq!(other.grants.kubernetes[0].api_groups, [""]);
     assert_eq!(bootstrap.secrets["token"], SecretSource::Env("TOKEN".into()));

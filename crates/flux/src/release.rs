@@ -36,6 +36,11 @@ pub enum CrdPolicy {
     CreateReplace,
 }
 
+/// How long helm-controller waits where nothing says.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// How long Helm waits that is given no time (`helm/helm` `pkg/kube/statuswait.go`).
+const UNTIMED: Duration = Duration::from_secs(30);
+
 /// What undoes an installation that failed, or an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remediation {
@@ -60,6 +65,8 @@ pub struct ActionSpec {
     pub disable_wait_for_jobs: bool,
     /// Whether it leaves objects alone that are marked as another release's.
     pub disable_take_ownership: bool,
+    /// How long each of its waits may take: for a hook, and for its objects.
+    pub timeout: Duration,
     /// Whether a failed upgrade deletes what it created.
     pub cleanup_on_fail: bool,
     /// What is done when it failed and is not tried again.
@@ -77,6 +84,8 @@ pub struct UndoSpec {
     pub disable_wait_for_jobs: bool,
     /// Whether the records of what is uninstalled are kept.
     pub keep_history: bool,
+    /// How long each of its waits may take.
+    pub timeout: Duration,
 }
 
 /// What Flux will install for a HelmRelease.
@@ -117,8 +126,6 @@ pub struct ReleaseSpec {
     pub rollback: UndoSpec,
     /// What an uninstallation does.
     pub uninstall: UndoSpec,
-    /// How long helm-controller waits, where it is set.
-    pub timeout: Option<Duration>,
     /// Whether an installation creates the namespace.
     pub create_namespace: bool,
     /// How many revisions are kept.
@@ -140,9 +147,6 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
     let target = text(value, &["spec", "targetNamespace"]);
     let (values, mut unknown) = values::compose(tree, located)?;
     unknown.extend(located.unknown.iter().cloned());
-    let timeout = text(value, &["spec", "timeout"]);
-    let parsed =
-        timeout.map(|text| duration(text).ok_or_else(|| Error::at(&located.object, format!("spec.timeout {text:?} is no duration"))));
     let history = get(value, &["spec", "maxHistory"]).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
     Ok(ReleaseSpec {
         release_name: release_name(value),
@@ -158,9 +162,8 @@ pub(crate) fn spec(tree: &Tree, located: &Located) -> Result<ReleaseSpec, Error>
         kustomization: located.kustomization.clone(),
         install: action(tree, located, "install")?,
         upgrade: action(tree, located, "upgrade")?,
-        rollback: undo(value, "rollback"),
-        uninstall: undo(value, "uninstall"),
-        timeout: parsed.transpose()?,
+        rollback: undo(located, "rollback")?,
+        uninstall: undo(located, "uninstall")?,
         create_namespace: flag(value, &["spec", "install", "createNamespace"]),
         max_history: history.unwrap_or(5),
         suspended: flag(value, &["spec", "suspend"]),
@@ -198,19 +201,34 @@ fn action(tree: &Tree, located: &Located, action: &str) -> Result<ActionSpec, Er
         disable_wait: is_set("disableWait"),
         disable_wait_for_jobs: is_set("disableWaitForJobs"),
         disable_take_ownership: is_set("disableTakeOwnership"),
+        timeout: timeout(located, action)?,
         cleanup_on_fail: action == "upgrade" && is_set("cleanupOnFail"),
         remediation: remediation(tree, located, action)?,
     })
 }
 
 /// Reads `spec.rollback` or `spec.uninstall`.
-fn undo(release: &Value, action: &str) -> UndoSpec {
-    let is_set = |field: &str| flag(release, &["spec", action, field]);
-    UndoSpec {
+fn undo(located: &Located, action: &str) -> Result<UndoSpec, Error> {
+    let is_set = |field: &str| flag(&located.object.value, &["spec", action, field]);
+    Ok(UndoSpec {
         disable_hooks: is_set("disableHooks"),
         disable_wait: is_set("disableWait"),
         disable_wait_for_jobs: is_set("disableWaitForJobs"),
         keep_history: is_set("keepHistory"),
+        timeout: timeout(located, action)?,
+    })
+}
+
+/// Returns how long a wait of an action may take (GetTimeout in `api/v2/helmrelease_types.go`).
+fn timeout(located: &Located, action: &str) -> Result<Duration, Error> {
+    let own = ["spec", action, "timeout"];
+    let path = [&own[..], &["spec", "timeout"]].into_iter().find(|path| get(&located.object.value, path).is_some());
+    let Some(path) = path else { return Ok(TIMEOUT) };
+    let written = text(&located.object.value, path).unwrap_or_default();
+    match duration(written) {
+        Some(Duration::ZERO) => Ok(UNTIMED),
+        Some(timeout) => Ok(timeout),
+        None => Err(Error::at(&located.object, format!("{} {written:?} is no duration", path.join(".")))),
     }
 }
 

@@ -57,6 +57,27 @@ fn what_is_done_about_the_last_failure_is_what_flux_does() {
 }
 
 #[test]
+fn waits_end_when_those_of_flux_do() {
+    let read = |spec: &str| {
+        let release = format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: apps }}\nspec:\n  chart: {{ spec: {{ chart: ./web, sourceRef: {{ kind: GitRepository, name: x }} }} }}\n  {spec}\n"
+        );
+        let tree = flux::read(&MemoryFiles([("release.yaml".to_owned(), release.into_bytes())].into()), Some(".")).unwrap();
+        let times = |web: flux::ReleaseSpec| [web.install.timeout, web.upgrade.timeout, web.rollback.timeout, web.uninstall.timeout];
+        tree.release("apps", "web").map(|web| times(web).map(|time| time.as_secs()))
+    };
+    assert_eq!(read("interval: 1h").unwrap(), [300; 4]);
+    assert_eq!(read("timeout: 15m").unwrap(), [900; 4]);
+    let each =
+        "timeout: 15m\n  install: { timeout: 1m }\n  upgrade: { timeout: 2m }\n  rollback: { timeout: 3m }\n  uninstall: { timeout: 1h4m }";
+    assert_eq!(read(each).unwrap(), [60, 120, 180, 3840]);
+    // Helm takes no time for its own default.
+    assert_eq!(read("timeout: 0s\n  install: { timeout: 1m }").unwrap(), [60, 30, 30, 30]);
+    let said = read("install: { timeout: soon }").unwrap_err().to_string();
+    assert!(said.contains("release.yaml:1") && said.contains("spec.install.timeout \"soon\" is no duration"), "{said}");
+}
+
+#[test]
 fn charts_of_a_source_with_revisions_take_its_revision() {
     let check = |chart: &str, expected: bool| {
         let release = format!(
@@ -108,7 +129,7 @@ fn everything_on_the_way_to_a_release_counts() {
     assert_eq!((web.install.skip_schema_validation, web.upgrade.skip_schema_validation), (true, false));
     assert_eq!((web.install.cleanup_on_fail, web.upgrade.cleanup_on_fail), (false, true));
     assert_eq!((web.install.crds, web.upgrade.crds), (CrdPolicy::Skip, CrdPolicy::CreateReplace));
-    assert_eq!((web.timeout, web.max_history, web.suspended, web.create_namespace), (Some(Duration::from_secs(150)), 3, true, true));
+    assert_eq!((web.install.timeout, web.max_history, web.suspended, web.create_namespace), (Duration::from_secs(150), 3, true, true));
     assert_eq!(web.helm_release["metadata"]["labels"], json!({"team": "platform"}));
     assert_eq!((web.file.as_str(), web.folder.as_str(), web.line), ("apps/web/release.yaml", "apps/web", 1));
     assert_eq!(web.kustomization, Some(("flux-system".into(), "apps".into())));

@@ -64,7 +64,7 @@ pub async fn declare_effects(sandbox: &Sandbox, steps: &[Arc<PlannedStep>], with
             Some(release) => release.computed_values().map_err(|error| Failure::user(format!("step {}: {error}", planned.step.name)))?,
             None => Value::Null,
         };
-        let effects = planned.module.effects(&planned.params(planned.step.timeout), &values).await?;
+        let effects = planned.module.effects(&planned.params(planned.timeout()), &values).await?;
         let declared = sandbox.declare(&effects);
         let wrong = |error| format!("module {}: effects: {}", planned.module.title(), report::message(chain(&error)));
         declared.map_err(|error| Failure::module(wrong(error)))?;

@@ -40,6 +40,8 @@ pub struct Powers {
     pub reporter: StepReporter,
     /// What the step says of failures; nothing leaves it to the HelmReleases.
     pub rolls_back_on_failure: Option<bool>,
+    /// Whether the manifest says how long the step may take: its releases may wait as long then, whatever their HelmReleases say.
+    pub says_how_long: bool,
     /// When the step's time is over.
     pub deadline: Instant,
     /// Nanoseconds that the module computed so far, over all phases of the step.

@@ -212,9 +212,11 @@ async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
     for name in [&open.wanted.namespace, &open.wanted.storage_namespace] {
         powers.namespaces.ensure(name, &powers.reporter).await?;
     }
-    // A release may wait as long as its step: the HelmRelease's own time-out is for the controller's every-day retries.
     let mut wanted = open.wanted.clone();
     wanted.timeout = powers.time_left();
+    if powers.says_how_long {
+        wanted.wait_as_long_as_there_is_time();
+    }
     if let Some(does) = powers.rolls_back_on_failure {
         wanted.roll_back_on_failure(does);
     }

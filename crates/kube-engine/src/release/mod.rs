@@ -33,6 +33,9 @@ pub use storage::{Stored, stored_revisions};
 /// Who owns the fields of a release's objects (helm-controller `main.go`, ManagedFieldsManager).
 pub const MANAGER: &str = "helm-controller";
 
+/// How long helm-controller waits where nothing says.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
 const APPLY: Apply<'static> = Apply { manager: MANAGER, force: true, default_namespace: None };
 
 /// A release as it should be.
@@ -62,6 +65,7 @@ pub struct Wanted {
     pub ignores_metadata: bool,
     /// Revisions that are kept.
     pub max_history: usize,
+    /// How long all of it may take; undoing what failed may take as long again.
     pub timeout: Duration,
 }
 
@@ -85,6 +89,8 @@ pub struct ActionOptions {
     pub disable_hooks: bool,
     pub skip_schema_validation: bool,
     pub wait: Wait,
+    /// How long each wait may take: for a hook, and for the objects (`pkg/action/hooks.go`, `install.go`, `upgrade.go`).
+    pub timeout: Duration,
     /// Whether objects that are marked as another release's become this one's.
     pub take_ownership: bool,
     /// Whether an upgrade that fails deletes what it created.
@@ -107,6 +113,8 @@ pub enum OnFailure {
 pub struct UndoOptions {
     pub disable_hooks: bool,
     pub wait: Wait,
+    /// How long each wait may take.
+    pub timeout: Duration,
     /// Whether the records of what is uninstalled stay.
     pub keep_history: bool,
 }
@@ -127,6 +135,7 @@ impl Default for ActionOptions {
             disable_hooks: false,
             skip_schema_validation: false,
             wait: Wait::All,
+            timeout: TIMEOUT,
             take_ownership: false,
             cleanup_on_fail: false,
             on_failure: OnFailure::Leave,
@@ -136,7 +145,7 @@ impl Default for ActionOptions {
 
 impl Default for UndoOptions {
     fn default() -> Self {
-        UndoOptions { disable_hooks: false, wait: Wait::All, keep_history: false }
+        UndoOptions { disable_hooks: false, wait: Wait::All, timeout: TIMEOUT, keep_history: false }
     }
 }
 
@@ -159,7 +168,14 @@ impl Wanted {
             lookups: None,
             ignores_metadata: false,
             max_history: 5,
-            timeout: Duration::from_secs(300),
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// Says that each wait may take as long as everything.
+    pub fn wait_as_long_as_there_is_time(&mut self) {
+        for each in [&mut self.install.timeout, &mut self.upgrade.timeout, &mut self.rollback.timeout, &mut self.uninstall.timeout] {
+            *each = Duration::MAX;
         }
     }
 

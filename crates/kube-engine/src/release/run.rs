@@ -35,7 +35,7 @@ pub async fn stored(context: &Context<'_>, wanted: &Wanted) -> Result<Option<Rel
 
 /// Makes the release what it should be. Writes nothing when it is.
 pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, ReleaseError> {
-    let clock = Clock::of(wanted.timeout);
+    let clock = Clock::of(wanted.timeout, Duration::MAX);
     let mut history = storage::history_at_rest(context, wanted, clock).await?;
     // A run that died leaves its revision pending: it is done over, under the same number.
     let mut stale = None;
@@ -54,7 +54,7 @@ pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, R
         None => (Verb::Install, wanted.install, ReleaseAction::Installed),
     };
     let replaced = current.into_iter().filter(|current| storage::status(current) == "deployed").collect();
-    let (history, stale) = (&history, stale.as_ref());
+    let (history, stale, clock) = (&history, stale.as_ref(), clock.with_waits_of(options.timeout));
     let mut run = Run { context, wanted, verb, options, history, current, replaced, stale, changes: Vec::new(), seen: Vec::new(), clock };
     let record = run.render_and_go(revision).await?;
     Ok(Outcome { action, revision: u64::try_from(revision).unwrap_or(0), changes: run.changes, record })
@@ -118,23 +118,30 @@ pub(super) struct Run<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     end: Instant,
+    /// How long one wait may take.
+    each: Duration,
 }
 
 impl Clock {
     /// What a wait gets when nothing is left: enough to see how things stand.
     const LEAST: Duration = Duration::from_secs(2);
 
-    pub(super) fn of(time: Duration) -> Clock {
+    pub(super) fn of(time: Duration, each: Duration) -> Clock {
         // Nobody waits for longer than a year.
-        Clock { end: Instant::now() + time.min(Duration::from_secs(365 * 24 * 3600)) }
+        Clock { end: Instant::now() + time.min(Duration::from_secs(365 * 24 * 3600)), each }
+    }
+
+    fn with_waits_of(self, each: Duration) -> Clock {
+        Clock { each, ..self }
     }
 
     pub(super) fn is_over(self) -> bool {
         Instant::now() >= self.end
     }
 
+    /// Returns how long a wait that begins now may take.
     pub(super) fn left(self) -> Duration {
-        self.end.saturating_duration_since(Instant::now()).max(Clock::LEAST)
+        self.end.saturating_duration_since(Instant::now()).max(Clock::LEAST).min(self.each)
     }
 }
 

@@ -41,21 +41,21 @@ fn last_good(history: &[Release]) -> Option<&Release> {
 
 async fn roll_back(run: &mut Run<'_>, failed: &Release, good: &Release) -> Result<(), ReleaseError> {
     let (context, wanted) = (run.context, run.wanted);
-    let UndoOptions { disable_hooks, wait, .. } = wanted.rollback;
+    let UndoOptions { disable_hooks, wait, timeout, .. } = wanted.rollback;
     (context.progress)(Progress::Doing(&format!("rolling back to revision {}", good.version)));
     let history: Vec<Release> = run.history.iter().chain([failed]).cloned().collect();
     let mut back = Run {
         context,
         wanted,
         verb: Verb::Rollback,
-        options: ActionOptions { disable_hooks, wait, take_ownership: true, cleanup_on_fail: false, ..run.options },
+        options: ActionOptions { disable_hooks, wait, timeout, take_ownership: true, cleanup_on_fail: false, ..run.options },
         history: &history,
         current: Some(failed),
         replaced: history.iter().filter(|release| storage::status(release) == "deployed").collect(),
         stale: None,
         changes: Vec::new(),
         seen: Vec::new(),
-        clock: Clock::of(wanted.timeout),
+        clock: Clock::of(wanted.timeout, timeout),
     };
     let targets = back.targets(documents::of_manifest(&good.manifest)?).await?;
     let mut info = back.begun(format!("Rollback to {}", good.version));
@@ -69,8 +69,8 @@ async fn roll_back(run: &mut Run<'_>, failed: &Release, good: &Release) -> Resul
 
 async fn uninstall(run: &mut Run<'_>, failed: &Release) -> Result<(), ReleaseError> {
     let (context, wanted) = (run.context, run.wanted);
-    let UndoOptions { disable_hooks, wait, keep_history } = wanted.uninstall;
-    let clock = Clock::of(wanted.timeout);
+    let UndoOptions { disable_hooks, wait, timeout, keep_history } = wanted.uninstall;
+    let clock = Clock::of(wanted.timeout, timeout);
     let hooks = async |release: &mut Release, event| {
         if disable_hooks { Ok(()) } else { Hooks { context, wanted, event, clock, is_recorded: true }.run(release).await }
     };
