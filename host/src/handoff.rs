@@ -41,9 +41,9 @@ enum Mode {
 
 const HELM_RELEASE: &str = "helm.toolkit.fluxcd.io/v2";
 /// Who applies what is in the repository.
-const KUSTOMIZE: Apply<'static> = Apply { manager: "kustomize-controller", force: true, default_namespace: None };
+const KUSTOMIZE: Apply<'static> = Apply { manager: "kustomize-controller", force: true, creates: false, default_namespace: None };
 /// Who applies the CRDs of Flux.
-const OPERATOR: Apply<'static> = Apply { manager: "flux-operator", force: true, default_namespace: None };
+const OPERATOR: Apply<'static> = Apply { manager: "flux-operator", force: true, creates: false, default_namespace: None };
 /// The chart that makes a FluxInstance.
 const INSTANCE: &str = "flux-instance";
 const ESTABLISHED: std::time::Duration = std::time::Duration::from_secs(60);

@@ -9,7 +9,7 @@ use crate::release_source::ReleaseSource;
 use crate::report::StepReporter;
 
 /// Who owns namespaces that are made for a release: the controller that will take them over.
-const MANAGER: Apply<'static> = Apply { manager: "kustomize-controller", force: false, default_namespace: None };
+const MANAGER: Apply<'static> = Apply { manager: "kustomize-controller", force: false, creates: false, default_namespace: None };
 
 /// The namespaces that a run has seen to.
 pub struct Namespaces {

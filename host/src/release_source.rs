@@ -10,7 +10,7 @@ use go_encoding::json::map_as_integers;
 use helm::release::Release;
 use helm::{HelmCompat, RenderError};
 use kube_engine::ObjectRef;
-use kube_engine::release::{ActionOptions, CrdPolicy, Lookups, OnFailure, UndoOptions, Wait, Wanted};
+use kube_engine::release::{ActionOptions, ApplyMethod, CrdPolicy, Lookups, OnFailure, UndoOptions, Wait, Wanted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -308,6 +308,11 @@ fn tracked(version: &str, digest: &str) -> String {
 /// Returns how helm-controller would do it.
 fn action(spec: flux::ActionSpec) -> ActionOptions {
     ActionOptions {
+        apply: match spec.apply {
+            flux::ApplyMethod::Server => ApplyMethod::Server,
+            flux::ApplyMethod::Client => ApplyMethod::Client,
+            flux::ApplyMethod::AsBefore => ApplyMethod::AsBefore,
+        },
         crds: policy(spec.crds),
         disable_hooks: spec.disable_hooks,
         skip_schema_validation: spec.skip_schema_validation,

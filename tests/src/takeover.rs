@@ -17,9 +17,16 @@ use crate::{copy_into, root, temporary};
 pub struct Variant {
     /// `seed` or `match`.
     pub handoff: &'static str,
-    /// Whether helm-controller puts the digest of a chart into its version.
-    pub tracks_digests: bool,
+    /// The feature gates of helm-controller.
+    pub gates: &'static str,
 }
+
+/// helm-controller leaves versions of charts as they are.
+pub const PLAIN_VERSIONS: &str = "DisableChartDigestTracking=true";
+/// helm-controller puts the digest of a chart into its version, as it does by default.
+pub const TRACKED_VERSIONS: &str = "AdditiveCELDependencyCheck=true";
+/// helm-controller does as it did with Helm 3: it applies on the client's side, and post-renders no hooks.
+pub const HELM_3: &str = "UseHelm3Defaults=true,DisableChartDigestTracking=true";
 
 /// A repository in a folder, and the registry that Flux reads it from.
 pub struct Repository {
@@ -49,10 +56,9 @@ pub(crate) fn push_flux(registry: &Registry, folder: &Path) -> Result<()> {
 
 /// Replaces the words that stand for this run.
 fn fill(folder: &Path, registry: &Registry, variant: Variant) -> Result<()> {
-    let gates = if variant.tracks_digests { "AdditiveCELDependencyCheck=true" } else { "DisableChartDigestTracking=true" };
     for file in crate::files(folder)? {
         let text = fs::read_to_string(&file)?;
-        let text = text.replace("REGISTRY", registry.address()).replace("GATES", gates).replace("HANDOFF", variant.handoff);
+        let text = text.replace("REGISTRY", registry.address()).replace("GATES", variant.gates).replace("HANDOFF", variant.handoff);
         fs::write(&file, text)?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use anyhow::Result;
 use launchway_tests::cluster::{records, title};
 use launchway_tests::helmfile::{Release, helmfile, plain_values, sync};
 use launchway_tests::public::{BOOTSTRAPPED, define_kinds};
-use launchway_tests::takeover::{Repository, Variant};
+use launchway_tests::takeover::{HELM_3, PLAIN_VERSIONS, Repository, TRACKED_VERSIONS, Variant};
 use launchway_tests::{Run, command, run};
 use real_cluster::{Cluster, Controller, Options, Request};
 use serde_json::Value;
@@ -311,7 +311,7 @@ fn check_unchanged_by_kustomize(taken: &TakenOver) {
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn flux_finds_seeded_releases_in_sync() {
-    let taken = take_over(Variant { handoff: "seed", tracks_digests: false });
+    let taken = take_over(Variant { handoff: "seed", gates: PLAIN_VERSIONS });
     check_seeded(&taken);
     check_lives_on(&taken.cluster);
 }
@@ -341,14 +341,14 @@ fn check_lives_on(cluster: &Cluster) {
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn flux_finds_seeded_releases_in_sync_when_it_tracks_digests() {
-    check_seeded(&take_over(Variant { handoff: "seed", tracks_digests: true }));
+    check_seeded(&take_over(Variant { handoff: "seed", gates: TRACKED_VERSIONS }));
 }
 
 /// Without seeding Flux runs one upgrade: a revision more, and no object changes.
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn matched_releases_are_upgraded_without_a_change() {
-    let taken = take_over(Variant { handoff: "match", tracks_digests: false });
+    let taken = take_over(Variant { handoff: "match", gates: PLAIN_VERSIONS });
     check_matched(&taken);
 }
 
@@ -367,6 +367,37 @@ fn check_matched(taken: &TakenOver) {
         let mut states: Vec<_> = of.iter().map(|release| (release.version, release.info.clone().unwrap_or_default().status)).collect();
         states.sort();
         assert_eq!(states, [(1, "superseded".to_owned()), (2, "deployed".to_owned())], "{name}");
+    }
+}
+
+/// With the gate objects are applied on the client's side: by us, and by Flux after us.
+#[test]
+#[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
+fn matched_releases_are_upgraded_without_a_change_on_the_client_s_side() {
+    let taken = take_over(Variant { handoff: "match", gates: HELM_3 });
+    check_matched(&taken);
+    check_client_side(&taken);
+}
+
+#[test]
+#[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
+fn flux_finds_seeded_releases_in_sync_that_were_applied_on_the_client_s_side() {
+    let taken = take_over(Variant { handoff: "seed", gates: HELM_3 });
+    check_seeded(&taken);
+    check_client_side(&taken);
+}
+
+fn check_client_side(taken: &TakenOver) {
+    let revisions = records(&taken.cluster.api().list("/api/v1/secrets").unwrap());
+    assert!(
+        revisions.iter().all(|release| release.apply_method == "csa"),
+        "{:?}",
+        revisions.iter().map(|it| &it.apply_method).collect::<Vec<_>>()
+    );
+    for (title, object) in taken.before.iter().filter(|(_, object)| !is_record(object)) {
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        let mut ours = entries.iter().filter(|entry| entry["manager"] == "helm-controller");
+        assert!(ours.all(|entry| entry["operation"] == "Update"), "{title}: {object:#}");
     }
 }
 
@@ -417,7 +448,7 @@ fn check_rewritten(taken: &TakenOver) {
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn what_helm_installed_is_rewritten() {
-    check_rewritten(&take_over(Variant { handoff: HELM, tracks_digests: false }));
+    check_rewritten(&take_over(Variant { handoff: HELM, gates: PLAIN_VERSIONS }));
 }
 
 #[test]
@@ -426,5 +457,5 @@ fn what_helm_installed_is_rewritten() {
     ignore = "skipped: needs helmfile, which takes ten minutes to build: `cargo xtask test --sweep` does"
 )]
 fn what_helmfile_installed_is_rewritten() {
-    check_rewritten(&take_over(Variant { handoff: HELMFILE, tracks_digests: false }));
+    check_rewritten(&take_over(Variant { handoff: HELMFILE, gates: PLAIN_VERSIONS }));
 }

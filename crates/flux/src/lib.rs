@@ -34,7 +34,7 @@ pub use kustomize::Absent;
 pub use masked::masked_values;
 pub use origin::Origin;
 pub use post_render::{PostRender, origin_labels};
-pub use release::{ActionSpec, CrdPolicy, ReleaseId, ReleaseSpec, Remediation, UndoSpec};
+pub use release::{ActionSpec, ApplyMethod, CrdPolicy, ReleaseId, ReleaseSpec, Remediation, UndoSpec};
 pub use root::{find as find_root, find_each as find_roots};
 pub use sops::{DataKeys, MASK};
 pub use source::{ChartRef, ValuesFiles};

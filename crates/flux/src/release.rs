@@ -50,9 +50,22 @@ pub enum Remediation {
     Uninstall,
 }
 
+/// How objects are applied, and which way the record says that they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplyMethod {
+    /// On the server's side.
+    Server,
+    /// On the client's side, as Helm 3 does.
+    Client,
+    /// As the release was applied before.
+    AsBefore,
+}
+
 /// What an installation does, or an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionSpec {
+    /// How its objects are applied.
+    pub apply: ApplyMethod,
     /// What it does with definitions.
     pub crds: CrdPolicy,
     /// Whether it runs no hooks.
@@ -195,6 +208,7 @@ pub(crate) fn release_name(release: &Value) -> String {
 fn action(tree: &Tree, located: &Located, action: &str) -> Result<ActionSpec, Error> {
     let is_set = |field: &str| flag(&located.object.value, &["spec", action, field]);
     Ok(ActionSpec {
+        apply: apply_method(tree, located, action)?,
         crds: crd_policy(located, action)?,
         disable_hooks: is_set("disableHooks"),
         skip_schema_validation: is_set("disableSchemaValidation"),
@@ -205,6 +219,24 @@ fn action(tree: &Tree, located: &Located, action: &str) -> Result<ActionSpec, Er
         cleanup_on_fail: action == "upgrade" && is_set("cleanupOnFail"),
         remediation: remediation(tree, located, action)?,
     })
+}
+
+/// Reads `serverSideApply` (helm-controller `internal/action/{install,upgrade}.go`, newInstall and newUpgrade). Controllers before 1.5 do not know it.
+fn apply_method(tree: &Tree, located: &Located, action: &str) -> Result<ApplyMethod, Error> {
+    let written = get(&located.object.value, &["spec", action, "serverSideApply"]);
+    let wrong = |allowed: &str| Err(Error::at(&located.object, format!("spec.{action}.serverSideApply is {allowed}")));
+    match (action, written) {
+        ("install", None) if tree.has_helm_gate("UseHelm3Defaults") => Ok(ApplyMethod::Client),
+        ("install", None | Some(Value::Bool(true))) => Ok(ApplyMethod::Server),
+        ("install", Some(Value::Bool(false))) => Ok(ApplyMethod::Client),
+        ("install", _) => wrong("true or false"),
+        (_, written) => match written.map(|written| written.as_str().unwrap_or_default()) {
+            None | Some("auto") => Ok(ApplyMethod::AsBefore),
+            Some("enabled") => Ok(ApplyMethod::Server),
+            Some("disabled") => Ok(ApplyMethod::Client),
+            Some(_) => wrong("enabled, disabled or auto"),
+        },
+    }
 }
 
 /// Reads `spec.rollback` or `spec.uninstall`.

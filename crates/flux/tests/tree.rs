@@ -57,6 +57,32 @@ fn what_is_done_about_the_last_failure_is_what_flux_does() {
 }
 
 #[test]
+fn objects_are_applied_where_flux_does() {
+    let read = |spec: &str, gates: &str| {
+        let release = format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: apps }}\nspec:\n  chart: {{ spec: {{ chart: ./web, sourceRef: {{ kind: GitRepository, name: x }} }} }}\n  {spec}\n"
+        );
+        let controller = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: helm-controller, namespace: flux-system }}\nspec: {{ template: {{ spec: {{ containers: [{{ name: manager, args: ['--feature-gates={gates}'] }}] }} }} }}\n"
+        );
+        let files = [("release.yaml".to_owned(), release.into_bytes()), ("flux.yaml".to_owned(), controller.into_bytes())];
+        let tree = flux::read(&MemoryFiles(files.into()), Some(".")).unwrap();
+        tree.release("apps", "web").map(|web| (web.install.apply, web.upgrade.apply)).map_err(|error| error.to_string())
+    };
+    use flux::ApplyMethod::{AsBefore, Client, Server};
+    assert_eq!(read("interval: 1h", ""), Ok((Server, AsBefore)));
+    assert_eq!(read("interval: 1h", "UseHelm3Defaults=true"), Ok((Client, AsBefore)));
+    assert_eq!(read("install: { serverSideApply: true }", "UseHelm3Defaults=true"), Ok((Server, AsBefore)));
+    assert_eq!(read("install: { serverSideApply: false }", ""), Ok((Client, AsBefore)));
+    assert_eq!(read("upgrade: { serverSideApply: disabled }", ""), Ok((Server, Client)));
+    assert_eq!(read("upgrade: { serverSideApply: enabled }", "UseHelm3Defaults=true"), Ok((Client, Server)));
+    assert_eq!(read("upgrade: { serverSideApply: auto }", ""), Ok((Server, AsBefore)));
+    let said = read("upgrade: { serverSideApply: 'true' }", "").unwrap_err();
+    assert!(said.ends_with("spec.upgrade.serverSideApply is enabled, disabled or auto"), "{said}");
+    assert!(read("install: { serverSideApply: auto }", "").unwrap_err().ends_with("spec.install.serverSideApply is true or false"));
+}
+
+#[test]
 fn waits_end_when_those_of_flux_do() {
     let read = |spec: &str| {
         let release = format!(

@@ -54,6 +54,8 @@ pub struct Apply<'a> {
     pub manager: &'a str,
     /// Takes fields over from other managers.
     pub force: bool,
+    /// Creates what is not there, so that its fields are owned as after an update: what Helm does on the client's side.
+    pub creates: bool,
     /// For namespaced objects that name none.
     pub default_namespace: Option<&'a str>,
 }
@@ -202,7 +204,11 @@ impl Cluster {
 
     /// Creates an object; it must not exist.
     pub async fn create(&self, object: &Value, manager: &str) -> Result<Change, Error> {
-        let (reference, resource) = self.target(object, None).await?;
+        Ok(self.create_in(None, object, manager).await?.change)
+    }
+
+    async fn create_in(&self, default_namespace: Option<&str>, object: &Value, manager: &str) -> Result<Applied, Error> {
+        let (reference, resource) = self.target(object, default_namespace).await?;
         let call = Call {
             what: reference.to_string(),
             method: Method::POST,
@@ -210,19 +216,19 @@ impl Cluster {
             query: vec![("fieldManager", manager.into()), ("fieldValidation", "Strict".into())],
             content_type: JSON,
             accept: JSON,
-            body: object.to_string().into(),
+            body: apply_body(object, &reference, &resource),
         };
         let mut attempts = 0;
-        if let Err(error) = self.send_counted(call, &mut attempts).await {
+        let created = match self.send_counted(call, &mut attempts).await {
+            Ok((_, created)) => created,
             // An earlier attempt may have been carried out although its answer never came.
-            let ours =
-                error.code() == "already-exists" && attempts > 1 && self.get(&reference).await?.is_some_and(|live| holds(&live, object));
-            if !ours {
-                return Err(error);
+            Err(error) if error.code() == "already-exists" && attempts > 1 => {
+                self.get(&reference).await?.filter(|live| holds(live, object)).ok_or(error)?
             }
-        }
+            Err(error) => return Err(error),
+        };
         self.note_write(&reference);
-        Ok(Change { object: reference, action: Action::Created })
+        Ok(Applied { change: Change { object: reference, action: Action::Created }, object: created })
     }
 
     /// Replaces an object; its resourceVersion, where it has one, must still be the stored one.
@@ -319,6 +325,9 @@ impl Cluster {
 
     /// Applies an object that was looked up before.
     pub async fn apply_known(&self, object: &Value, options: &Apply<'_>, before: Option<&Value>) -> Result<Applied, Error> {
+        if options.creates && before.is_none() {
+            return self.create_in(options.default_namespace, object, options.manager).await;
+        }
         let (reference, resource) = self.target(object, options.default_namespace).await?;
         let body = apply_body(object, &reference, &resource);
         if let Some(before) = before {
@@ -413,10 +422,13 @@ fn essence(object: &Value) -> Value {
 }
 
 /// Tells whether an object is what was to be created: it may hold more.
-fn holds(live: &Value, wanted: &Value) -> bool {
+pub(crate) fn holds(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => {
             wanted.iter().all(|(key, value)| live.get(key).is_some_and(|found| holds(found, value)))
+        }
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len() && live.iter().zip(wanted).all(|(found, value)| holds(found, value))
         }
         (live, wanted) => live == wanted,
     }

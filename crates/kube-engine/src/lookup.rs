@@ -72,6 +72,16 @@ impl Cluster {
         Ok(Some(items.filter_map(|item| Some(item.pointer("/metadata/name")?.as_str()?.to_owned())).collect()))
     }
 
+    /// Returns those of some objects that are not there.
+    pub(crate) async fn absent(&self, objects: Vec<Value>) -> Result<Vec<Value>, Error> {
+        let mut references = Vec::with_capacity(objects.len());
+        for object in &objects {
+            references.push(self.target(object, None).await?.0);
+        }
+        let live = self.get_new(&references).await?;
+        Ok(objects.into_iter().zip(live).filter(|(_, live)| live.is_none()).map(|(object, _)| object).collect())
+    }
+
     /// Applies objects of which most are not there yet, several at a time, and returns them in the order given.
     pub async fn apply_new(&self, objects: &[Value], options: &Apply<'_>) -> Result<Vec<Applied>, Error> {
         let mut references = Vec::with_capacity(objects.len());

@@ -424,7 +424,7 @@ mod tests {
         let sandbox = Sandbox::default();
         sandbox.hold("Deployment", "default", "one");
         let (cluster, lists) = cluster(&sandbox);
-        let options = Apply { manager: "tester", force: false, default_namespace: Some("default") };
+        let options = Apply { manager: "tester", force: false, creates: false, default_namespace: Some("default") };
         let (mut wanted, mut seen) = (Vec::new(), Vec::new());
         for name in ["one", "other"] {
             let applied = cluster.apply_known(&deployment(name), &options, None).await.unwrap();

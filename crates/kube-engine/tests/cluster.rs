@@ -7,7 +7,7 @@ use kube_engine::{Action, Apply, Cluster, ObjectRef, PatchType, Propagation, Sel
 use kube_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-const APPLY: Apply<'static> = Apply { manager: "tester", force: false, default_namespace: Some("default") };
+const APPLY: Apply<'static> = Apply { manager: "tester", force: false, creates: false, default_namespace: Some("default") };
 
 fn cluster() -> Cluster {
     Cluster::over(Sandbox::default())

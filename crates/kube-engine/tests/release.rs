@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use helm::Chart;
 use helm::release::Release;
-use kube_engine::release::{self, Context, OnFailure, Progress, ReleaseAction, ReleaseError, ReleaseState, Wanted};
+use kube_engine::release::{self, ApplyMethod, Context, OnFailure, Progress, ReleaseAction, ReleaseError, ReleaseState, Wanted};
 use kube_engine::{Action, Apply, Cluster, ObjectRef, Selection};
 use kube_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -69,6 +69,8 @@ impl World {
             "apps/v1"
         } else if kind == "Job" {
             "batch/v1"
+        } else if kind == "CustomResourceDefinition" {
+            "apiextensions.k8s.io/v1"
         } else {
             "v1"
         };
@@ -321,7 +323,7 @@ async fn objects_of_another_release_are_not_taken() {
     let world = World::new();
     let foreign = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "web-config", "namespace": "default",
         "annotations": { "meta.helm.sh/release-name": "other", "meta.helm.sh/release-namespace": "default" } } });
-    world.cluster.apply(&foreign, &Apply { manager: "t", force: false, default_namespace: None }).await.unwrap();
+    world.cluster.apply(&foreign, &Apply { manager: "t", force: false, creates: false, default_namespace: None }).await.unwrap();
     let error = world.ensure(&wanted(chart("1.0.0", &[("templates/config.yaml", CONFIG)]), json!({}))).await.unwrap_err();
     assert_eq!(error.to_string(), "ConfigMap default/web-config belongs to release default/other: it is not taken over");
     let secrets =
@@ -497,6 +499,40 @@ async fn what_was_never_deployed_is_not_rolled_back() {
         assert_eq!(world.record(revision).await.info.unwrap().status, "failed");
     }
     assert_eq!(world.statuses().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_installed_on_the_client_s_side_stays_there_where_flux_would() {
+    let world = World::new();
+    let files = [("templates/two.yaml", TWO), ("templates/job.yaml", HOOK), ("crds/widget.yaml", CRD)];
+    let mut first = wanted(chart("1.0.0", &files), json!({ "extra": true }));
+    first.install.apply = ApplyMethod::Client;
+    world.ensure(&first).await.unwrap();
+    assert_eq!(world.record(1).await.apply_method, "csa");
+    let operations = |object: &Value| {
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        entries.iter().map(|entry| (entry["manager"].clone(), entry["operation"].clone())).collect::<Vec<_>>()
+    };
+    let created = [(json!("helm-controller"), json!("Update"))];
+    assert_eq!(operations(&world.get("ConfigMap", "two").await.unwrap()), created);
+    assert_eq!(operations(&world.get("CustomResourceDefinition", "widgets.example.com").await.unwrap())[..1], created);
+    // A run that died is done over: what it made stays as it is.
+    world.pend(0, json!({})).await;
+    world.ensure(&first).await.unwrap();
+    assert_eq!(operations(&world.get("ConfigMap", "two").await.unwrap()), created);
+
+    let next = |version: &str, apply: ApplyMethod| {
+        let mut next = wanted(chart(version, &files), json!({}));
+        (next.install.apply, next.upgrade.apply) = (ApplyMethod::Client, apply);
+        next
+    };
+    world.ensure(&next("1.1.0", ApplyMethod::AsBefore)).await.unwrap();
+    assert_eq!(world.record(2).await.apply_method, "csa");
+    assert!(world.get("ConfigMap", "two").await.unwrap()["data"].get("dropped").is_none(), "what the chart dropped goes");
+    world.ensure(&next("1.2.0", ApplyMethod::Server)).await.unwrap();
+    assert_eq!(world.record(3).await.apply_method, "ssa");
+    world.ensure(&next("1.3.0", ApplyMethod::Client)).await.unwrap();
+    assert_eq!(world.record(4).await.apply_method, "csa");
 }
 
 #[tokio::test(flavor = "multi_thread")]

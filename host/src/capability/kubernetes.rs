@@ -172,7 +172,7 @@ async fn create(powers: &Call, object: &str) -> Answer<kubernetes::Change> {
         return changed(powers, powers.cluster.create(&object, MANAGER).await.map_err(|error| write_failure(&reference, error))?);
     }
     // Created by another verb, it would have other field owners than Flux expects.
-    let options = kube_engine::Apply { manager: MANAGER, force: true, default_namespace: None };
+    let options = kube_engine::Apply { manager: MANAGER, force: true, creates: false, default_namespace: None };
     changed(powers, powers.cluster.apply(&object, &options).await.map_err(|error| write_failure(&reference, error))?)
 }
 
@@ -220,7 +220,12 @@ async fn apply(powers: &Call, request: &Apply) -> Answer<Vec<kubernetes::Change>
     for (object, _) in &objects {
         permitted(powers, call, "patch", object).await?;
     }
-    let options = kube_engine::Apply { manager: MANAGER, force: request.force, default_namespace: request.default_namespace.as_deref() };
+    let options = kube_engine::Apply {
+        manager: MANAGER,
+        force: request.force,
+        creates: false,
+        default_namespace: request.default_namespace.as_deref(),
+    };
     let mut changes: Vec<kubernetes::Change> = Vec::new();
     for (reference, object) in &objects {
         let applied = async {

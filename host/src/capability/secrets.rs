@@ -54,7 +54,7 @@ async fn place(powers: &Call, secret: &Secret, target: ObjectRef, key: &str) -> 
         "stringData": { key: value },
     });
     let manager = manager(key);
-    let options = kube_engine::Apply { manager: &manager, force: true, default_namespace: None };
+    let options = kube_engine::Apply { manager: &manager, force: true, creates: false, default_namespace: None };
     let change = powers.cluster.apply(&object, &options).await.map_err(|error| write_failure(&target, error))?;
     powers.reporter.changed(&change);
     Ok(())

@@ -144,12 +144,12 @@ fn of_flux(tree: &Tree, rendered: &[Rendered]) -> Vec<Value> {
 }
 
 async fn apply(stage: &Stage, object: &Value) -> Result<(), Error> {
-    let options = Apply { manager: "kustomize-controller", force: true, default_namespace: None };
+    let options = Apply { manager: "kustomize-controller", force: true, creates: false, default_namespace: None };
     stage.cluster.apply_known(object, &options, None).await.map(drop)
 }
 
 /// Applies an object as a dry run.
 pub async fn show(stage: &Stage, object: &Value, manager: &str) -> Result<(), Error> {
-    let options = Apply { manager, force: true, default_namespace: None };
+    let options = Apply { manager, force: true, creates: false, default_namespace: None };
     stage.cluster.rehearse(object, &options).await
 }

@@ -14,6 +14,8 @@ pub(super) struct Hooks<'a> {
     pub(super) wanted: &'a Wanted,
     pub(super) event: &'a str,
     pub(super) clock: Clock,
+    /// Whether what is new is created and not applied.
+    pub(super) creates: bool,
     /// Whether the stored record says which one runs.
     pub(super) is_recorded: bool,
 }
@@ -62,7 +64,7 @@ impl Hooks<'_> {
             storage::update(context, wanted, release).await?;
         }
         for object in documents::parse([(hook.path.as_str(), hook.manifest.as_str())])? {
-            let apply = Apply { manager: MANAGER, force: false, default_namespace: Some(&wanted.namespace) };
+            let apply = Apply { manager: MANAGER, force: false, creates: self.creates, default_namespace: Some(&wanted.namespace) };
             let change = context.cluster.apply(&object, &apply).await?;
             (context.progress)(Progress::Changed(&change));
             self.finished(change.object).await?;

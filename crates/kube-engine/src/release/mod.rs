@@ -36,7 +36,7 @@ pub const MANAGER: &str = "helm-controller";
 /// How long helm-controller waits where nothing says.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-const APPLY: Apply<'static> = Apply { manager: MANAGER, force: true, default_namespace: None };
+const APPLY: Apply<'static> = Apply { manager: MANAGER, force: true, creates: false, default_namespace: None };
 
 /// A release as it should be.
 #[derive(Clone)]
@@ -81,9 +81,20 @@ pub struct Asked<'a> {
     pub name: Option<&'a str>,
 }
 
+/// How objects are applied, and which way the record says that they were (`apply_method`): so they are in the next upgrade, Helm's or Flux's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplyMethod {
+    Server,
+    /// As Helm 3 does. Only what is new is sent that way; what is there is applied on the server's side all the same.
+    Client,
+    /// As the release was applied before. One that was installed by others on the client's side goes over to the server's.
+    AsBefore,
+}
+
 /// How an install is done, or an upgrade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionOptions {
+    pub apply: ApplyMethod,
     /// What to do with the files under `crds/`.
     pub crds: CrdPolicy,
     pub disable_hooks: bool,
@@ -131,6 +142,7 @@ pub enum Wait {
 impl Default for ActionOptions {
     fn default() -> Self {
         ActionOptions {
+            apply: ApplyMethod::AsBefore,
             crds: CrdPolicy::Create,
             disable_hooks: false,
             skip_schema_validation: false,

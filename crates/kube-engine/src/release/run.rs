@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::hooks::Hooks;
 use super::render::render_revision;
 use super::{
-    APPLY, ActionOptions, Context, CrdPolicy, MANAGER, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wait, Wanted, decide,
-    documents, storage, undo,
+    APPLY, ActionOptions, ApplyMethod, Context, CrdPolicy, MANAGER, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wait,
+    Wanted, decide, documents, storage, undo,
 };
-use crate::cluster::{Applied, Apply, Cluster, Propagation};
+use crate::cluster::{Applied, Apply, Cluster, Propagation, holds};
 use crate::error::Error;
 use crate::lookup::OVERLAP;
 use crate::object::{Action, Change, ObjectRef};
@@ -175,7 +175,8 @@ impl Run<'_> {
         let (request, rendered) = render_revision(context, wanted, revision, self.verb == Verb::Upgrade).await?;
         let targets = self.targets(documents::of_documents(&rendered.documents)?).await?;
         let description = if self.verb == Verb::Upgrade { "Preparing upgrade" } else { "Initial install underway" };
-        let mut release = Release::new(&request, &rendered, self.begun(description.into()), "ssa");
+        let mut release =
+            Release::new(&request, &rendered, self.begun(description.into()), if self.is_client_side() { "csa" } else { "ssa" });
         // What a person labelled stays so; a first install has nothing to take over.
         let before = self.stale.or(self.current.and(self.history.last()));
         release.labels = before.map(|before| before.labels.clone()).unwrap_or_default();
@@ -283,7 +284,8 @@ impl Run<'_> {
         if self.options.disable_hooks {
             return Ok(());
         }
-        Hooks { context: self.context, wanted: self.wanted, event, clock: self.clock, is_recorded }.run(release).await
+        let creates = self.is_client_side();
+        Hooks { context: self.context, wanted: self.wanted, event, clock: self.clock, creates, is_recorded }.run(release).await
     }
 
     /// Records the release as deployed, and those before it as superseded.
@@ -334,11 +336,30 @@ impl Run<'_> {
 
     async fn apply_one(&self, target: &Target) -> Result<Applied, Error> {
         let cluster = self.context.cluster;
+        if let Some(live) = target.live.as_ref().filter(|live| self.is_left_over(live, &target.object)) {
+            let change = Change { object: target.reference.clone(), action: Action::Unchanged };
+            return Ok(Applied { change, object: live.clone() });
+        }
         if let Some(live) = target.live.as_ref().filter(|_| self.may_follow_client_side()) {
             cluster.hand_updates_to_applies(&target.reference, live, MANAGER).await?;
         }
-        let options = Apply { default_namespace: Some(&self.wanted.namespace), ..APPLY };
+        let options = Apply { default_namespace: Some(&self.wanted.namespace), creates: self.is_client_side(), ..APPLY };
         cluster.apply_known(&target.object, &options, target.live.as_ref()).await
+    }
+
+    /// Tells whether the release is one that is applied on the client's side.
+    pub(super) fn is_client_side(&self) -> bool {
+        let was_before = || self.current.is_some_and(|current| current.apply_method == "csa");
+        match (self.verb, self.options.apply) {
+            (_, ApplyMethod::Client) => true,
+            (Verb::Upgrade | Verb::Rollback, ApplyMethod::AsBefore) => self.wanted.install.apply == ApplyMethod::Client && was_before(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether an object is there as a run on the client's side that died has made it: Helm sends no patch that changes nothing.
+    fn is_left_over(&self, live: &Value, object: &Value) -> bool {
+        self.is_client_side() && self.verb == Verb::Install && holds(live, object)
     }
 
     /// Tells whether objects may have been applied on the client's side (`pkg/action`, where ClientUpdateOptionUpgradeClientSideFieldManager
@@ -376,12 +397,15 @@ impl Run<'_> {
         if policy == CrdPolicy::Skip {
             return Ok(());
         }
-        let definitions = chart_crds(self.wanted)?;
+        let mut definitions = chart_crds(self.wanted)?;
+        if policy == CrdPolicy::Create && self.is_client_side() {
+            definitions = self.context.cluster.absent(definitions).await?;
+        }
         if definitions.is_empty() {
             return Ok(());
         }
         (self.context.progress)(Progress::Doing("applying CRDs"));
-        let applied = self.context.cluster.apply_new(&definitions, &APPLY).await?;
+        let applied = self.context.cluster.apply_new(&definitions, &Apply { creates: self.is_client_side(), ..APPLY }).await?;
         let wait_for = applied.iter().map(|applied| applied.change.object.clone()).collect();
         let mut seen = Vec::with_capacity(applied.len());
         for Applied { change, object } in applied {

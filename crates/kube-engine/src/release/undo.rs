@@ -70,9 +70,9 @@ async fn roll_back(run: &mut Run<'_>, failed: &Release, good: &Release) -> Resul
 async fn uninstall(run: &mut Run<'_>, failed: &Release) -> Result<(), ReleaseError> {
     let (context, wanted) = (run.context, run.wanted);
     let UndoOptions { disable_hooks, wait, timeout, keep_history } = wanted.uninstall;
-    let clock = Clock::of(wanted.timeout, timeout);
+    let (clock, creates) = (Clock::of(wanted.timeout, timeout), run.is_client_side());
     let hooks = async |release: &mut Release, event| {
-        if disable_hooks { Ok(()) } else { Hooks { context, wanted, event, clock, is_recorded: true }.run(release).await }
+        if disable_hooks { Ok(()) } else { Hooks { context, wanted, event, clock, creates, is_recorded: true }.run(release).await }
     };
     (context.progress)(Progress::Doing("uninstalling"));
     let mut release = failed.clone();
