@@ -115,7 +115,7 @@ impl Handoff {
         }
         let instance = match self.instance().await {
             Ok(Some(instance)) => instance,
-            Ok(None) => return matched("no release of this run makes a FluxInstance".into()),
+            Ok(None) => return matched("neither a release of this run nor the tree of Flux has a FluxInstance".into()),
             Err(message) => return matched(format!("which FluxInstance this run makes is not known yet: {message}")),
         };
         let found = match distribution::fetch(&instance, self.manifests.as_deref(), &self.charts).await {
@@ -129,8 +129,8 @@ impl Handoff {
         Ok(Mode::Seed(generation))
     }
 
-    /// Returns the FluxInstance that a release of the run will make. A release that does not render yet is none that does, unless it is
-    /// named after it.
+    /// Returns the FluxInstance that a release of the run will make, else that of the tree, which a step may apply or somebody after this run. A
+    /// release that does not render yet is none that makes one, unless it is named after it.
     async fn instance(&self) -> Result<Option<Value>, Said> {
         let mut opened = self.releases.opened().await;
         opened.sort_by_key(|open| open.wanted.chart.metadata.name != INSTANCE);
@@ -145,7 +145,7 @@ impl Handoff {
             let Some(document) = rendered.documents.iter().find(|document| document.kind == "FluxInstance") else { continue };
             return go_encoding::yaml::parse(&document.text).map(Some).map_err(|error| error.to_string());
         }
-        Ok(None)
+        self.releases.tree().ok().and_then(flux::Tree::flux_instance).transpose()
     }
 
     async fn define(&self, crds: &[Value], reporter: &StepReporter) -> Result<(), Said> {

@@ -19,6 +19,16 @@ pub struct Variant {
     pub handoff: &'static str,
     /// The feature gates of helm-controller.
     pub gates: &'static str,
+    pub instance: Instance,
+}
+
+/// Where the FluxInstance comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instance {
+    /// A HelmRelease makes it.
+    Release,
+    /// It is a manifest of the repository.
+    Manifest,
 }
 
 /// helm-controller leaves versions of charts as they are.
@@ -39,6 +49,9 @@ impl Repository {
     pub fn make(variant: Variant) -> Result<Repository> {
         let folder = temporary()?;
         copy_into(&root().join("tests/takeover/repository"), folder.path())?;
+        if variant.instance == Instance::Manifest {
+            copy_into(&root().join("tests/takeover/plain-instance"), folder.path())?;
+        }
         let registry = Registry::start()?;
         fill(folder.path(), &registry, variant)?;
         push_own_charts(&registry)?;

@@ -11,7 +11,7 @@ use anyhow::Result;
 use launchway_tests::cluster::{records, title};
 use launchway_tests::helmfile::{Release, helmfile, plain_values, sync};
 use launchway_tests::public::{BOOTSTRAPPED, define_kinds};
-use launchway_tests::takeover::{HELM_3, PLAIN_VERSIONS, Repository, TRACKED_VERSIONS, Variant};
+use launchway_tests::takeover::{HELM_3, Instance, PLAIN_VERSIONS, Repository, TRACKED_VERSIONS, Variant};
 use launchway_tests::{Run, command, run};
 use real_cluster::{Cluster, Controller, Options, Request};
 use serde_json::Value;
@@ -101,7 +101,9 @@ fn take_over(variant: Variant) -> TakenOver {
         HELMFILE => install_with_helmfile,
         _ => boot,
     };
-    take_over_with(cluster, repository, &RELEASES, bootstrap)
+    // Last of them is the one that makes the FluxInstance.
+    let releases = if variant.instance == Instance::Release { &RELEASES[..] } else { &RELEASES[..3] };
+    take_over_with(cluster, repository, releases, bootstrap)
 }
 
 /// Says that the bootstrap is over, also where it panics.
@@ -261,7 +263,7 @@ fn verify(cluster: &Cluster) -> (i32, Vec<Row>) {
 /// Flux wrote to nothing of what was seeded, and says why.
 fn check_seeded(taken: &TakenOver) {
     let after = owned(&taken.cluster).unwrap();
-    assert!(taken.before.len() > 16, "{:?}", taken.before.keys());
+    assert!(taken.before.len() > 4 * taken.releases.len(), "{:?}", taken.before.keys());
     assert_eq!(changed(&taken.before, &after), Vec::<String>::new(), "objects were rewritten");
     assert_eq!(after.keys().collect::<Vec<_>>(), taken.before.keys().collect::<Vec<_>>());
     let (code, rows) = verify(&taken.cluster);
@@ -311,7 +313,7 @@ fn check_unchanged_by_kustomize(taken: &TakenOver) {
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn flux_finds_seeded_releases_in_sync() {
-    let taken = take_over(Variant { handoff: "seed", gates: PLAIN_VERSIONS });
+    let taken = take_over(Variant { handoff: "seed", gates: PLAIN_VERSIONS, instance: Instance::Release });
     check_seeded(&taken);
     check_lives_on(&taken.cluster);
 }
@@ -341,14 +343,21 @@ fn check_lives_on(cluster: &Cluster) {
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn flux_finds_seeded_releases_in_sync_when_it_tracks_digests() {
-    check_seeded(&take_over(Variant { handoff: "seed", gates: TRACKED_VERSIONS }));
+    check_seeded(&take_over(Variant { handoff: "seed", gates: TRACKED_VERSIONS, instance: Instance::Release }));
+}
+
+/// A step that applies the FluxInstance itself hands the releases over as the one that installs its chart does.
+#[test]
+#[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
+fn flux_finds_seeded_releases_in_sync_when_its_instance_is_a_manifest() {
+    check_seeded(&take_over(Variant { handoff: "seed", gates: PLAIN_VERSIONS, instance: Instance::Manifest }));
 }
 
 /// Without seeding Flux runs one upgrade: a revision more, and no object changes.
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn matched_releases_are_upgraded_without_a_change() {
-    let taken = take_over(Variant { handoff: "match", gates: PLAIN_VERSIONS });
+    let taken = take_over(Variant { handoff: "match", gates: PLAIN_VERSIONS, instance: Instance::Release });
     check_matched(&taken);
 }
 
@@ -374,7 +383,7 @@ fn check_matched(taken: &TakenOver) {
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn matched_releases_are_upgraded_without_a_change_on_the_client_s_side() {
-    let taken = take_over(Variant { handoff: "match", gates: HELM_3 });
+    let taken = take_over(Variant { handoff: "match", gates: HELM_3, instance: Instance::Release });
     check_matched(&taken);
     check_client_side(&taken);
 }
@@ -382,7 +391,7 @@ fn matched_releases_are_upgraded_without_a_change_on_the_client_s_side() {
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn flux_finds_seeded_releases_in_sync_that_were_applied_on_the_client_s_side() {
-    let taken = take_over(Variant { handoff: "seed", gates: HELM_3 });
+    let taken = take_over(Variant { handoff: "seed", gates: HELM_3, instance: Instance::Release });
     check_seeded(&taken);
     check_client_side(&taken);
 }
@@ -448,7 +457,7 @@ fn check_rewritten(taken: &TakenOver) {
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
 fn what_helm_installed_is_rewritten() {
-    check_rewritten(&take_over(Variant { handoff: HELM, gates: PLAIN_VERSIONS }));
+    check_rewritten(&take_over(Variant { handoff: HELM, gates: PLAIN_VERSIONS, instance: Instance::Release }));
 }
 
 #[test]
@@ -457,5 +466,5 @@ fn what_helm_installed_is_rewritten() {
     ignore = "skipped: needs helmfile, which takes ten minutes to build: `cargo xtask test --sweep` does"
 )]
 fn what_helmfile_installed_is_rewritten() {
-    check_rewritten(&take_over(Variant { handoff: HELMFILE, gates: PLAIN_VERSIONS }));
+    check_rewritten(&take_over(Variant { handoff: HELMFILE, gates: PLAIN_VERSIONS, instance: Instance::Release }));
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::fields::{group, kind, name, text};
-use crate::tree::{Located, Tree, owned};
+use crate::fields::{group, kind, name, namespace, text};
+use crate::tree::{Located, Tree, is_instance, owned};
 
 impl Tree {
     /// Returns an object of the tree as kustomize-controller applies it: patched, with its variables filled in, decrypted, with its owner
@@ -23,5 +23,11 @@ impl Tree {
             (None, Some(unknown)) => Err(unknown.clone()),
             (None, None) => Ok(owned(located)),
         })
+    }
+
+    /// Returns the FluxInstance of the tree in the same form, where it is an object of its own and not made by a HelmRelease.
+    pub fn flux_instance(&self) -> Option<Result<Value, String>> {
+        let instance = &self.located().find(|located| is_instance(&located.object.value))?.object.value;
+        self.applied_object(group(instance), kind(instance), Some(namespace(instance)), name(instance))
     }
 }

@@ -168,12 +168,20 @@ async fn create(powers: &Call, object: &str) -> Answer<kubernetes::Change> {
     let mut object: Value = serde_json::from_str(object).map_err(|error| invalid(format!("create: not JSON: {error}")))?;
     let reference = reference(&object)?;
     must_be_permitted(powers, "kubernetes.create", "create", &reference).await?;
+    begins_flux(powers, &reference);
     if !as_flux_applies(powers, &reference, &mut object)? || powers.cluster.get(&reference).await?.is_some() {
         return changed(powers, powers.cluster.create(&object, MANAGER).await.map_err(|error| write_failure(&reference, error))?);
     }
     // Created by another verb, it would have other field owners than Flux expects.
     let options = kube_engine::Apply { manager: MANAGER, force: true, creates: false, default_namespace: None };
     changed(powers, powers.cluster.apply(&object, &options).await.map_err(|error| write_failure(&reference, error))?)
+}
+
+/// Notes that an object sets Flux to work, before it is written.
+fn begins_flux(powers: &Call, object: &ObjectRef) {
+    if kube_engine::release::starts_flux(object) {
+        powers.handoff.begins();
+    }
 }
 
 /// Puts in the place of an object what Flux applies under its name, where the repository's tree has it; tells whether it has.
@@ -230,6 +238,7 @@ async fn apply(powers: &Call, request: &Apply) -> Answer<Vec<kubernetes::Change>
     for (reference, object) in &objects {
         let applied = async {
             must_be_permitted(powers, call, "patch", reference).await?;
+            begins_flux(powers, reference);
             changed(powers, powers.cluster.apply(object, &options).await.map_err(|error| write_failure(reference, error))?)
         };
         match applied.await {

@@ -224,6 +224,11 @@ pub trait BeforeFlux: Send + Sync {
     fn prepare<'r>(&'r self, record: &'r Release) -> BoxFuture<'r, Result<(), ReleaseError>>;
 }
 
+/// Tells whether applying an object sets Flux to work.
+pub fn starts_flux(object: &ObjectRef) -> bool {
+    object.kind == "FluxInstance" && object.group() == "fluxcd.controlplane.io"
+}
+
 /// Nothing is done before Flux is started.
 impl BeforeFlux for () {
     fn prepare<'r>(&'r self, _: &'r Release) -> BoxFuture<'r, Result<(), ReleaseError>> {

@@ -10,7 +10,7 @@ use super::hooks::Hooks;
 use super::render::render_revision;
 use super::{
     APPLY, ActionOptions, ApplyMethod, Context, CrdPolicy, MANAGER, Outcome, Progress, ReleaseAction, ReleaseError, ReleaseState, Wait,
-    Wanted, decide, documents, storage, undo,
+    Wanted, decide, documents, starts_flux, storage, undo,
 };
 use crate::cluster::{Applied, Apply, Cluster, Propagation, holds};
 use crate::error::Error;
@@ -160,13 +160,6 @@ pub(super) struct Target {
     live: Option<Value>,
 }
 
-impl Target {
-    /// Tells whether applying the object sets Flux to work.
-    fn starts_flux(&self) -> bool {
-        self.reference.kind == "FluxInstance" && self.reference.group() == "fluxcd.controlplane.io"
-    }
-}
-
 impl Run<'_> {
     async fn render_and_go(&mut self, revision: i64) -> Result<Release, ReleaseError> {
         let (context, wanted) = (self.context, self.wanted);
@@ -253,7 +246,7 @@ impl Run<'_> {
     async fn carry_out(&mut self, release: &mut Release, targets: &[Target]) -> Result<(), ReleaseError> {
         let (context, verb) = (self.context, self.verb.word());
         // A rollback finds it started.
-        let starts_flux = self.verb != Verb::Rollback && targets.iter().any(Target::starts_flux);
+        let starts_flux = self.verb != Verb::Rollback && targets.iter().any(|target| starts_flux(&target.reference));
         self.hooks(release, &format!("pre-{verb}"), true).await?;
         if starts_flux {
             context.before_flux.prepare(&self.deployed(release)).await?;
