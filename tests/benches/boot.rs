@@ -2,6 +2,20 @@
 //!
 //! Every run has an API server of its own, with nodes that are only said to run. What a tool took is the wall clock and the processor time of
 //! its processes, and the requests that the server's audit log has of it.
+//!
+//! The 77 requests of the four stock charts with `handoff: match`, of which 59 are writes that no order of things spares:
+//!
+//! | requests | what for |
+//! |---|---|
+//! | 49 | the objects, one apply each, and the one namespace that no chart makes: 26 of cilium, 6 of coredns, 16 for flux-operator, 1 for flux-instance |
+//! | 8 | the records: each is stored before the first object, which is the lock, and again when it is done |
+//! | 2 | the Lease that keeps two runs apart, taken and given back |
+//! | 9 | waits: a watch for each kind and namespace that has to get ready, and a second look at what was ready at first sight |
+//! | 6 | what the server is and serves: `/version`, `/api`, and `/apis` before each render, as an operator may have defined kinds since |
+//! | 3 | whether a release is stored, but for a namespace that this run made, and whether that namespace is there |
+//!
+//! Objects of a first install are applied without a look at them before, and each kind that is named above is asked for once. What is there already, a run
+//! that died or a release that must not take objects over costs a look at each.
 
 #![expect(clippy::unwrap_used, reason = "a bench ends where something fails")]
 

@@ -124,6 +124,10 @@ fn an_upgrade_that_fails_is_rolled_back_when_somebody_asks_for_it() {
         };
         let first = boot("example.com/web:1");
         assert_eq!(first.code, 0, "{}\n{}", first.stdout, first.stderr);
+        let of_app = format!("/apis/apps/v1/namespaces/{namespace}/deployments/app");
+        let requests = cluster.requests("launchway/").unwrap();
+        let looks = requests.iter().filter(|request| request.verb == "get" && request.uri.starts_with(&of_app)).count();
+        assert_eq!(looks, 0, "a first install does not look at what it applies");
         let second = boot("example.com/cannot-be-pulled:1");
         assert_eq!(second.code, 3, "{}\n{}", second.stdout, second.stderr);
         let secrets = cluster.api().list(&format!("/api/v1/namespaces/{namespace}/secrets")).unwrap();

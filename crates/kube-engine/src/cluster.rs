@@ -207,7 +207,7 @@ impl Cluster {
         Ok(self.create_in(None, object, manager).await?.change)
     }
 
-    async fn create_in(&self, default_namespace: Option<&str>, object: &Value, manager: &str) -> Result<Applied, Error> {
+    pub(crate) async fn create_in(&self, default_namespace: Option<&str>, object: &Value, manager: &str) -> Result<Applied, Error> {
         let (reference, resource) = self.target(object, default_namespace).await?;
         let call = Call {
             what: reference.to_string(),
@@ -340,6 +340,18 @@ impl Cluster {
         self.note_write(&reference);
         let action = if code == StatusCode::CREATED { Action::Created } else { action(before, &after) };
         Ok(Applied { change: Change { object: reference, action }, object: after })
+    }
+
+    /// Applies an object without a look at what is there. Of what is there it says that it was configured.
+    pub(crate) async fn apply_unseen(&self, object: &Value, options: &Apply<'_>) -> Result<Applied, Error> {
+        let (reference, resource) = self.target(object, options.default_namespace).await?;
+        let mut attempts = 0;
+        let call = apply_call(&reference, &resource, options, apply_body(object, &reference, &resource), false);
+        let (code, object) = self.send_counted(call, &mut attempts).await?;
+        self.note_write(&reference);
+        // The answer to an earlier attempt, which created it, may not have come.
+        let action = if code == StatusCode::CREATED || attempts > 1 { Action::Created } else { Action::Configured };
+        Ok(Applied { change: Change { object: reference, action }, object })
     }
 
     /// Asks the server whether it would take an object. Nothing is written.

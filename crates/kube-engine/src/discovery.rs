@@ -43,6 +43,8 @@ impl Kinds {
     }
 }
 
+/// How old what is known may be that templates are told: a step looks for its namespace a moment before it renders.
+const FRESH: Duration = Duration::from_millis(500);
 /// How long a server may take to say that it serves a kind whose CRD is established.
 const DELAY: Duration = Duration::from_secs(5);
 
@@ -104,16 +106,18 @@ impl Cluster {
 
     /// Returns `group/version` and `group/version/Kind` of everything served now, sorted.
     pub async fn api_versions(&self) -> Result<Vec<String>, Error> {
-        Ok(self.discovery(true, None).await?.api_versions())
+        // In this process everything happens at once.
+        let age = if self.known.lags { FRESH } else { Duration::ZERO };
+        Ok(self.discovery(Instant::now().checked_sub(age), None).await?.api_versions())
     }
 
     /// Returns a kind; none if the cluster does not have it, which is looked up anew before it is said.
     pub async fn resource(&self, api_version: &str, kind: &str) -> Result<Option<Resource>, Error> {
         let group = Some(group_of(api_version));
-        if let Some(found) = self.discovery(false, group).await?.get(api_version, kind) {
+        if let Some(found) = self.discovery(None, group).await?.get(api_version, kind) {
             return Ok(Some(found.clone()));
         }
-        Ok(self.discovery(true, group).await?.get(api_version, kind).cloned())
+        Ok(self.discovery(Some(Instant::now()), group).await?.get(api_version, kind).cloned())
     }
 
     /// Returns a kind that should be there: discovery is a little behind the conditions of CRDs.
@@ -130,13 +134,13 @@ impl Cluster {
     /// Returns the kinds of one group and version.
     pub async fn kinds(&self, api_version: &str) -> Result<Vec<Resource>, Error> {
         let group = Some(group_of(api_version));
-        let known = self.discovery(false, group).await?.kinds(api_version);
-        if known.is_empty() { Ok(self.discovery(true, group).await?.kinds(api_version)) } else { Ok(known) }
+        let known = self.discovery(None, group).await?.kinds(api_version);
+        if known.is_empty() { Ok(self.discovery(Some(Instant::now()), group).await?.kinds(api_version)) } else { Ok(known) }
     }
 
-    /// Returns everything served, that of a group as it is now where one is given.
-    async fn discovery(&self, anew: bool, group: Option<&str>) -> Result<Arc<Discovery>, Error> {
-        let enough = anew.then(Instant::now);
+    /// Returns everything served, asked for after a point in time where one is given. What is known to have changed since is asked for in any case, of
+    /// a group or of all.
+    async fn discovery(&self, enough: Option<Instant>, group: Option<&str>) -> Result<Arc<Discovery>, Error> {
         if let Some(found) = self.known.since(enough, group) {
             return Ok(found);
         }

@@ -130,12 +130,15 @@ impl Lease {
     }
 
     async fn take(&self, cluster: &Cluster) -> Result<Held, Error> {
-        // Whoever is faster wins; the other one looks again.
-        for _ in 0..5 {
-            let found = match cluster.lease_call(Method::GET, None).await {
-                Ok(found) => Some(found),
-                Err(error) if error.is_not_found() => None,
-                Err(error) => return Err(error),
+        // Whoever is faster wins; the other one looks again. Mostly there is none.
+        for tries in 0..6 {
+            let found = match tries {
+                0 => None,
+                _ => cluster
+                    .lease_call(Method::GET, None)
+                    .await
+                    .map(Some)
+                    .or_else(|error| if error.is_not_found() { Ok(None) } else { Err(error) })?,
             };
             let (method, object) = match &found {
                 None => (Method::POST, self.object(None)),

@@ -11,8 +11,8 @@ const TRIES: usize = 5;
 
 impl Cluster {
     /// Hands over what a manager owns of an object by updates to its applies: what it then no longer applies goes. Nothing is written where it
-    /// owns nothing that way.
-    pub(crate) async fn hand_updates_to_applies(&self, object: &ObjectRef, live: &Value, manager: &str) -> Result<(), Error> {
+    /// owns nothing that way; tells whether something was.
+    pub(crate) async fn hand_updates_to_applies(&self, object: &ObjectRef, live: &Value, manager: &str) -> Result<bool, Error> {
         let mut live = live.clone();
         let mut tries = 1;
         while let Some(fields) = updates_as_applies(&live, manager) {
@@ -20,13 +20,13 @@ impl Cluster {
             let patch = json!({ "metadata": { "managedFields": fields, "resourceVersion": live.pointer("/metadata/resourceVersion") } });
             match self.patch_known(object, Some(&live), PatchType::Merge, &patch, None, manager).await {
                 Err(error) if error.code() == "conflict" && tries < TRIES => {}
-                patched => return patched.map(drop),
+                patched => return patched.map(|_| true),
             }
             tries += 1;
-            let Some(now) = self.get(object).await? else { return Ok(()) };
+            let Some(now) = self.get(object).await? else { return Ok(false) };
             live = now;
         }
-        Ok(())
+        Ok(false)
     }
 }
 

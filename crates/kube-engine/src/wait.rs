@@ -267,7 +267,7 @@ fn is_outdated(object: &Value, group: &Group) -> bool {
 }
 
 /// Returns the resourceVersion of an object. Those of one kind are numbers that grow (KEP-5504); where they are none, none is compared.
-fn version(object: &Value) -> Option<u64> {
+pub(crate) fn version(object: &Value) -> Option<u64> {
     object.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()
 }
 

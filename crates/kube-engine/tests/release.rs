@@ -242,6 +242,39 @@ async fn what_somebody_else_installs_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_there_although_it_was_to_be_the_first_is_found() {
+    let world = World::new();
+    let files = [("templates/config.yaml", CONFIG)];
+    let mut wanted = wanted(chart("1.0.0", &files), json!({}));
+    world.ensure(&wanted).await.unwrap();
+    wanted.is_first = true;
+    assert_eq!(world.ensure(&wanted).await.unwrap().action, ReleaseAction::Unchanged);
+    let next = Wanted { is_first: true, ..self::wanted(chart("1.1.0", &files), json!({})) };
+    assert_eq!(world.ensure(&next).await.unwrap().revision, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_before_a_first_install_is_taken_over() {
+    let world = World::new();
+    let files = [("templates/config.yaml", CONFIG), ("templates/two.yaml", TWO)];
+    let mut wanted = wanted(chart("1.0.0", &files), json!({ "color": "red" }));
+    wanted.install.take_ownership = true;
+    world.ensure(&wanted).await.unwrap();
+    let secret = ObjectRef {
+        api_version: "v1".into(),
+        kind: "Secret".into(),
+        namespace: Some("default".into()),
+        name: "sh.helm.release.v1.web.v1".into(),
+    };
+    world.cluster.delete(&secret, kube_engine::Propagation::Background).await.unwrap();
+    // As the first install of a release that nobody knows of: nothing is looked at before, and what is as it should be stays as it is.
+    world.seen.lock().unwrap().clear();
+    world.ensure(&wanted).await.unwrap();
+    assert_eq!(*world.seen.lock().unwrap(), ["ConfigMap unchanged", "ConfigMap unchanged"]);
+    assert!(world.get("ConfigMap", "web-config").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_run_made_and_nobody_wants_is_removed() {
     let world = World::new();
     let files = [("templates/config.yaml", CONFIG), ("templates/extra.yaml", EXTRA)];

@@ -209,10 +209,9 @@ async fn from_flux(powers: &Call, release: ReleaseRef) -> Answer<Arc<OpenRelease
 }
 
 async fn ensure(powers: &Call, open: &OpenRelease) -> Answer<String> {
-    for name in [&open.wanted.namespace, &open.wanted.storage_namespace] {
-        powers.namespaces.ensure(name, &powers.reporter).await?;
-    }
+    powers.namespaces.ensure(&open.wanted.namespace, &powers.reporter).await?;
     let mut wanted = open.wanted.clone();
+    wanted.is_first = powers.namespaces.ensure(&wanted.storage_namespace, &powers.reporter).await?;
     wanted.timeout = powers.time_left();
     if powers.says_how_long {
         wanted.wait_as_long_as_there_is_time();

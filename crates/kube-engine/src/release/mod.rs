@@ -63,6 +63,8 @@ pub struct Wanted {
     pub lookups: Option<Lookups>,
     /// Whether the build metadata of the chart's version do not count: those that Flux puts there are not known.
     pub ignores_metadata: bool,
+    /// Whether no revision is thought to be stored, as its namespace is new. One that is there all the same is found when the first is to be stored.
+    pub is_first: bool,
     /// Revisions that are kept.
     pub max_history: usize,
     /// How long all of it may take; undoing what failed may take as long again.
@@ -179,6 +181,7 @@ impl Wanted {
             post_render: None,
             lookups: None,
             ignores_metadata: false,
+            is_first: false,
             max_history: 5,
             timeout: TIMEOUT,
         }

@@ -36,7 +36,7 @@ pub async fn stored(context: &Context<'_>, wanted: &Wanted) -> Result<Option<Rel
 /// Makes the release what it should be. Writes nothing when it is.
 pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, ReleaseError> {
     let clock = Clock::of(wanted.timeout, Duration::MAX);
-    let mut history = storage::history_at_rest(context, wanted, clock).await?;
+    let mut history = if wanted.is_first { Vec::new() } else { storage::history_at_rest(context, wanted, clock).await? };
     // A run that died leaves its revision pending: it is done over, under the same number.
     let mut stale = None;
     match decide(history.last(), wanted) {
@@ -55,8 +55,27 @@ pub async fn ensure(context: &Context<'_>, wanted: &Wanted) -> Result<Outcome, R
     };
     let replaced = current.into_iter().filter(|current| storage::status(current) == "deployed").collect();
     let (history, stale, clock) = (&history, stale.as_ref(), clock.with_waits_of(options.timeout));
-    let mut run = Run { context, wanted, verb, options, history, current, replaced, stale, changes: Vec::new(), seen: Vec::new(), clock };
-    let record = run.render_and_go(revision).await?;
+    let mut run = Run {
+        context,
+        wanted,
+        verb,
+        options,
+        history,
+        current,
+        replaced,
+        stale,
+        began: None,
+        changes: Vec::new(),
+        seen: Vec::new(),
+        clock,
+    };
+    let record = match run.render_and_go(revision).await {
+        // Somebody was faster.
+        Err(ReleaseError::Cluster(error)) if wanted.is_first && run.began.is_none() && error.code() == "already-exists" => {
+            return Box::pin(ensure(context, &Wanted { is_first: false, ..wanted.clone() })).await;
+        }
+        went => went?,
+    };
     Ok(Outcome { action, revision: u64::try_from(revision).unwrap_or(0), changes: run.changes, record })
 }
 
@@ -108,6 +127,8 @@ pub(super) struct Run<'a> {
     pub(super) replaced: Vec<&'a Release>,
     /// The revision that is done over.
     pub(super) stale: Option<&'a Release>,
+    /// The resourceVersion of its record as it was first stored.
+    pub(super) began: Option<u64>,
     pub(super) changes: Vec<Change>,
     /// What was applied, as the server answered, but for what is ready by being there.
     pub(super) seen: Vec<(ObjectRef, Value)>,
@@ -156,7 +177,7 @@ fn identity(reference: &ObjectRef) -> Identity<'_> {
 pub(super) struct Target {
     reference: ObjectRef,
     object: Value,
-    /// As it was when the release began.
+    /// As it was when the release began; none where it was not there, or nobody looked.
     live: Option<Value>,
 }
 
@@ -175,7 +196,7 @@ impl Run<'_> {
         release.labels = before.map(|before| before.labels.clone()).unwrap_or_default();
         match self.stale {
             Some(_) => storage::update(context, wanted, &release).await?,
-            None => storage::create(context, wanted, &release, self.history).await?,
+            None => self.began = wait::version(&storage::create(context, wanted, &release, self.history).await?),
         }
         match self.go(&mut release, &targets).await {
             Ok(()) => Ok(release),
@@ -231,7 +252,11 @@ impl Run<'_> {
             documents::stamp(object, self.wanted);
             references.push(cluster.target(object, Some(&self.wanted.namespace)).await?.0);
         }
-        let live = if self.verb == Verb::Install { cluster.get_new(&references).await? } else { cluster.get_each(&references).await? };
+        let live = match self.verb {
+            Verb::Install if self.is_blind() => vec![None; references.len()],
+            Verb::Install => cluster.get_new(&references).await?,
+            Verb::Upgrade | Verb::Rollback => cluster.get_each(&references).await?,
+        };
         let target = |((reference, object), live): ((ObjectRef, Value), Option<Value>)| match live
             .as_ref()
             .filter(|_| !self.options.take_ownership)
@@ -329,6 +354,9 @@ impl Run<'_> {
 
     async fn apply_one(&self, target: &Target) -> Result<Applied, Error> {
         let cluster = self.context.cluster;
+        if self.is_blind() {
+            return self.apply_blindly(target).await;
+        }
         if let Some(live) = target.live.as_ref().filter(|live| self.is_left_over(live, &target.object)) {
             let change = Change { object: target.reference.clone(), action: Action::Unchanged };
             return Ok(Applied { change, object: live.clone() });
@@ -338,6 +366,29 @@ impl Run<'_> {
         }
         let options = Apply { default_namespace: Some(&self.wanted.namespace), creates: self.is_client_side(), ..APPLY };
         cluster.apply_known(&target.object, &options, target.live.as_ref()).await
+    }
+
+    /// Tells whether nobody looks at what is there before it is applied: in a first install that is nothing, mostly, and would be taken over.
+    fn is_blind(&self) -> bool {
+        self.verb == Verb::Install && self.options.take_ownership && self.stale.is_none() && !self.is_client_side()
+    }
+
+    async fn apply_blindly(&self, target: &Target) -> Result<Applied, Error> {
+        let cluster = self.context.cluster;
+        let options = Apply { default_namespace: Some(&self.wanted.namespace), ..APPLY };
+        let mut applied = cluster.apply_unseen(&target.object, &options).await?;
+        if applied.change.action == Action::Created {
+            return Ok(applied);
+        }
+        // One etcd counts the versions of all kinds; where there are several, it may be said that something changed which did not.
+        if wait::version(&applied.object).zip(self.began).is_some_and(|(version, began)| version < began) {
+            applied.change.action = Action::Unchanged;
+        }
+        if cluster.hand_updates_to_applies(&target.reference, &applied.object, MANAGER).await? {
+            applied.object = cluster.apply_unseen(&target.object, &options).await?.object;
+            applied.change.action = Action::Configured;
+        }
+        Ok(applied)
     }
 
     /// Tells whether the release is one that is applied on the client's side.

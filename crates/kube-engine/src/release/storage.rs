@@ -97,12 +97,11 @@ fn decode(secret: &Value) -> Result<Release, ReleaseError> {
     Ok(Release { labels, ..Release::decode(&bytes).map_err(wrong)? })
 }
 
-/// Stores a new revision, which must not exist. Older ones go first, so that no more than the history limit remain.
-pub(super) async fn create(context: &Context<'_>, wanted: &Wanted, release: &Release, history: &[Release]) -> Result<(), ReleaseError> {
+/// Stores a new revision, which must not exist, and returns it. Older ones go first, so that no more than the history limit remain.
+pub(super) async fn create(context: &Context<'_>, wanted: &Wanted, release: &Release, history: &[Release]) -> Result<Value, ReleaseError> {
     forget(context, wanted, history).await?;
     let now = (context.now)().as_second();
-    context.cluster.create(&secret(wanted, release, ("createdAt", now)), MANAGER).await?;
-    Ok(())
+    Ok(context.cluster.create_in(None, &secret(wanted, release, ("createdAt", now)), MANAGER).await?.object)
 }
 
 /// Stores a revision over itself.

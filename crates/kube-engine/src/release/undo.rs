@@ -53,6 +53,7 @@ async fn roll_back(run: &mut Run<'_>, failed: &Release, good: &Release) -> Resul
         current: Some(failed),
         replaced: history.iter().filter(|release| storage::status(release) == "deployed").collect(),
         stale: None,
+        began: None,
         changes: Vec::new(),
         seen: Vec::new(),
         clock: Clock::of(wanted.timeout, timeout),
