@@ -113,7 +113,7 @@ fn find(haystack: &[u8], [first, second]: &[u8; 2]) -> Option<usize> {
 }
 
 fn newlines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|b| **b == b'\n').count()
+    memchr::memchr_iter(b'\n', bytes).count()
 }
 
 fn has_left_trim_marker(s: &[u8]) -> bool {
@@ -363,9 +363,10 @@ impl<'a> Lexer<'a> {
         self.pos += self.rest().iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         loop {
             match self.peek() {
-                Some(c) if is_alphanumeric(c) => self.next(),
+                Some(c) if !c.is_ascii() && is_alphanumeric(c) => self.next(),
                 other => return other,
             };
+            self.pos += self.rest().iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         }
     }
 
@@ -405,9 +406,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn at_terminator(&self) -> bool {
-        match self.peek() {
-            None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(') => true,
-            _ => self.rest().starts_with(RIGHT),
+        match self.rest() {
+            [] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => true,
+            rest => rest.starts_with(RIGHT),
         }
     }
 
@@ -430,13 +431,12 @@ impl<'a> Lexer<'a> {
     }
 
     fn raw_string(&mut self) -> Token<'a> {
-        loop {
-            match self.next() {
-                None => return self.fault("unterminated raw quoted string"),
-                Some('`') => return self.token(Kind::RawString),
-                Some(_) => {}
-            }
-        }
+        let rest = self.rest();
+        let end = memchr::memchr(b'`', rest);
+        let taken = end.map_or(rest.len(), |at| at + 1);
+        self.line += newlines(&rest[..taken]);
+        self.pos += taken;
+        if end.is_some() { self.token(Kind::RawString) } else { self.fault("unterminated raw quoted string") }
     }
 
     fn number(&mut self) -> Token<'a> {

@@ -88,7 +88,7 @@ impl PlainSchema {
             None => node.additional.as_ref().is_none_or(|additional| self.value(additional, value, depth)),
         };
         node.allows(Kind::OBJECT)
-            && node.properties_count.holds(map.len() as f64)
+            && node.holds(|limits| &limits.properties, map.len() as f64)
             && node.required.iter().all(|name| map.contains_key(name))
             && map.iter().all(entry)
     }
@@ -96,7 +96,7 @@ impl PlainSchema {
     fn array(&self, node: &Node, items: &[Value], depth: usize) -> bool {
         let is_unique = || items.iter().enumerate().all(|(position, item)| !items[..position].iter().any(|earlier| equal(earlier, item)));
         node.allows(Kind::ARRAY)
-            && node.items_count.holds(items.len() as f64)
+            && node.holds(|limits| &limits.items, items.len() as f64)
             && (!node.unique || is_unique())
             && node.items.as_ref().is_none_or(|schema| items.iter().all(|item| self.value(schema, item, depth)))
     }
@@ -206,7 +206,7 @@ struct Node {
     never: bool,
     kinds: Option<Kind>,
     values: Option<Vec<Value>>,
-    properties: HashMap<String, Node>,
+    properties: HashMap<String, Box<Node>>,
     additional: Option<Box<Node>>,
     required: Vec<String>,
     items: Option<Box<Node>>,
@@ -214,10 +214,17 @@ struct Node {
     all: Vec<Node>,
     any: Vec<Node>,
     one: Vec<Node>,
-    range: Range,
+    /// Few have any.
+    limits: Option<Box<Limits>>,
+}
+
+/// What one schema says of sizes.
+#[derive(Debug, Default)]
+struct Limits {
+    number: Range,
     length: Range,
-    items_count: Range,
-    properties_count: Range,
+    items: Range,
+    properties: Range,
 }
 
 impl Node {
@@ -230,15 +237,21 @@ impl Node {
         self.kinds.is_none_or(|kinds| kinds.0 & kind.0 != 0)
     }
 
+    fn holds(&self, range: impl Fn(&Limits) -> &Range, number: f64) -> bool {
+        self.limits.as_ref().is_none_or(|limits| range(limits).holds(number))
+    }
+
+    fn limits(&mut self) -> &mut Limits {
+        self.limits.get_or_insert_default()
+    }
+
     fn accepts_number(&self, number: f64) -> bool {
         let whole = number.fract() == 0.0;
-        (self.allows(Kind::NUMBER) || (whole && self.allows(Kind::INTEGER))) && self.range.holds(number)
+        (self.allows(Kind::NUMBER) || (whole && self.allows(Kind::INTEGER))) && self.holds(|limits| &limits.number, number)
     }
 
     fn accepts_text(&self, text: &str) -> bool {
-        let length = &self.length;
-        let counts = length.least.is_some() || length.most.is_some();
-        self.allows(Kind::STRING) && (!counts || length.holds(text.chars().count() as f64))
+        self.allows(Kind::STRING) && (self.limits.is_none() || self.holds(|limits| &limits.length, text.chars().count() as f64))
     }
 
     /// Tells whether the type or the list of values alone rules the value out.
@@ -256,7 +269,7 @@ impl Node {
     }
 
     fn children<'n>(&'n self, into: &mut Vec<&'n Node>) {
-        into.extend(self.properties.values());
+        into.extend(self.properties.values().map(Box::as_ref));
         into.extend(self.additional.as_deref());
         into.extend(self.items.as_deref());
         into.extend(self.all.iter().chain(&self.any).chain(&self.one));
@@ -410,16 +423,16 @@ impl Node {
             "allOf" => self.all = map.next_value::<Schemas>()?.0,
             "anyOf" => self.any = map.next_value::<Schemas>()?.0,
             "oneOf" => self.one = map.next_value::<Schemas>()?.0,
-            "minimum" => self.range.least = Some(map.next_value()?),
-            "maximum" => self.range.most = Some(map.next_value()?),
-            "exclusiveMinimum" => self.range.above = Some(map.next_value()?),
-            "exclusiveMaximum" => self.range.below = Some(map.next_value()?),
-            "minLength" => self.length.least = count(map.next_value()?),
-            "maxLength" => self.length.most = count(map.next_value()?),
-            "minItems" => self.items_count.least = count(map.next_value()?),
-            "maxItems" => self.items_count.most = count(map.next_value()?),
-            "minProperties" => self.properties_count.least = count(map.next_value()?),
-            "maxProperties" => self.properties_count.most = count(map.next_value()?),
+            "minimum" => self.limits().number.least = Some(map.next_value()?),
+            "maximum" => self.limits().number.most = Some(map.next_value()?),
+            "exclusiveMinimum" => self.limits().number.above = Some(map.next_value()?),
+            "exclusiveMaximum" => self.limits().number.below = Some(map.next_value()?),
+            "minLength" => self.limits().length.least = count(map.next_value()?),
+            "maxLength" => self.limits().length.most = count(map.next_value()?),
+            "minItems" => self.limits().items.least = count(map.next_value()?),
+            "maxItems" => self.limits().items.most = count(map.next_value()?),
+            "minProperties" => self.limits().properties.least = count(map.next_value()?),
+            "maxProperties" => self.limits().properties.most = count(map.next_value()?),
             "title" | "description" | "$comment" => drop(map.next_value::<Cow<'de, str>>()?),
             "readOnly" | "writeOnly" | "deprecated" => drop(map.next_value::<bool>()?),
             "examples" => drop(map.next_value::<Vec<IgnoredAny>>()?),

@@ -54,12 +54,21 @@ pub fn push_string(out: &mut String, text: &str) {
 }
 
 /// Returns data as Go holds it that has been JSON text: every number a float.
-pub fn as_floats(value: Value) -> Value {
+pub fn as_floats(mut value: Value) -> Value {
+    make_floats(&mut value);
+    value
+}
+
+fn make_floats(value: &mut Value) {
     match value {
-        Value::Number(number) => Value::Number(number.as_f64().and_then(Number::from_f64).unwrap_or(number)),
-        Value::Array(items) => Value::Array(items.into_iter().map(as_floats).collect()),
-        Value::Object(map) => Value::Object(map.into_iter().map(|(key, value)| (key, as_floats(value))).collect()),
-        other => other,
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().and_then(Number::from_f64) {
+                *number = float;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_floats),
+        Value::Object(map) => map.values_mut().for_each(make_floats),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 
