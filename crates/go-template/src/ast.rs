@@ -1,20 +1,22 @@
 //! The parsed form of templates, with variables and functions already resolved.
 //!
-//! Nodes keep their byte offset, and literals their text, so that an error can print the node as Go does.
+//! Nodes keep their byte offset, and literals their text, so that an error can print the node as Go does. Trees can be sent between
+//! threads, since files are parsed in two.
 
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::complex::Complex;
 use crate::func::Func;
 use crate::value::{Str, Value};
 
 /// Is one named template.
 pub(crate) struct Tree {
     pub name: Str,
-    pub source: Rc<Source>,
+    pub source: Arc<Source>,
     pub root: List,
     /// How many variables are alive at most, `$` included.
     pub slots: usize,
@@ -49,7 +51,7 @@ impl Tree {
 pub(crate) type List = Box<[Node]>;
 
 /// Is the names of a chain of fields. Equal ones of a set are one.
-pub(crate) type Path = Rc<[Str]>;
+pub(crate) type Path = Arc<[Str]>;
 
 /// Charts have tens of thousands of nodes of which few are executed: they are kept small.
 pub(crate) enum Node {
@@ -105,10 +107,7 @@ pub(crate) struct Operand {
 }
 
 pub(crate) enum OperandKind {
-    Function {
-        name: Str,
-        function: &'static Func,
-    },
+    Function { name: Str, function: &'static Func },
     Dot,
     Nil,
     Variable(Variable, Option<Path>),
@@ -117,11 +116,17 @@ pub(crate) enum OperandKind {
     Pipe(Box<Pipe>),
     Bool(bool),
     Number(Box<Number>),
-    String {
-        text: Str,
-        /// How it was written, where that is not the text between double quotes.
-        literal: Option<Str>,
-    },
+    String { text: Str, written: Written },
+}
+
+/// Is how a string was written.
+pub(crate) enum Written {
+    /// The text between double quotes.
+    Quoted,
+    /// The text between backquotes.
+    Raw,
+    /// This.
+    Otherwise(Str),
 }
 
 /// Is a number literal with all types it can take.
@@ -131,7 +136,25 @@ pub(crate) struct Number {
     pub uint: Option<u64>,
     pub float: Option<f64>,
     /// The value where nothing asks for a type; `None` overflows `int`.
-    pub ideal: Option<Value>,
+    pub ideal: Option<Ideal>,
+}
+
+/// Is the value of a number literal.
+#[derive(Clone, Copy)]
+pub(crate) enum Ideal {
+    Int(i64),
+    Float(f64),
+    Complex(Complex),
+}
+
+impl Ideal {
+    pub(crate) fn value(self) -> Value {
+        match self {
+            Ideal::Int(int) => Value::int(int),
+            Ideal::Float(float) => Value::Float(float),
+            Ideal::Complex(complex) => Value::native(complex),
+        }
+    }
 }
 
 /// Appends the node as Go prints it.
@@ -205,11 +228,12 @@ impl Print for Operand {
             }
             OperandKind::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
             OperandKind::Number(number) => out.extend_from_slice(&number.literal),
-            OperandKind::String { literal: Some(literal), .. } => out.extend_from_slice(literal),
-            OperandKind::String { text, literal: None } => {
-                out.push(b'"');
+            OperandKind::String { written: Written::Otherwise(literal), .. } => out.extend_from_slice(literal),
+            OperandKind::String { text, written } => {
+                let mark = if matches!(written, Written::Raw) { b'`' } else { b'"' };
+                out.push(mark);
                 out.extend_from_slice(text);
-                out.push(b'"');
+                out.push(mark);
             }
         }
     }

@@ -105,8 +105,8 @@ impl<'t> Walker<'_, 't> {
             OperandKind::Dot => return Ok(dot.clone()),
             OperandKind::Bool(b) => Value::Bool(*b),
             OperandKind::String { text, .. } => Value::Str(text.clone()),
-            OperandKind::Number(number) => match &number.ideal {
-                Some(value) => value.clone(),
+            OperandKind::Number(number) => match number.ideal {
+                Some(ideal) => ideal.value(),
                 None => return self.fail(format!("{} overflows int", number.literal)),
             },
             _ => return self.fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone())),

@@ -6,6 +6,7 @@
 //! tables of [`Func`]; they receive a [`Call`] through which they execute other templates and reach the embedder's state.
 
 mod ast;
+pub mod both;
 mod builtins;
 mod complex;
 mod error;

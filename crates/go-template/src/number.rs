@@ -1,10 +1,10 @@
 //! Number literals of templates, and the number syntax of Go's `strconv` that they share with conversions.
 
-use crate::ast::Number;
+use crate::ast::{Ideal, Number};
 use crate::complex::Complex;
 use crate::lex::Kind;
 use crate::quote::{quote, unquote_rune};
-use crate::value::{Str, Value};
+use crate::value::Str;
 
 /// Reads a literal with all the types that can represent it; the error is Go's text.
 pub(crate) fn number(literal: &[u8], kind: Kind) -> Result<Number, String> {
@@ -17,7 +17,7 @@ pub(crate) fn number(literal: &[u8], kind: Kind) -> Result<Number, String> {
         number.int = Some(i64::from(rune));
         number.uint = Some(u64::from(rune));
         number.float = Some(f64::from(rune));
-        number.ideal = Some(Value::int(i64::from(rune)));
+        number.ideal = Some(Ideal::Int(i64::from(rune)));
         return Ok(number);
     }
     let complex = if kind == Kind::Complex { Some(Complex::parse_pair(&text)?) } else { Complex::parse_imaginary(&text) };
@@ -27,7 +27,7 @@ pub(crate) fn number(literal: &[u8], kind: Kind) -> Result<Number, String> {
             number.int = Some(complex.real as i64).filter(|int| *int as f64 == complex.real);
             number.uint = number.int.and_then(|int| u64::try_from(int).ok());
         }
-        number.ideal = Some(Value::native(complex));
+        number.ideal = Some(Ideal::Complex(complex));
         return Ok(number);
     }
     number.uint = parse_uint(&text, 0);
@@ -60,8 +60,8 @@ pub(crate) fn number(literal: &[u8], kind: Kind) -> Result<Number, String> {
         return Err(format!("illegal number syntax: {}", quote(literal)));
     }
     number.ideal = match (fractional, number.float, number.int) {
-        (true, Some(f), _) => Some(Value::Float(f)),
-        (_, _, Some(n)) => Some(Value::int(n)),
+        (true, Some(f), _) => Some(Ideal::Float(f)),
+        (_, _, Some(n)) => Some(Ideal::Int(n)),
         _ => None,
     };
     Ok(number)

@@ -4,13 +4,13 @@
 //! not find (declared in the other branch of an `if`), the node has no slot and fails when it is reached, as in Go.
 
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use crate::ast::{Branch, Command, Invoke, List, Node, Operand, OperandKind, Path, Pipe, Print, Source, Tree, Variable};
+use crate::ast::{Branch, Command, Invoke, List, Node, Operand, OperandKind, Path, Pipe, Print, Source, Tree, Variable, Written};
 use crate::error::ParseError;
 use crate::lex::{Kind, Lexer, Token};
 use crate::quote::{quote, unquote};
@@ -21,10 +21,10 @@ use crate::value::Str;
 type Parsed<T> = Result<T, ParseError>;
 
 /// Parses a file; gives the tree of the file itself and those it defines, in the order in which Go adds them.
-pub(crate) fn parse(name: &str, text: Bytes, functions: &Functions, names: &mut Names) -> Parsed<Vec<Rc<Tree>>> {
-    let source = Rc::new(Source { name: name.to_owned(), text });
+pub(crate) fn parse(name: &str, text: Bytes, functions: &Functions, names: &mut Names) -> Parsed<Vec<Arc<Tree>>> {
+    let source = Arc::new(Source { name: name.to_owned(), text });
     let lexer = Lexer::new(&source.text);
-    let mut shared = Shared { lexer, functions, source: &source, names, trees: Vec::new(), nesting: 0 };
+    let mut shared = Shared { lexer, functions, source: &source, names, trees: Vec::new(), nesting: 0, unfinished: Unfinished::default() };
     let mut parser = Parser::new(&mut shared);
     let root = parser.file()?;
     parser.add(Str::from(name), root)?;
@@ -68,10 +68,19 @@ impl Names {
 struct Shared<'a> {
     lexer: Lexer<'a>,
     functions: &'a Functions,
-    source: &'a Rc<Source>,
+    source: &'a Arc<Source>,
     names: &'a mut Names,
-    trees: Vec<Rc<Tree>>,
+    trees: Vec<Arc<Tree>>,
     nesting: usize,
+    unfinished: Unfinished,
+}
+
+/// Holds the parts of lists that have not ended yet, the innermost last: each list is then made once, in its size.
+#[derive(Default)]
+struct Unfinished {
+    nodes: Vec<Node>,
+    commands: Vec<Command>,
+    operands: Vec<Operand>,
 }
 
 struct Parser<'s, 'a> {
@@ -201,7 +210,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     // Trees.
 
     fn add(&mut self, name: Str, root: List) -> Parsed<()> {
-        let tree = Rc::new(Tree { name, source: self.shared.source.clone(), root, slots: self.slots });
+        let tree = Arc::new(Tree { name, source: self.shared.source.clone(), root, slots: self.slots });
         match self.shared.trees.iter_mut().find(|old| old.name == tree.name) {
             None => self.shared.trees.push(tree),
             Some(old) if old.is_empty() => *old = tree,
@@ -212,10 +221,10 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn file(&mut self) -> Parsed<List> {
-        let mut list = Vec::new();
+        let start = self.shared.unfinished.nodes.len();
         loop {
             match self.peek().kind {
-                Kind::Eof => return Ok(list.into()),
+                Kind::Eof => return Ok(self.shared.unfinished.nodes.drain(start..).collect()),
                 Kind::LeftDelim => {
                     let delim = self.next();
                     if self.next_non_space().kind == Kind::Define {
@@ -227,7 +236,7 @@ impl<'s, 'a> Parser<'s, 'a> {
                 _ => {}
             }
             match self.text_or_action()? {
-                Item::Node(node) => list.push(node),
+                Item::Node(node) => self.shared.unfinished.nodes.push(node),
                 Item::End(end) => return self.error(format!("unexpected {}", end.printed())),
             }
         }
@@ -253,15 +262,14 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn unquoted(&self, literal: &[u8]) -> Parsed<Str> {
-        if let [b'"', text @ .., b'"'] = literal
-            && !text.contains(&b'\\')
-            && std::str::from_utf8(text).is_ok()
-        {
-            return Ok(Str::from(text));
-        }
-        match unquote(literal) {
-            Some(text) => Ok(Str::from(text)),
-            None => self.error("invalid syntax"),
+        match literal {
+            // Mostly there is nothing to be done.
+            [b'"', text @ .., b'"'] if memchr::memchr(b'\\', text).is_none() && std::str::from_utf8(text).is_ok() => Ok(Str::from(text)),
+            [b'`', text @ .., b'`'] if memchr::memchr(b'\r', text).is_none() => Ok(Str::from(text)),
+            _ => match unquote(literal) {
+                Some(text) => Ok(Str::from(text)),
+                None => self.error("invalid syntax"),
+            },
         }
     }
 
@@ -276,11 +284,11 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn item_list_here(&mut self) -> Parsed<(List, End)> {
-        let mut list = Vec::new();
+        let start = self.shared.unfinished.nodes.len();
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
-                Item::Node(node) => list.push(node),
-                Item::End(end) => return Ok((list.into(), end)),
+                Item::Node(node) => self.shared.unfinished.nodes.push(node),
+                Item::End(end) => return Ok((self.shared.unfinished.nodes.drain(start..).collect(), end)),
             }
         }
         self.error("unexpected EOF")
@@ -416,7 +424,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
         let pos = self.peek_non_space().pos;
         let (variables, assigns) = self.declarations(context)?;
-        let mut pipe = Pipe { pos, assigns, variables: variables.into(), commands: SmallVec::new() };
+        let start = self.shared.unfinished.commands.len();
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -435,11 +443,13 @@ impl<'s, 'a> Parser<'s, 'a> {
                 | Kind::LeftParen => {
                     self.backup();
                     let command = self.command()?;
-                    pipe.commands.push(command);
+                    self.shared.unfinished.commands.push(command);
                 }
                 _ => return self.unexpected(&token, context),
             }
         }
+        let commands = self.shared.unfinished.commands.drain(start..).collect();
+        let mut pipe = Pipe { pos, assigns, variables: variables.into(), commands };
         self.check_pipeline(&pipe, context)?;
         self.resolve_declarations(&mut pipe);
         Ok(pipe)
@@ -522,11 +532,11 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn command(&mut self) -> Parsed<Command> {
-        let mut args = SmallVec::new();
+        let start = self.shared.unfinished.operands.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                args.push(operand);
+                self.shared.unfinished.operands.push(operand);
             }
             let token = self.next();
             match token.kind {
@@ -537,10 +547,8 @@ impl<'s, 'a> Parser<'s, 'a> {
             }
             break;
         }
-        if args.is_empty() {
-            return self.error("empty command");
-        }
-        Ok(Command { args })
+        let args: SmallVec<_> = self.shared.unfinished.operands.drain(start..).collect();
+        if args.is_empty() { self.error("empty command") } else { Ok(Command { args }) }
     }
 
     fn operand(&mut self) -> Parsed<Option<Operand>> {
@@ -616,8 +624,12 @@ impl<'s, 'a> Parser<'s, 'a> {
             }
             Kind::String | Kind::RawString => {
                 let text = self.unquoted(token.val)?;
-                let is_plain = token.val.first() == Some(&b'"') && token.val.get(1..token.val.len() - 1) == Some(&*text);
-                OperandKind::String { literal: (!is_plain).then(|| Str::from(token.val)), text }
+                let written = match token.val {
+                    [b'"', inner @ .., b'"'] if *inner == *text => Written::Quoted,
+                    [b'`', inner @ .., b'`'] if *inner == *text => Written::Raw,
+                    other => Written::Otherwise(Str::from(other)),
+                };
+                OperandKind::String { text, written }
             }
             _ => {
                 self.backup();

@@ -5,13 +5,16 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use crate::ast::Tree;
+use crate::both::{self, First, Second};
 use crate::error::ParseError;
 use crate::func::Func;
+use crate::live;
 use crate::parse::Names;
 use crate::value::Str;
 
@@ -69,7 +72,7 @@ impl Functions {
 pub struct TemplateSet {
     name: String,
     functions: Rc<Functions>,
-    trees: HashMap<Vec<u8>, Rc<Tree>>,
+    trees: HashMap<Vec<u8>, Arc<Tree>>,
     base: Option<Rc<TemplateSet>>,
     names: Names,
 }
@@ -100,7 +103,27 @@ impl TemplateSet {
 
     /// Parses as [`TemplateSet::parse`] does a text that is kept without a copy.
     pub fn parse_shared(&mut self, name: &str, text: Bytes) -> Result<(), ParseError> {
-        for tree in crate::parse::parse(name, text, &self.functions, &mut self.names)? {
+        let trees = crate::parse::parse(name, text, &self.functions, &mut self.names)?;
+        self.add(name, trees);
+        Ok(())
+    }
+
+    /// Parses files as [`TemplateSet::parse`] does one after the other, in both of two threads.
+    pub fn parse_in(&mut self, files: &[(String, Bytes)], both: &mut dyn FnMut(First<'_>, Second<'_>)) -> Result<(), ParseError> {
+        let (functions, mut others) = (&*self.functions, Names::default());
+        let parsed = both::each(files, both, [&mut self.names, &mut others], |names, (name, text)| {
+            live::lend(|| crate::parse::parse(name, text.clone(), functions, names))
+        });
+        parsed.iter().for_each(|(_, bytes)| live::take_over(*bytes));
+        for ((name, _), (trees, _)) in files.iter().zip(parsed) {
+            self.add(name, trees?);
+        }
+        Ok(())
+    }
+
+    /// Adds what was parsed of a file.
+    fn add(&mut self, name: &str, trees: Vec<Arc<Tree>>) {
+        for tree in trees {
             // What an overlay is parsed for is its own, even if it is empty: Go executes the template it has just parsed.
             let own = self.base.is_some() && *tree.name == *name.as_bytes() && !self.trees.contains_key(name.as_bytes());
             let replaces = own || !tree.is_empty() || self.tree(&tree.name).is_none();
@@ -108,7 +131,6 @@ impl TemplateSet {
                 self.trees.insert(tree.name.to_vec(), tree);
             }
         }
-        Ok(())
     }
 
     /// Returns the name of the set.
@@ -126,7 +148,7 @@ impl TemplateSet {
         self.tree(name.as_bytes()).is_some()
     }
 
-    pub(crate) fn tree(&self, name: &[u8]) -> Option<&Rc<Tree>> {
+    pub(crate) fn tree(&self, name: &[u8]) -> Option<&Arc<Tree>> {
         let mut set = self;
         loop {
             if let Some(tree) = set.trees.get(name) {
@@ -134,5 +156,34 @@ impl TemplateSet {
             }
             set = set.base.as_ref()?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::both::Second;
+
+    #[test]
+    fn what_another_thread_parsed_is_counted_here() {
+        // Nothing is left for the first.
+        fn elsewhere(first: First<'_>, second: Second<'_>) {
+            std::thread::scope(|scope| {
+                scope.spawn(second);
+            });
+            first();
+        }
+        let files: Vec<_> =
+            (0..100).map(|number| (format!("f{number}"), Bytes::from(format!("{{{{ print \"text {number}\" .a.b }}}}")))).collect();
+        let (before, functions) = (live::bytes(), Rc::new(Functions::new()));
+        let with_functions = live::bytes();
+        let mut set = TemplateSet::new("set", functions.clone());
+        set.parse_in(&files, &mut elsewhere).expect("parses");
+        let parsed = live::bytes() - with_functions;
+        assert!(parsed > 100 * "text 1".len(), "{parsed}");
+        drop(set);
+        assert_eq!(live::bytes(), with_functions);
+        drop(functions);
+        assert_eq!(live::bytes(), before);
     }
 }

@@ -11,16 +11,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::func::Method;
 use crate::live::{self, Counted};
 
-/// Is a Go string: bytes that are usually, but not always, UTF-8.
+/// Is a Go string: bytes that are usually, but not always, UTF-8. It may go from one thread to another, since templates are parsed in two.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Str(Rc<[u8]>);
+pub struct Str(Arc<[u8]>);
 
 impl Str {
-    fn of(bytes: Rc<[u8]>) -> Str {
+    fn of(bytes: Arc<[u8]>) -> Str {
         live::add(bytes.len());
         Str(bytes)
     }
@@ -38,7 +39,7 @@ impl Str {
 
 impl Drop for Str {
     fn drop(&mut self) {
-        if Rc::strong_count(&self.0) == 1 {
+        if Arc::strong_count(&self.0) == 1 {
             live::remove(self.0.len());
         }
     }
@@ -46,7 +47,7 @@ impl Drop for Str {
 
 impl Default for Str {
     fn default() -> Self {
-        Str::of(Rc::from(&[][..]))
+        Str::of(Arc::from(&[][..]))
     }
 }
 
@@ -65,25 +66,25 @@ impl std::borrow::Borrow<[u8]> for Str {
 
 impl From<&str> for Str {
     fn from(text: &str) -> Self {
-        Str::of(Rc::from(text.as_bytes()))
+        Str::of(Arc::from(text.as_bytes()))
     }
 }
 
 impl From<String> for Str {
     fn from(text: String) -> Self {
-        Str::of(Rc::from(text.into_bytes()))
+        Str::of(Arc::from(text.into_bytes()))
     }
 }
 
 impl From<Vec<u8>> for Str {
     fn from(bytes: Vec<u8>) -> Self {
-        Str::of(Rc::from(bytes))
+        Str::of(Arc::from(bytes))
     }
 }
 
 impl From<&[u8]> for Str {
     fn from(bytes: &[u8]) -> Self {
-        Str::of(Rc::from(bytes))
+        Str::of(Arc::from(bytes))
     }
 }
 

@@ -26,6 +26,7 @@ pub use capabilities::{Capabilities, KubeVersion};
 pub use chart::{Chart, ChartError};
 pub use compat::{HelmCompat, Splitting};
 pub use engine::{Limits, Lookup, Parsed, function_names};
+pub use go_template::both;
 pub use hint::{Given, hints};
 pub use manifest::{Document, Hook};
 pub use post_render::{PostRender, RenderedDocument, Strategy};

@@ -176,33 +176,38 @@ fn is_space(c: char) -> bool {
 
 /// Splits and sorts rendered files; what is no YAML is an error that names the file.
 pub(crate) fn sort(files: &BTreeMap<String, String>, compat: &HelmCompat) -> Result<Sorted, String> {
-    sort_rendered(files, &BTreeMap::new(), compat)
+    sort_rendered(files, &BTreeMap::new(), BTreeMap::new(), compat)
 }
 
-/// Does the same where some files are no UTF-8: those are in `broken` too, as bytes.
+/// Does the same where some files are no UTF-8, those are in `broken` too, as bytes; and where the documents of some are `known`.
 pub(crate) fn sort_rendered(
     files: &BTreeMap<String, String>,
     broken: &BTreeMap<String, Vec<u8>>,
+    mut known: BTreeMap<String, Result<Vec<Document>, String>>,
     compat: &HelmCompat,
 ) -> Result<Sorted, String> {
     let mut sorted = Sorted::default();
     for (path, text) in files {
-        let base = path.rsplit('/').next().unwrap_or(path);
-        if base.starts_with('_') || text.trim_matches(is_space).is_empty() {
-            continue;
-        }
-        if let Some(bytes) = broken.get(path) {
-            check_bytes(path, bytes, compat).map_err(|error| format!("YAML parse error on {path}: {error}"))?;
-        }
-        for document in split(text, compat) {
-            let document = head(path, document, compat).map_err(|error| format!("YAML parse error on {path}: {error}"))?;
-            classify(document, &mut sorted);
-        }
+        let found = known.remove(path).unwrap_or_else(|| documents(path, text, broken.get(path), compat));
+        let found = found.map_err(|error| format!("YAML parse error on {path}: {error}"))?;
+        found.into_iter().for_each(|document| classify(document, &mut sorted));
     }
     let order = install_order(compat);
     sort_by_kind(&mut sorted.documents, &order, |document| &document.kind);
     sort_by_kind(&mut sorted.hooks, &order, |hook| &hook.document.kind);
     Ok(sorted)
+}
+
+/// Returns the documents of a file, those that are no UTF-8 looked at as they were too.
+pub(crate) fn documents(path: &str, text: &str, broken: Option<&Vec<u8>>, compat: &HelmCompat) -> Result<Vec<Document>, String> {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    if base.starts_with('_') || text.trim_matches(is_space).is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Some(bytes) = broken {
+        check_bytes(path, bytes, compat)?;
+    }
+    split(text, compat).into_iter().map(|document| head(path, document, compat)).collect()
 }
 
 /// Looks at the documents of a file that is no UTF-8, and returns the first error.

@@ -2,9 +2,11 @@
 //! (`pkg/action/install.go`, `pkg/action/action.go`, `pkg/cmd/template.go`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
 
-use go_template::{Map as TemplateMap, Value as TemplateValue};
+use go_template::both::{self, Both};
+use go_template::{Map as TemplateMap, TemplateSet, Value as TemplateValue};
 use serde_json::{Map, Value};
 
 use crate::capabilities::Capabilities;
@@ -48,6 +50,8 @@ pub struct RenderRequest {
     pub interrupt: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     /// Bounds on the work.
     pub limits: Limits,
+    /// Runs two halves of the work, at the same time where there are threads.
+    pub both: Both,
 }
 
 /// Whose NOTES.txt become the notes of a release.
@@ -79,6 +83,7 @@ impl RenderRequest {
             post_render: None,
             interrupt: None,
             limits: Limits::default(),
+            both: both::in_turn,
         }
     }
 }
@@ -177,26 +182,20 @@ pub fn check_values(
     skip_schema_validation: bool,
     compat: &HelmCompat,
 ) -> Result<(), RenderError> {
-    compose(chart, &Asked { values, compat, skip_schema_validation }, &mut Schemas::default()).map(drop)
+    let (chart, values) = compose(chart, values, compat)?;
+    if skip_schema_validation {
+        return Ok(());
+    }
+    schema::validate(&chart, &values, &mut Schemas::default(), compat).map_err(RenderError::Schema)
 }
 
-/// What of a request decides over the values.
-struct Asked<'a> {
-    values: &'a Map<String, Value>,
-    compat: &'a HelmCompat,
-    skip_schema_validation: bool,
-}
-
-/// Returns the chart with its dependencies chosen and the values that its templates see, both checked.
-fn compose(chart: &Chart, asked: &Asked<'_>, schemas: &mut Schemas) -> Result<(Chart, Map<String, Value>), RenderError> {
+/// Returns the chart with its dependencies chosen and the values that its templates see. Schemas are not asked yet.
+fn compose(chart: &Chart, values: &Map<String, Value>, compat: &HelmCompat) -> Result<(Chart, Map<String, Value>), RenderError> {
     check_installable(chart)?;
     let mut chart = chart.clone();
-    values::process_dependencies(&mut chart, asked.values, asked.compat)
+    values::process_dependencies(&mut chart, values, compat)
         .map_err(|error| RenderError::Values(format!("chart dependencies processing failed: {error}")))?;
-    let values = values::coalesce_values(&chart, asked.values, asked.compat).map_err(|error| RenderError::Values(error.0))?;
-    if !asked.skip_schema_validation {
-        schema::validate(&chart, &values, schemas, asked.compat).map_err(RenderError::Schema)?;
-    }
+    let values = values::coalesce_values(&chart, values, compat).map_err(|error| RenderError::Values(error.0))?;
     Ok((chart, values))
 }
 
@@ -204,9 +203,8 @@ fn compose(chart: &Chart, asked: &Asked<'_>, schemas: &mut Schemas) -> Result<(C
 /// differ.
 pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed) -> Result<Rendered, RenderError> {
     let compat = &request.compat;
-    let asked = Asked { values: &request.values, compat, skip_schema_validation: request.skip_schema_validation };
-    let (chart, values) = compose(chart, &asked, &mut parsed.schemas)?;
-    check_kube_version(&chart, &request.capabilities)?;
+    let (chart, values) = compose(chart, &request.values, compat)?;
+    let set = read(&chart, &values, request, parsed)?;
     let job = Job {
         compat,
         capabilities: &request.capabilities,
@@ -215,21 +213,83 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
         lookup: request.lookup.clone(),
         limits: request.limits,
     };
-    let output = engine::execute(&chart, &job, parsed, |render| prepare(render, request)).map_err(|failure| match failure {
-        Failure::Template(text) => RenderError::Template(text),
-        Failure::Budget(text) => RenderError::Budget(text),
-    })?;
-    let is_broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
-    let broken: BTreeMap<String, Vec<u8>> =
-        output.iter().filter(|(_, bytes)| is_broken(bytes)).map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
-    let mut files: BTreeMap<String, String> = output.into_iter().map(|(path, bytes)| (path, text(bytes))).collect();
+    let Output { mut files, broken, documents } = execute(&chart, &job, &set, request)?;
     let notes = take_notes(&chart, &mut files, request.notes);
     if let Some(post_render) = &request.post_render {
         files = post_render::run(post_render, files, compat).map_err(RenderError::PostRender)?;
     }
-    let sorted = manifest::sort_rendered(&files, &broken, compat).map_err(RenderError::Document)?;
+    let sorted = manifest::sort_rendered(&files, &broken, documents, compat).map_err(RenderError::Document)?;
     let crds = chart.crds();
     Ok(Rendered { chart, values, files, documents: sorted.documents, hooks: sorted.hooks, crds, notes, compat: compat.clone() })
+}
+
+/// Asks the schemas and parses the templates: neither needs the other.
+fn read(chart: &Chart, values: &Map<String, Value>, request: &RenderRequest, parsed: &mut Parsed) -> Result<Rc<TemplateSet>, RenderError> {
+    let mut schemas = std::mem::take(&mut parsed.schemas);
+    let mut verdict = None;
+    let mut validate = || match request.skip_schema_validation {
+        true => Ok(()),
+        false => schema::validate(chart, values, &mut schemas, &request.compat).map_err(RenderError::Schema),
+    };
+    let set = parsed.set(chart, &request.compat, &mut |first, second| {
+        (request.both)(first, &mut || {
+            verdict = Some(validate());
+            second();
+        });
+    });
+    // Templates that are parsed already leave nothing to do beside it.
+    let verdict = verdict.unwrap_or_else(validate);
+    parsed.schemas = schemas;
+    verdict?;
+    check_kube_version(chart, &request.capabilities)?;
+    set.map_err(stopped)
+}
+
+/// What the templates gave.
+#[derive(Default)]
+struct Output {
+    files: BTreeMap<String, String>,
+    /// The bytes of those that are no UTF-8.
+    broken: BTreeMap<String, Vec<u8>>,
+    /// The documents of the files as they are.
+    documents: BTreeMap<String, Result<Vec<Document>, String>>,
+}
+
+/// Executes the templates. The documents of one are read while the next is executed, unless they are going to be changed.
+fn execute(chart: &Chart, job: &Job<'_>, set: &Rc<TemplateSet>, request: &RenderRequest) -> Result<Output, RenderError> {
+    let (compat, reads_documents) = (&request.compat, request.post_render.is_none());
+    let (send, receive) = mpsc::channel::<(String, Vec<u8>)>();
+    let (mut send, mut receive) = (Some(send), Some(receive));
+    let (mut executed, mut output) = (Ok(()), Output::default());
+    (request.both)(
+        &mut || {
+            let send = send.take();
+            executed = engine::execute(chart, job, set, |render| prepare(render, request), &mut |path, bytes| {
+                // The other end is there as long as this one.
+                drop(send.as_ref().map(|send| send.send((path, bytes))));
+            });
+        },
+        &mut || {
+            for (path, bytes) in receive.take().into_iter().flatten() {
+                if std::str::from_utf8(&bytes).is_err() {
+                    output.broken.insert(path.clone(), bytes.clone());
+                }
+                let text = text(bytes);
+                if reads_documents && !output.broken.contains_key(&path) {
+                    output.documents.insert(path.clone(), manifest::documents(&path, &text, None, compat));
+                }
+                output.files.insert(path, text);
+            }
+        },
+    );
+    executed.map(|()| output).map_err(stopped)
+}
+
+fn stopped(failure: Failure) -> RenderError {
+    match failure {
+        Failure::Template(text) => RenderError::Template(text),
+        Failure::Budget(text) => RenderError::Budget(text),
+    }
 }
 
 fn prepare(mut render: go_template::Render, request: &RenderRequest) -> go_template::Render {

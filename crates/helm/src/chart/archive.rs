@@ -1,9 +1,9 @@
 //! Chart archives: gzip, tar, and the paths that Helm refuses (`pkg/chart/loader/archive/archive.go`).
 
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 
 use super::{ChartError, File};
 
@@ -27,15 +27,17 @@ pub(super) fn check_type(name: &str, bytes: &[u8]) -> Result<(), ChartError> {
     Err(ChartError(format!("file '{name}' does not appear to be a gzipped archive; got '{kind}'")))
 }
 
-/// Unpacks the regular files of an archive, the first path component dropped, in archive order.
-pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
+/// Unpacks the regular files of an archive, the first path component dropped, in archive order. The chart's `values.yaml` is handed out
+/// as soon as it is there: it is large, and mostly one of the first.
+pub(super) fn unpack(bytes: &[u8], values: &mut dyn FnMut(Bytes)) -> Result<Vec<File>, ChartError> {
     if bytes.is_empty() {
         return Err(ChartError::new("EOF"));
     }
-    let mut archive = tar::Archive::new(Kept::new(MultiGzDecoder::new(bytes).take(MAX_CHART * 2)));
+    let unpacked = MultiGzDecoder::new(bytes).take(MAX_CHART * 2);
+    let mut archive = tar::Archive::new(Kept::new(unpacked, unpacked_size(bytes)));
     let (mut files, mut places) = (Vec::new(), Vec::new());
     let mut remaining = MAX_CHART;
-    for entry in archive.entries().map_err(broken)? {
+    for entry in archive.entries_with_seek().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let kind = entry.header().entry_type();
         if kind.is_dir() || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
@@ -66,6 +68,11 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
             // At most `MAX_CHART` is unpacked, so that it fits.
             let start = entry.raw_file_position() as usize;
             place = Some(start..start + size as usize);
+            if name == "values.yaml" {
+                let mut text = Vec::with_capacity(size as usize);
+                entry.by_ref().take(size).read_to_end(&mut text).map_err(broken)?;
+                values(without_mark(text.into()));
+            }
         }
         places.push(place);
         files.push(File { name, data: Bytes::from(data), modified: modified(&mut entry) });
@@ -81,6 +88,14 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<File>, ChartError> {
     Ok(files)
 }
 
+/// Returns how much the archive says it unpacks to, as far as that can be.
+fn unpacked_size(bytes: &[u8]) -> usize {
+    /// Deflate makes no more of a byte.
+    const MOST: usize = 1032;
+    let said = bytes.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+    said.min(bytes.len().saturating_mul(MOST)).min(MAX_CHART as usize)
+}
+
 /// Keeps all that was read: the files are parts of it, since a chart has hundreds, most of them small.
 struct Kept<R> {
     inner: R,
@@ -91,25 +106,46 @@ struct Kept<R> {
 }
 
 impl<R: Read> Kept<R> {
-    fn new(inner: R) -> Self {
-        Kept { inner, all: Vec::new(), position: 0, failed: None }
+    fn new(inner: R, size: usize) -> Self {
+        Kept { inner, all: Vec::with_capacity(size), position: 0, failed: None }
+    }
+
+    /// Reads on and returns how much there is now that was not asked for yet; none is the end.
+    fn ahead(&mut self) -> std::io::Result<usize> {
+        const AHEAD: u64 = 128 * 1024;
+        if self.position == self.all.len() && self.failed.is_none() {
+            self.failed = self.inner.by_ref().take(AHEAD).read_to_end(&mut self.all).err();
+        }
+        match self.failed.take_if(|_| self.position == self.all.len()) {
+            Some(error) => Err(error),
+            None => Ok(self.all.len() - self.position),
+        }
     }
 }
 
 impl<R: Read> Read for Kept<R> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        const AHEAD: u64 = 128 * 1024;
-        if self.position == self.all.len() && self.failed.is_none() {
-            self.failed = self.inner.by_ref().take(AHEAD).read_to_end(&mut self.all).err();
-        }
-        if self.position == self.all.len()
-            && let Some(error) = self.failed.take()
-        {
-            return Err(error);
-        }
+        self.ahead()?;
         let count = (&self.all[self.position..]).read(out)?;
         self.position += count;
         Ok(count)
+    }
+}
+
+/// The contents of files are left where they are; tar only goes ahead.
+impl<R: Read> Seek for Kept<R> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let SeekFrom::Current(count) = to else { return Err(std::io::ErrorKind::Unsupported.into()) };
+        let mut left = usize::try_from(count).map_err(std::io::Error::other)?;
+        while left > 0 {
+            let count = self.ahead()?.min(left);
+            if count == 0 {
+                return Err(std::io::Error::other("unexpected EOF during skip"));
+            }
+            self.position += count;
+            left -= count;
+        }
+        Ok(self.position as u64)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use go_encoding::yaml;
 use serde_json::{Map, Value};
 
@@ -26,16 +27,28 @@ pub(super) fn directory(mut files: Vec<(String, Vec<u8>)>) -> Result<Vec<File>, 
         .collect()
 }
 
+/// What was read of a `values.yaml` before the rest of the chart.
+pub(super) struct Ahead {
+    text: Bytes,
+    values: Result<Vec<Map<String, Value>>, ChartError>,
+}
+
+impl Ahead {
+    pub(super) fn of(text: Bytes) -> Ahead {
+        Ahead { values: values(&text), text }
+    }
+}
+
 /// Loads a chart that is nobody's subchart: its generation must be known.
-pub(super) fn top(files: Vec<File>) -> Result<Chart, ChartError> {
-    let chart = chart(files)?;
+pub(super) fn top(files: Vec<File>, ahead: Option<Ahead>) -> Result<Chart, ChartError> {
+    let chart = chart(files, ahead)?;
     match chart.metadata.api_version.as_str() {
         "v1" | "v2" => Ok(chart),
         _ => Err(ChartError::new("unsupported chart version")),
     }
 }
 
-fn chart(files: Vec<File>) -> Result<Chart, ChartError> {
+fn chart(files: Vec<File>, mut ahead: Option<Ahead>) -> Result<Chart, ChartError> {
     let mut metadata = None;
     let mut modified = None;
     for file in files.iter().filter(|file| file.name == "Chart.yaml") {
@@ -52,12 +65,12 @@ fn chart(files: Vec<File>) -> Result<Chart, ChartError> {
         dependencies: Vec::new(),
         modified,
         schema_modified: None,
-        values: Vec::new(),
+        values: [].into(),
         values_text: None,
     };
     let mut buckets: BTreeMap<String, Vec<File>> = BTreeMap::new();
     for file in files {
-        sort_in(&mut chart, file, &mut buckets)?;
+        sort_in(&mut chart, file, &mut buckets, &mut ahead)?;
     }
     if !has_metadata {
         return Err(ChartError::new("Chart.yaml file is missing"));
@@ -76,14 +89,15 @@ fn chart(files: Vec<File>) -> Result<Chart, ChartError> {
     Ok(chart)
 }
 
-fn sort_in(chart: &mut Chart, file: File, buckets: &mut BTreeMap<String, Vec<File>>) -> Result<(), ChartError> {
+fn sort_in(chart: &mut Chart, file: File, buckets: &mut BTreeMap<String, Vec<File>>, ahead: &mut Option<Ahead>) -> Result<(), ChartError> {
     let wrap = |what: &'static str| move |error: ChartError| ChartError(format!("cannot load {what}: {error}"));
     let is_v1 = chart.metadata.api_version == "v1";
     match file.name.as_str() {
         "Chart.yaml" => {}
         "Chart.lock" => chart.lock = lock::parse(&file.data).map_err(wrap("Chart.lock"))?,
         "values.yaml" => {
-            chart.values = values(&file.data).map_err(wrap("values.yaml"))?;
+            let known = ahead.take_if(|ahead| ahead.text == file.data).map(|ahead| ahead.values);
+            chart.values = known.unwrap_or_else(|| values(&file.data)).map_err(wrap("values.yaml"))?.into();
             chart.values_text = Some(file.data);
         }
         "values.schema.json" => {
@@ -127,7 +141,7 @@ fn subchart(name: &str, files: Vec<File>) -> Result<Option<Chart>, ChartError> {
         if file.name != name {
             return Err(ChartError(format!("!error unpacking subchart tar in {name}: expected {name}, got {}", file.name)));
         }
-        return chart(archive::unpack(&file.data)?).map(Some);
+        return chart(archive::unpack(&file.data, &mut drop)?, None).map(Some);
     }
     let inner = files
         .into_iter()
@@ -136,7 +150,7 @@ fn subchart(name: &str, files: Vec<File>) -> Result<Option<Chart>, ChartError> {
             Some(File { name: rest.to_owned(), ..file })
         })
         .collect();
-    chart(inner).map(Some)
+    chart(inner, None).map(Some)
 }
 
 /// Reads `values.yaml`, document by document, as apimachinery's reader splits it; every number is a float from here on.

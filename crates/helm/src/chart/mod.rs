@@ -12,8 +12,10 @@ mod metadata;
 mod version;
 
 use std::borrow::Cow;
+use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
+use go_template::both::{self, Both};
 use serde_json::{Map, Value};
 
 pub use ignore::IgnoreRules;
@@ -65,7 +67,7 @@ pub struct Chart {
     pub modified: Option<(i64, u32)>,
     /// See [`Chart::modified`].
     pub schema_modified: Option<(i64, u32)>,
-    values: Vec<Map<String, Value>>,
+    values: Arc<[Map<String, Value>]>,
     /// The text of `values.yaml`.
     values_text: Option<Bytes>,
 }
@@ -73,8 +75,24 @@ pub struct Chart {
 impl Chart {
     /// Reads a chart archive (`.tgz`); `name` is what Helm calls the file in messages.
     pub fn from_archive(name: &str, bytes: &[u8]) -> Result<Chart, ChartError> {
+        Chart::from_archive_in(name, bytes, both::in_turn)
+    }
+
+    /// Does the same in both of two threads.
+    pub fn from_archive_in(name: &str, bytes: &[u8], both: Both) -> Result<Chart, ChartError> {
         archive::check_type(name, bytes)?;
-        archive::unpack(bytes).and_then(load::top).map_err(|error| match error.0.ends_with(archive::BAD_HEADER) {
+        let (send, receive) = mpsc::channel();
+        let (mut send, mut receive) = (Some(send), Some(receive));
+        let (mut files, mut ahead) = (Ok(Vec::new()), None);
+        // Each half takes its end along: where the first finds no values, its going tells the second that none will come.
+        both(
+            &mut || {
+                let mut send = send.take();
+                files = archive::unpack(bytes, &mut |text| drop(send.take().map(|send| send.send(text))));
+            },
+            &mut || ahead = receive.take().and_then(|receive| receive.recv().ok()).map(load::Ahead::of),
+        );
+        files.and_then(|files| load::top(files, ahead)).map_err(|error| match error.0.ends_with(archive::BAD_HEADER) {
             true => ChartError(format!("file '{name}' does not appear to be a valid chart file (details: {error})")),
             false => error,
         })
@@ -82,7 +100,7 @@ impl Chart {
 
     /// Reads a chart from the files of a folder, with paths relative to it; the rules of its `.helmignore` are applied.
     pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Chart, ChartError> {
-        load::top(load::directory(files.into_iter().collect())?)
+        load::top(load::directory(files.into_iter().collect())?, None)
     }
 
     /// Returns the name, which is the alias where a parent chart gave one.
@@ -109,7 +127,7 @@ impl Chart {
 
     /// Replaces the default values.
     pub fn set_values(&mut self, values: Map<String, Value>) {
-        self.values = vec![values];
+        self.values = Arc::from([values]);
         self.values_text = None;
     }
 

@@ -2,12 +2,27 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use go_template::{Map, Str, Value};
 
 use super::files::Files;
 use super::{Item, Job, as_values, metadata, natives};
-use crate::chart::Chart;
+use crate::chart::{Chart, File};
 use crate::compat::HelmCompat;
+
+/// Adds the texts of the templates of a chart and all its subcharts, by name.
+pub(super) fn texts(chart: &Chart, path: &str, found: &mut HashMap<String, Bytes>) {
+    for dependency in &chart.dependencies {
+        texts(dependency, &format!("{path}/charts/{}", dependency.name()), found);
+    }
+    found.extend(templates(chart).map(|file| (format!("{path}/{}", file.name), file.data.clone())));
+}
+
+/// Returns the templates that a chart brings; a library only lends its partials.
+fn templates(chart: &Chart) -> impl Iterator<Item = &File> {
+    let is_partial = |file: &File| file.name.rsplit('/').next().is_some_and(|base| base.starts_with('_'));
+    chart.templates.iter().filter(move |file| !chart.is_library() || is_partial(file))
+}
 
 /// Adds the templates of a chart and all its subcharts, each with its context.
 pub(super) fn collect(chart: &Chart, job: &Job<'_>, items: &mut HashMap<String, Item>) {
@@ -40,12 +55,8 @@ fn one(chart: &Chart, path: String, is_root: bool, values: &Map, shared: &Shared
         let inner = one(dependency, format!("{path}/charts/{name}"), false, &inner, shared, items);
         subcharts.set(name, Value::Map(inner));
     }
-    for file in &chart.templates {
-        // A library only lends its partials.
-        if chart.is_library() && !file.name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
-            continue;
-        }
-        let item = Item { text: file.data.clone(), context: context.clone(), base_path: format!("{path}/templates") };
+    for file in templates(chart) {
+        let item = Item { context: context.clone(), base_path: format!("{path}/templates") };
         items.insert(format!("{path}/{}", file.name), item);
     }
     context

@@ -10,11 +10,12 @@ mod functions;
 mod metadata;
 mod natives;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use go_template::both::{First, Second};
 use go_template::{Fault, Functions, Map, MapKind, MissingKey, Render, TemplateSet, Value};
 
 pub use go_template::Limits;
@@ -56,29 +57,26 @@ pub struct Parsed {
     version: String,
 }
 
-/// One template file with the context it is executed in.
+/// What one template file is executed in.
 struct Item {
-    text: Bytes,
     context: Map,
     base_path: String,
 }
 
-/// Executes every template and returns the output by path; partials are left out.
+/// Executes every template and hands out each one's output with its path; partials are left out.
 pub(crate) fn execute(
     chart: &Chart,
     job: &Job<'_>,
-    parsed: &mut Parsed,
+    set: &Rc<TemplateSet>,
     build: impl Fn(Render) -> Render,
-) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    done: &mut dyn FnMut(String, Vec<u8>),
+) -> Result<(), Failure> {
     let mut items = HashMap::new();
     context::collect(chart, job, &mut items);
-    let order = order(&items);
-    let set = parsed.set(&order, &items, job.compat)?;
     let session = functions::Session::new(job.lookup.clone(), job.compat);
     let mut render = build(Render::new().missing_key(MissingKey::Zero).limits(job.limits)).with_state(session);
-    let mut rendered = BTreeMap::new();
     let values_kind = natives::values_kind(job.compat);
-    for name in order {
+    for name in order(&items) {
         if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
             continue;
         }
@@ -88,8 +86,8 @@ pub(crate) fn execute(
         template.set("BasePath", Value::str(item.base_path.as_str()));
         item.context.set("Template", Value::Map(template));
         let data = Value::Map(item.context.with_kind(values_kind));
-        let output = render.execute(&set, &name, &data).map_err(|fault| failure(&fault, job.compat))?;
-        rendered.insert(name, functions::without_no_value(output));
+        let output = render.execute(set, &name, &data).map_err(|fault| failure(&fault, job.compat))?;
+        done(name, functions::without_no_value(output));
     }
     for item in items.values() {
         // Contexts hold their own subcharts' contexts and templates can put a map into itself: break such cycles.
@@ -97,7 +95,7 @@ pub(crate) fn execute(
             item.context.remove(&key);
         }
     }
-    Ok(rendered)
+    Ok(())
 }
 
 fn failure(fault: &Fault, compat: &HelmCompat) -> Failure {
@@ -108,7 +106,7 @@ fn failure(fault: &Fault, compat: &HelmCompat) -> Failure {
 }
 
 /// Deepest files first, then by name backwards.
-fn order(items: &HashMap<String, Item>) -> Vec<String> {
+fn order<T>(items: &HashMap<String, T>) -> Vec<String> {
     let mut names: Vec<String> = items.keys().cloned().collect();
     let depth = |name: &str| name.matches('/').count();
     names.sort_by(|left, right| depth(right).cmp(&depth(left)).then_with(|| right.cmp(left)));
@@ -116,21 +114,27 @@ fn order(items: &HashMap<String, Item>) -> Vec<String> {
 }
 
 impl Parsed {
-    /// Returns the set for these templates: the one at hand where it fits, a new one otherwise.
-    fn set(&mut self, order: &[String], items: &HashMap<String, Item>, compat: &HelmCompat) -> Result<Rc<TemplateSet>, Failure> {
+    /// Returns the set of the chart's templates: the one at hand where it fits, a new one otherwise. `both` is what parses it.
+    pub(crate) fn set(
+        &mut self,
+        chart: &Chart,
+        compat: &HelmCompat,
+        both: &mut dyn FnMut(First<'_>, Second<'_>),
+    ) -> Result<Rc<TemplateSet>, Failure> {
+        let mut texts = HashMap::new();
+        context::texts(chart, chart.name(), &mut texts);
+        let names = order(&texts);
         if let Some(set) = &self.set
-            && self.names == order
+            && self.names == names
             && self.version == compat.version()
         {
             return Ok(set.clone());
         }
         let mut set = TemplateSet::new("gotpl", Rc::new(function_table(compat)));
-        for name in order {
-            let Some(item) = items.get(name) else { continue };
-            set.parse_shared(name, item.text.clone()).map_err(|error| Failure::Template(errors::parse(name, &error.to_string())))?;
-        }
+        let files: Vec<(String, Bytes)> = names.iter().filter_map(|name| texts.remove_entry(name)).collect();
+        set.parse_in(&files, both).map_err(|error| Failure::Template(errors::parse(&error.file, &error.to_string())))?;
         let set = Rc::new(set);
-        self.names = order.to_vec();
+        self.names = names;
         self.set = Some(set.clone());
         self.version = compat.version().to_owned();
         Ok(set)

@@ -1,0 +1,102 @@
+//! What is done in two threads is what is done in one: output, errors, and which of several errors.
+
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
+use helm::both::{self, Both, First, Second};
+use helm::{Chart, RenderRequest, TemplateOutput};
+
+fn in_threads(first: First<'_>, second: Second<'_>) {
+    std::thread::scope(|scope| {
+        scope.spawn(second);
+        first();
+    });
+}
+
+fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("c/{name}"), text.as_bytes()).expect("a file");
+    }
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(&tar.into_inner().expect("an archive")).expect("gzip");
+    packed.finish().expect("gzip")
+}
+
+fn rendered(bytes: &[u8], both: Both) -> Result<String, String> {
+    let chart = Chart::from_archive_in("c.tgz", bytes, both).map_err(|error| error.to_string())?;
+    let mut request = RenderRequest::new("r", "n");
+    request.both = both;
+    let rendered = helm::render(&chart, &request).map_err(|error| error.to_string())?;
+    rendered.template_output(&TemplateOutput::default()).map_err(|error| error.to_string())
+}
+
+const CHART: (&str, &str) = ("Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}");
+
+/// Gives the same in one thread as in two, however those take turns, and returns it.
+fn same(files: &[(&str, &str)]) -> Result<String, String> {
+    let bytes = archive(files);
+    let expect = rendered(&bytes, both::in_turn);
+    for _ in 0..20 {
+        assert_eq!(rendered(&bytes, in_threads), expect);
+    }
+    expect
+}
+
+fn refused(files: &[(&str, &str)], expect: &str) {
+    let error = same(&[&[CHART], files].concat()).expect_err("an error");
+    assert!(error.contains(expect), "{error}");
+}
+
+#[test]
+fn renders_the_same() {
+    let names: Vec<String> = (0..60).map(|number| format!("templates/t{number}.yaml")).collect();
+    let template =
+        "a: {{ include \"shared\" . }}\nb: {{ .Values.b }}\n---\nkind: {{ .Template.Name | base | trimSuffix \".yaml\" | title }}\n";
+    let mut files =
+        vec![CHART, ("values.yaml", "b: [1, 2]\n"), ("templates/_shared.tpl", "{{ define \"shared\" }}{{ .Values.b | len }}{{ end }}")];
+    files.extend(names.iter().map(|name| (name.as_str(), template)));
+    let text = same(&files).expect("renders");
+    assert_eq!(text.matches("a: 2\nb: [1 2]\n").count(), 60);
+    assert!(text.contains("kind: T59\n"));
+}
+
+#[test]
+fn the_last_definition_counts() {
+    // Of files as deep as each other the one whose name comes first is read last.
+    let define = |text: &str| format!("{{{{ define \"x\" }}}}{text}{{{{ end }}}}");
+    let (first, last) = (define("first"), define("last"));
+    let files = [CHART, ("templates/_a.tpl", &*first), ("templates/_z.tpl", &*last), ("templates/m.yaml", "x: {{ include \"x\" . }}\n")];
+    assert!(same(&files).expect("renders").contains("x: first\n"));
+}
+
+#[test]
+fn needs_no_values() {
+    assert!(same(&[CHART, ("templates/a.yaml", "a: {{ .Values.b }}\n")]).expect("renders").ends_with("\na:\n"));
+}
+
+#[test]
+fn the_first_error_counts() {
+    let broken = ("templates/a.yaml", "a: {{ nothing }}\n");
+    refused(&[("templates/z.yaml", "{{ if }}"), broken], "(c/templates/z.yaml:1): missing value for if");
+    refused(&[("values.schema.json", "{\"required\": [\"x\"]}"), broken], "missing property 'x'");
+    refused(&[("values.yaml", "a: b: c"), broken], "cannot load values.yaml");
+    refused(&[("templates/b.yaml", "a: b: c\n"), ("templates/d.yaml", "{")], "YAML parse error on c/templates/b.yaml");
+    refused(
+        &[("templates/b.yaml", "a: b: c\n"), ("templates/a.yaml", "{{ fail \"no\" }}")],
+        "execution error at (c/templates/a.yaml:1:3): no",
+    );
+}
+
+#[test]
+fn an_archive_that_breaks_off_is_an_error() {
+    let bytes = archive(&[CHART, ("values.yaml", "a: 1\n"), ("templates/a.yaml", "a\n")]);
+    for end in [20, bytes.len() / 2, bytes.len() - 9] {
+        let (one, two) = (rendered(&bytes[..end], both::in_turn), rendered(&bytes[..end], in_threads));
+        assert!(one.is_err(), "{end}");
+        assert_eq!(one, two);
+    }
+}
