@@ -181,6 +181,18 @@ pub(super) struct Target {
     live: Option<Value>,
 }
 
+/// Returns what is applied together: neighbours in Helm's order of which none needs another one to be accepted, or to work from the start. A binding
+/// needs its role, a workload what it mounts, a custom resource its definition.
+fn stage(kind: &str) -> &str {
+    match kind {
+        "Secret" | "ConfigMap" | "CustomResourceDefinition" | "ClusterRole" => "contents, kinds and roles",
+        "ClusterRoleBinding" | "Role" => "bindings of cluster roles, and roles",
+        "RoleBinding" | "Service" => "bindings of roles, and services",
+        "DaemonSet" | "Deployment" | "HorizontalPodAutoscaler" | "StatefulSet" => "workloads",
+        other => other,
+    }
+}
+
 impl Run<'_> {
     async fn render_and_go(&mut self, revision: i64) -> Result<Release, ReleaseError> {
         let (context, wanted) = (self.context, self.wanted);
@@ -277,7 +289,7 @@ impl Run<'_> {
             context.before_flux.prepare(&self.deployed(release)).await?;
         }
         (context.progress)(Progress::Doing("applying"));
-        for batch in targets.chunk_by(|a, b| a.reference.kind == b.reference.kind) {
+        for batch in targets.chunk_by(|a, b| stage(&a.reference.kind) == stage(&b.reference.kind)) {
             self.apply(batch).await?;
         }
         self.remove(targets).await?;
@@ -329,7 +341,7 @@ impl Run<'_> {
         release
     }
 
-    /// Applies objects of one kind at once (`pkg/kube/client.go`, batchPerform).
+    /// Applies objects of one stage at once, as Helm does those of one kind (`pkg/kube/client.go`, batchPerform).
     async fn apply(&mut self, batch: &[Target]) -> Result<(), ReleaseError> {
         let requests: Vec<_> = batch.iter().map(|target| self.apply_one(target)).collect();
         let mut applied = futures::stream::iter(requests).buffered(OVERLAP);
@@ -588,5 +600,28 @@ impl Outcome {
     /// Returns how many objects a change of this kind happened to.
     pub fn count(&self, action: Action) -> usize {
         self.changes.iter().filter(|change| change.action == action).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stage;
+
+    #[test]
+    fn a_stage_has_nothing_that_another_one_of_it_needs() {
+        for (needed, needs) in [
+            ("Namespace", "ServiceAccount"),
+            ("ServiceAccount", "Secret"),
+            ("StorageClass", "PersistentVolumeClaim"),
+            ("ConfigMap", "Deployment"),
+            ("ClusterRole", "ClusterRoleBinding"),
+            ("Role", "RoleBinding"),
+            ("Service", "Deployment"),
+            ("CustomResourceDefinition", "Widget"),
+            ("Widget", "Gadget"),
+        ] {
+            assert_ne!(stage(needed), stage(needs), "{needs} needs {needed}");
+        }
+        assert_eq!(stage("Secret"), stage("ConfigMap"));
     }
 }
