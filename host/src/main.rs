@@ -3,6 +3,7 @@
 mod age_keys;
 mod bindings;
 mod boot;
+mod both;
 mod bounded;
 mod capability;
 mod chart_links;
@@ -16,6 +17,7 @@ mod graph;
 #[cfg(test)]
 mod guide;
 mod handoff;
+mod heap;
 mod hidden;
 mod hints;
 mod holder;

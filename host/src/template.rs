@@ -12,19 +12,22 @@ use serde_json::{Map, Value};
 
 use crate::Surroundings;
 use crate::boot::registry;
+use crate::both;
 use crate::bounded;
 use crate::failure::{Failure, chain};
+use crate::heap;
 use crate::options;
 
 /// Renders a chart and prints it.
 pub async fn template(options: options::Template, around: &Surroundings) -> Result<(), Failure> {
-    let (name, chart) = names(&options)?;
-    let reference = reference(&options, &chart, around)?;
-    let fetched = match &reference {
-        Reference::Path(path) => charts::read(path),
-        reference => registry(&options.charts, around).fetch(reference).await,
+    let (name, wanted) = names(&options)?;
+    let reference = reference(&options, &wanted, around)?;
+    heap::take_at_once(memory(&reference));
+    let chart = match &reference {
+        Reference::Path(path) => charts::read(path, both::in_threads),
+        reference => registry(&options.charts, around).fetch(reference).await.map(|fetched| fetched.chart),
     };
-    let fetched = fetched.map_err(|error| Failure::user(chain(&error)))?;
+    let chart = chart.map_err(|error| Failure::user(chain(&error)))?;
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     let mut request = RenderRequest::new(name.as_str(), options.namespace.as_str());
     let (values, given) = user_values(&options, around)?;
@@ -34,10 +37,11 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     request.skip_schema_validation = options.skip_schema_validation;
     request.compat = compat;
     request.environment = Some(environment()?);
+    request.both = both::in_threads;
     // The process ends with this command: to free every node of what it read first would only take time.
-    let (fetched, mut parsed) = (ManuallyDrop::new(fetched), ManuallyDrop::new(Parsed::default()));
-    let rendered = helm::render_parsed(&fetched.chart, &request, &mut parsed);
-    let rendered = rendered.map_err(|error| refused(&error, helm::hints(&error, &fetched.chart, &given)))?;
+    let (chart, mut parsed) = (ManuallyDrop::new(chart), ManuallyDrop::new(Parsed::default()));
+    let rendered = helm::render_parsed(&chart, &request, &mut parsed);
+    let rendered = rendered.map_err(|error| refused(&error, helm::hints(&error, &chart, &given)))?;
     let rendered = ManuallyDrop::new(rendered);
     let output = TemplateOutput {
         include_crds: options.include_crds,
@@ -61,6 +65,15 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
         // The reader of a pipe may have enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::user(format!("the output cannot be written: {error}"))),
         _ => Ok(()),
+    }
+}
+
+/// Returns about how much memory rendering takes at least, where the chart is an archive that is here.
+fn memory(reference: &Reference) -> usize {
+    const TIMES_THE_ARCHIVE: usize = 18;
+    match reference {
+        Reference::Path(path) => std::fs::metadata(path).map_or(0, |archive| archive.len() as usize).saturating_mul(TIMES_THE_ARCHIVE),
+        _ => 0,
     }
 }
 

@@ -24,6 +24,8 @@ mod version;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use helm::both::{self, Both};
+
 pub use error::{Error, Report};
 pub use reference::Reference;
 
@@ -92,8 +94,9 @@ impl Source {
     /// Fetches a chart: from the directories, else from where the reference points to.
     pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, Error> {
         if let Reference::Path(path) = reference {
-            let path = path.clone();
-            return blocking(move || Ok(read(&path))).await.map_err(|problem| problem.at(reference.to_string(), Vec::new()))?;
+            let folder = path.clone();
+            let found = blocking(move || local::read(&folder, both::in_turn)).await;
+            return found.map(|found| from_local(found, "")).map_err(|problem| at_path(problem, path));
         }
         let mut tried = Vec::new();
         for directory in &self.directories {
@@ -160,10 +163,13 @@ impl Source {
     }
 }
 
-/// Reads a chart from a folder or an archive on this machine. It blocks.
-pub fn read(path: &Path) -> Result<Fetched, Error> {
-    let found = local::read(path).map(|found| from_local(found, ""));
-    found.map_err(|problem| problem.at(Reference::Path(path.to_owned()).to_string(), Vec::new()))
+/// Reads a chart from a folder or an archive on this machine, in both of two threads if those are given. It blocks.
+pub fn read(path: &Path, both: Both) -> Result<helm::Chart, Error> {
+    local::read(path, both).map(|found| found.chart).map_err(|problem| at_path(problem, path))
+}
+
+fn at_path(problem: Problem, path: &Path) -> Error {
+    problem.at(Reference::Path(path.to_owned()).to_string(), Vec::new())
 }
 
 fn fetched(chart: helm::Chart, digest: Digest, origin: String) -> Fetched {

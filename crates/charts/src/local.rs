@@ -7,8 +7,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use helm::Chart;
+use helm::both::{self, Both};
 use helm::chart::IgnoreRules;
+use helm::{Chart, ChartError};
 
 use crate::error::{Kind, Problem};
 use crate::reference::{Reference, as_tag};
@@ -28,30 +29,34 @@ pub(crate) struct Found {
 }
 
 /// Reads a chart folder or an archive.
-pub(crate) fn read(path: &Path) -> Result<Found, Problem> {
+pub(crate) fn read(path: &Path, both: Both) -> Result<Found, Problem> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Problem::new(Kind::Missing, "there is no such file or folder"),
         _ => unreadable(path, &error),
     })?;
     if !metadata.is_dir() {
-        return read_archive(path);
+        return read_archive(path, both);
     }
     if !path.join("Chart.yaml").is_file() {
         return Err(Problem::new(Kind::NotAChart, "the folder holds no Chart.yaml"));
     }
-    let chart = Chart::from_files(Walk::new(path).run()?).map_err(|error| Problem::new(Kind::NotAChart, error.to_string()))?;
+    let chart = Chart::from_files(Walk::new(path).run()?).map_err(not_a_chart)?;
     Ok(Found { chart, archive: None, path: path.to_owned() })
 }
 
-fn read_archive(path: &Path) -> Result<Found, Problem> {
+fn read_archive(path: &Path, both: Both) -> Result<Found, Problem> {
     let bytes = read_limited(path, MAX_ARCHIVE)?;
-    let chart = parse(&file_name(path), &bytes)?;
+    let chart = Chart::from_archive_in(&file_name(path), &bytes, both).map_err(not_a_chart)?;
     Ok(Found { chart, archive: Some(bytes), path: path.to_owned() })
 }
 
 /// Reads an archive that is already in memory.
 pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Chart, Problem> {
-    Chart::from_archive(name, bytes).map_err(|error| Problem::new(Kind::NotAChart, error.to_string()))
+    Chart::from_archive(name, bytes).map_err(not_a_chart)
+}
+
+fn not_a_chart(error: ChartError) -> Problem {
+    Problem::new(Kind::NotAChart, error.to_string())
 }
 
 fn file_name(path: &Path) -> String {
@@ -179,7 +184,7 @@ fn exact(directory: &Path, name: &str, version: &str) -> Result<Option<Found>, P
     for spelling in [version.to_owned(), version.replace('_', "+"), version.replace('+', "_")] {
         let path = directory.join(format!("{name}-{spelling}.tgz"));
         if path.is_file() {
-            return read_archive(&path).map(Some);
+            return read_archive(&path, both::in_turn).map(Some);
         }
     }
     let other = version.strip_prefix('v').map_or_else(|| format!("v{version}"), str::to_owned);
@@ -187,7 +192,7 @@ fn exact(directory: &Path, name: &str, version: &str) -> Result<Option<Found>, P
     if !path.is_file() {
         return Ok(None);
     }
-    let found = read_archive(&path)?;
+    let found = read_archive(&path, both::in_turn)?;
     Ok(version::same(&found.chart.metadata.version, version).then_some(found))
 }
 
@@ -205,7 +210,7 @@ fn highest(directory: &Path, name: &str, range: &str, filter: Option<&str>) -> R
         Some((version::strict(&version).filter(|_| filter.fits(&as_tag(&version)))?, file))
     });
     for (version, file) in version::matching(candidates, &range) {
-        let found = read_archive(&directory.join(file))?;
+        let found = read_archive(&directory.join(file), both::in_turn)?;
         if version::same(&found.chart.metadata.version, version.original()) {
             return Ok(Some(found));
         }
@@ -314,20 +319,20 @@ mod tests {
         fs::write(chart.join("big/file"), "ignored").unwrap();
         fs::write(root.path().join("linked.yaml"), "a: b\n").unwrap();
         std::os::unix::fs::symlink("../../linked.yaml", chart.join("templates/linked.yaml")).unwrap();
-        let found = read(&chart).unwrap();
+        let found = read(&chart, both::in_turn).unwrap();
         assert_eq!(found.chart.templates.len(), 1);
         assert_eq!(&*found.chart.templates[0].data, b"a: b\n");
         assert!(found.chart.files.iter().all(|file| !file.name.starts_with("big")));
 
         std::os::unix::fs::symlink("..", chart.join("templates/loop")).unwrap();
-        let problem = read(&chart).err().unwrap();
+        let problem = read(&chart, both::in_turn).err().unwrap();
         assert!(problem.reason.contains("nested deeper") || problem.reason.contains("cannot read"), "{}", problem.reason);
     }
 
     #[test]
     fn says_what_is_wrong_with_a_path() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(read(&root.path().join("no")).err().unwrap().kind, Kind::Missing);
-        assert_eq!(read(root.path()).err().unwrap().kind, Kind::NotAChart);
+        assert_eq!(read(&root.path().join("no"), both::in_turn).err().unwrap().kind, Kind::Missing);
+        assert_eq!(read(root.path(), both::in_turn).err().unwrap().kind, Kind::NotAChart);
     }
 }
