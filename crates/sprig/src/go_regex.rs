@@ -250,7 +250,8 @@ fn unicode_class(text: &str) -> Checked<Option<&str>> {
         }
     };
     let class = &text[..end];
-    let known = !class.contains(['=', ':']) && regex::Regex::new(class).is_ok();
+    // The `regex` crate knows no negation before the name.
+    let known = !class.contains(['=', ':']) && regex::Regex::new(&class.replacen("{^", "{", 1)).is_ok();
     if known { Ok(Some(&text[end..])) } else { Err((RANGE, class.to_owned())) }
 }
 
@@ -347,7 +348,7 @@ mod tests {
             "(?P<n_1>a)(?<m>b)",
             "\\Q*\\E*",
             "\\x{10FFFF}\\x7f\\07\\123",
-            "\\pL\\P{Greek}",
+            "\\pL\\P{Greek}\\p{^Greek}",
             "[[:^alpha:]]",
             "()|",
             "a(?i)*",

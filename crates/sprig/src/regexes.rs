@@ -89,47 +89,66 @@ const SPACE: &str = r"\t\n\x0C\r ";
 fn translate(expression: &str) -> String {
     let mut out = String::with_capacity(expression.len() + 8);
     let mut rest = expression;
-    let mut in_class = false;
     while let Some(c) = rest.chars().next() {
         let mut width = c.len_utf8();
         match c {
-            '\\' => width = escape(&mut out, rest, in_class),
-            '[' if in_class => {
-                if let Some(end) = rest.strip_prefix("[:").and_then(|tail| tail.find(":]")) {
-                    width = end + 4;
-                    out.push_str(&rest[..width]);
-                } else {
-                    out.push_str("\\[");
-                }
-            }
-            '[' => {
-                in_class = true;
-                out.push('[');
-                let tail = &rest[1..];
-                let negated = tail.starts_with('^');
-                width += usize::from(negated);
-                out.push_str(if negated { "^" } else { "" });
-                // A bracket right at the start is literal.
-                if rest[width..].starts_with(']') {
-                    width += 1;
-                    out.push_str("\\]");
-                }
-            }
-            ']' if in_class => {
-                in_class = false;
-                out.push(']');
-            }
-            '&' | '~' if in_class => {
-                out.push('\\');
-                out.push(c);
-            }
-            '{' if !in_class && go_regex::repetition(rest).is_none() => out.push_str("\\{"),
-            '}' if !in_class && !out_ends_repetition(&out) => out.push_str("\\}"),
+            '\\' => width = escape(&mut out, rest, false),
+            '[' => width = class(&mut out, rest),
+            '{' if go_regex::repetition(rest).is_none() => out.push_str("\\{"),
+            '}' if !out_ends_repetition(&out) => out.push_str("\\}"),
             c => out.push(c),
         }
         rest = &rest[width..];
     }
     out
+}
+
+/// Writes a class; gives how many bytes it took. Every character is escaped: Go knows no set operations, and a hyphen means itself
+/// after a range or another class (`parseClass` of `regexp/syntax`).
+fn class(out: &mut String, rest: &str) -> usize {
+    let start = if rest.starts_with("[^") { "[^" } else { "[" };
+    out.push_str(start);
+    let mut at = start.len();
+    while at < rest.len() {
+        let tail = &rest[at..];
+        // A bracket right at the start is literal.
+        if tail.starts_with(']') && at > start.len() {
+            out.push(']');
+            return at + 1;
+        }
+        at += member(out, tail);
+    }
+    at
+}
+
+/// Writes what stands in a class: a class by name, a range or a character.
+fn member(out: &mut String, rest: &str) -> usize {
+    if let Some(end) = rest.strip_prefix("[:").and_then(|tail| tail.find(":]")) {
+        out.push_str(&rest[..end + 4]);
+        return end + 4;
+    }
+    if rest.starts_with('\\') && rest[1..].starts_with(['d', 'D', 's', 'S', 'w', 'W', 'p', 'P']) {
+        return escape(out, rest, true);
+    }
+    let width = member_char(out, rest);
+    let tail = &rest[width..];
+    if !tail.starts_with('-') || tail.starts_with("-]") {
+        return width;
+    }
+    out.push('-');
+    width + 1 + member_char(out, &tail[1..])
+}
+
+fn member_char(out: &mut String, rest: &str) -> usize {
+    match rest.chars().next() {
+        Some('\\') => escape(out, rest, true),
+        Some(c) => {
+            let text = c.encode_utf8(&mut [0; 4]).to_owned();
+            out.push_str(&regex_syntax::escape(&text));
+            text.len()
+        }
+        None => 0,
+    }
 }
 
 /// Tells whether what was written so far is an open repetition, so that a brace closes it.
@@ -162,7 +181,10 @@ fn escape(out: &mut String, rest: &str, in_class: bool) -> usize {
             let end =
                 if rest[2..].starts_with('{') { rest.find('}').map_or(rest.len(), |end| end + 1) } else { (width + 1).min(rest.len()) };
             let end = (end..=rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
-            out.push_str(&rest[..end]);
+            match rest[..end].split_once("{^") {
+                Some((_, name)) => out.push_str(&format!("\\{}{{{name}", if c == 'p' { 'P' } else { 'p' })),
+                None => out.push_str(&rest[..end]),
+            }
             return end;
         }
         'x' if rest[2..].starts_with('{') => {
@@ -172,7 +194,12 @@ fn escape(out: &mut String, rest: &str, in_class: bool) -> usize {
         }
         // The library for schemas knows no other name for it.
         'a' => out.push_str("\\x07"),
-        'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'A' | 'z' => out.push_str(&rest[..width]),
+        'x' => {
+            let end = rest.len().min(4);
+            out.push_str(&rest[..end]);
+            return end;
+        }
+        'f' | 'n' | 'r' | 't' | 'v' | 'A' | 'z' => out.push_str(&rest[..width]),
         '0'..='7' => return octal(out, rest),
         c => out.push_str(&regex_syntax::escape(c.encode_utf8(&mut [0; 4]))),
     }
