@@ -44,8 +44,6 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::failure::{Blame, Failure};
 use crate::options::{Command, ModuleCommand, Options};
 
@@ -57,6 +55,8 @@ pub struct Surroundings {
     pub docker_config: Option<PathBuf>,
     /// Where a user keeps the age keys that SOPS looks for.
     pub age_keys: Option<PathBuf>,
+    /// The kubeconfig files of the user, whether they are there or not.
+    pub kubeconfigs: Vec<PathBuf>,
     /// The error stream is a terminal that a person looks at.
     pub terminal: bool,
     /// The log is read by GitHub.
@@ -66,7 +66,10 @@ pub struct Surroundings {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = match Options::read(&std::env::args_os().collect::<Vec<_>>()) {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
     let is_template = matches!(options.command, Command::Template(_));
     let runtime = runtime(&options.command).enable_all().build();
     let outcome = match runtime {
@@ -131,12 +134,17 @@ fn surroundings() -> Result<Surroundings, Failure> {
         .or_else(|| variable("XDG_CACHE_HOME").map(|cache| PathBuf::from(cache).join("launchway")))
         .or_else(|| home.as_ref().map(|home| home.join(".cache/launchway")));
     let docker_config = variable("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(".docker")));
+    let kubeconfigs = match (variable("KUBECONFIG"), &home) {
+        (Some(files), _) => std::env::split_paths(&files).map(|file| folder.join(file)).collect(),
+        (None, home) => home.iter().map(|home| home.join(".kube/config")).collect(),
+    };
     let own = home.map(|home| home.join(if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" }));
     let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).or(own);
     Ok(Surroundings {
         folder,
         cache,
         docker_config: docker_config.map(|folder| folder.join("config.json")),
+        kubeconfigs,
         age_keys: config.map(|folder| folder.join("sops/age/keys.txt")),
         terminal: console::user_attended_stderr() && console::user_attended() && variable("CI").is_none(),
         github: variable("GITHUB_ACTIONS").is_some(),

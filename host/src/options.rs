@@ -1,8 +1,12 @@
 //! What can be typed. Understanding it is the commands' job.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::template::OfHelm;
 
 /// Takes a Kubernetes cluster from "the API server answers" to "Flux manages everything".
 #[derive(Debug, Parser)]
@@ -323,11 +327,11 @@ pub struct Template {
     /// the chart, and the name is release-name.
     #[arg(value_names = ["NAME", "CHART"], num_args = 1..=2, required = true)]
     pub name_and_chart: Vec<String>,
-    /// The namespace of the release.
-    #[arg(short, long, value_name = "NAME", default_value = "default")]
-    pub namespace: String,
-    /// A values file; - reads standard input. Later files win.
-    #[arg(short = 'f', long = "values", value_name = "FILE", value_delimiter = ',')]
+    /// The namespace of the release; without it $HELM_NAMESPACE, or the one of the kubeconfig's context, or default.
+    #[arg(short, long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// A values file or the URL of one; - reads standard input. Later files win.
+    #[arg(short = 'f', long = "values", value_name = "FILE")]
     pub values: Vec<String>,
     /// Sets values: key1=val1,key2=val2.
     #[arg(long, value_name = "VALUES")]
@@ -347,6 +351,9 @@ pub struct Template {
     /// The version or range of the chart.
     #[arg(long, value_name = "RANGE")]
     pub version: Option<String>,
+    /// Takes pre-releases too, where no --version says which.
+    #[arg(long)]
+    pub devel: bool,
     /// The URL of an HTTP chart repository that holds CHART.
     #[arg(long, value_name = "URL")]
     pub repo: Option<String>,
@@ -362,7 +369,7 @@ pub struct Template {
     /// Leaves tests out.
     #[arg(long)]
     pub skip_tests: bool,
-    /// Prints only this template.
+    /// Prints only this template, or all that fit a pattern.
     #[arg(short, long, value_name = "PATH")]
     pub show_only: Vec<String>,
     /// Renders an upgrade instead of an install.
@@ -379,18 +386,61 @@ pub struct Template {
     pub skip_schema_validation: bool,
     /// Writes files into a folder instead of printing.
     #[arg(long, value_name = "DIR")]
-    pub output_dir: Option<PathBuf>,
+    pub output_dir: Option<String>,
     /// Puts the release name into the path under --output-dir.
-    #[arg(long, requires = "output_dir")]
+    #[arg(long)]
     pub release_name: bool,
-    /// Makes up a release name.
+    /// A template for the release name, instead of NAME.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub name_template: Option<String>,
+    /// Takes no NAME. As in Helm the name is release-name then.
     #[arg(short, long)]
     pub generate_name: bool,
+    /// Prints what was rendered even if it is no YAML.
+    #[arg(long)]
+    pub debug: bool,
+    /// The kubeconfig file whose context names the namespace.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context that names the namespace.
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub kube_context: Option<String>,
+    #[command(flatten)]
+    pub of_helm: OfHelm,
     /// Which Helm to render as; the newest if not given.
     #[arg(long, value_name = "VERSION")]
     pub helm_compat: Option<String>,
     #[command(flatten)]
     pub charts: Charts,
+}
+
+impl Options {
+    /// Reads a command line. What is wrong with it, and help, is printed, and the exit code is returned.
+    pub fn read(words: &[OsString]) -> Result<Options, ExitCode> {
+        let command = Options::command().mut_subcommand("template", |template| template.args_override_self(true).mut_args(as_go_reads));
+        let read = command.try_get_matches_from(words).and_then(|matches| Options::from_arg_matches(&matches));
+        read.map_err(|error| {
+            // The stream may be closed already.
+            let _ = error.print();
+            let is_template = words.get(1).is_some_and(|word| word == "template");
+            // `helm template` has one code for all errors.
+            ExitCode::from(u8::try_from(error.exit_code()).map_or(1, |code| if is_template { code.min(1) } else { code }))
+        })
+    }
+}
+
+/// Lets a switch be followed by `=true` or `=false`, as Go's flags are.
+fn as_go_reads(argument: Arg) -> Arg {
+    if !matches!(argument.get_action(), ArgAction::SetTrue) {
+        return argument;
+    }
+    let words = |word: &str| match word {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("write true or false"),
+    };
+    let argument = argument.action(ArgAction::Set).value_parser(words).default_value("false").default_missing_value("true");
+    argument.num_args(0..=1).require_equals(true).hide_default_value(true).hide_possible_values(true)
 }
 
 /// Looks at step modules.

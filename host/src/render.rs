@@ -69,7 +69,7 @@ fn capabilities(version: Option<&str>, compat: &HelmCompat) -> Result<Capabiliti
     let capabilities = Capabilities::offline(compat);
     let Some(version) = version else { return Ok(capabilities) };
     let parsed = KubeVersion::parse(version, compat)
-        .ok_or_else(|| Failure::user(format!("--kube-version {version}: is no version")).hint("write it as v1.36.3"))?;
+        .map_err(|why| Failure::user(format!("--kube-version {version}: {why}")).hint("write it as v1.36.3"))?;
     Ok(capabilities.with_kube_version(parsed))
 }
 

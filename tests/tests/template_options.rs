@@ -18,12 +18,12 @@ struct Left {
 }
 
 /// One command line a line, after `template`; `CHART` is the chart. Failures that a `~` starts may be worded otherwise.
-const CASES: &str = "
+const CASES: &str = r#"
 r CHART
 CHART
 r CHART -f a.yaml
 r CHART -f a.yaml,b.yaml
-r CHART -f a.yaml -f b.yaml
+r told -f a.yaml -f b.yaml
 r CHART --values=b.yaml
 r CHART -f none.yaml
 r CHART -f broken.yaml
@@ -34,9 +34,9 @@ r CHART --set x
 r CHART --set x[99999999]=1
 r CHART --set-string x=1
 r CHART --set-json x=[1,{}]
-r CHART --set-json {\"x\":4}
+r CHART --set-json {"x":4}
 r CHART --set-json x={
-r CHART --set-json {\"x\":
+r CHART --set-json {"x":
 r CHART --set-literal x=a,b
 r CHART --set-file x=text.txt
 r CHART --set-file x=text.txt,y=a.yaml
@@ -67,27 +67,121 @@ r CHART --output-dir out --no-hooks
 r CHART --output-dir out -s templates/config.yaml
 R_x CHART
 r CHART -n ns
+r told -n ''
+r CHART -n a -n b
+KUBECONFIG=kube.yaml r told
+KUBECONFIG=none.yaml:kube.yaml HELM_KUBECONTEXT=other r told
+KUBECONFIG=kube.yaml HELM_NAMESPACE=env r told
+KUBECONFIG=broken.yaml r told
+r told --kubeconfig kube.yaml --kube-context other
+r CHART -f ''
+r CHART -f a.yaml,
+r told -f "a.yaml",b.yaml
+r CHART -f .
+r CHART -f binary.yaml
+r CHART --set-file x=
+r told --set-file x={text.txt,a.yaml}
+r told --set-file x[1].y=text.txt
+r told --set-file x=a\,b.txt
+r CHART --set-file x=.
+r CHART --no-hooks=false
+r CHART --include-crds=T --no-hooks=1
+r CHART --include-crds --include-crds
+r CHART -s templates/[a-
+r CHART -s templates/c*
+r told --kube-version 1.30
+r told --kube-version v1.30.1-gke.5+x
+r told --kube-version 1.30.x
+r told --kube-version 1.2.3.4
+r CHART --kube-version 1
+r CHART --kube-version 01.2
+r CHART --kube-version ''
+r CHART --kube-version 1.20 --kube-version 1.30
+r CHART --output-dir ''
+r CHART --output-dir ./out/
+r CHART --output-dir out/deep/er --release-name
+r CHART --release-name
+r CHART --name-template x
+CHART --name-template x
+CHART --name-template {{"X"|lower}}-{{.y}}
+CHART --name-template x-{{"X"|lower}}
+CHART --name-template {{nope}}
+CHART --name-template Foo
+CHART --generate-name
+CHART -g --name-template x
+'' CHART
+r CHART --debug
+r CHART --devel --create-namespace --description x -l a=b --labels=c=d --timeout 5m --wait --wait=legacy --server-side=false
+r CHART --dry-run
+r CHART --dry-run=client --dependency-update --disable-openapi-validation --atomic --hide-notes --color never
+r no-yaml
+r no-yaml --debug
+r no-yaml --debug -s templates/a.yaml
+r no-yaml --debug -s templates/none.yaml
+r failing
+r failing --debug
+r lacking
+r lacking --debug
 ~r none
 ~r CHART more
 ~r CHART --no-such-option
 ~r CHART --generate-name
-";
+~r CHART --no-hooks=maybe
+~r CHART --dry-run=other
+~r CHART --output-dir a.yaml
+"#;
+
+/// Files beside the chart.
+const FILES: &[(&str, &[u8])] = &[
+    ("a.yaml", b"x: 1\npart:\n  enabled: true\n"),
+    ("b.yaml", b"x: {y: [1, 2]}\n"),
+    ("broken.yaml", b"a: b: c\n"),
+    ("list.yaml", b"- a\n"),
+    ("empty.yaml", b""),
+    ("binary.yaml", b"a: \xff\xfe\n"),
+    ("text.txt", b"a,b=c\n"),
+    ("a,b.txt", b"comma"),
+    (
+        "kube.yaml",
+        b"contexts: [{name: a, context: {cluster: c, user: u, namespace: of-a}}, {name: other, context: {cluster: c, user: u, namespace: of-other}}]\ncurrent-context: a\n",
+    ),
+    ("told/Chart.yaml", b"{apiVersion: v2, name: told, version: 1.0.0}"),
+    (
+        "told/templates/a.yaml",
+        b"{{ with .Capabilities.KubeVersion }}kube: {{ . }} {{ .String }} {{ .GitVersion }} {{ .Version }} {{ .Major }}.{{ .Minor }}{{ end }}\n\
+          release: {{ toJson .Release }}\nvalues: {{ toJson .Values }}\n",
+    ),
+    ("no-yaml/Chart.yaml", b"{apiVersion: v2, name: no-yaml, version: 1.0.0}"),
+    ("no-yaml/templates/a.yaml", b"a: b: c\n---\nb: {{ .Release.Name }}\n"),
+    ("failing/Chart.yaml", b"{apiVersion: v2, name: failing, version: 1.0.0}"),
+    ("failing/templates/a.yaml", b"{{ fail \"no\" }}"),
+    (
+        "lacking/Chart.yaml",
+        b"{apiVersion: v2, name: lacking, version: 1.0.0, dependencies: [{name: a, version: '1'}, {name: b, version: '1'}]}",
+    ),
+];
 
 fn run(mut program: Command, line: &str) -> Left {
     let folder = temporary().expect("a folder");
-    for (name, text) in [
-        ("a.yaml", "x: 1\npart:\n  enabled: true\n"),
-        ("b.yaml", "x: {y: [1, 2]}\n"),
-        ("broken.yaml", "a: b: c\n"),
-        ("list.yaml", "- a\n"),
-        ("empty.yaml", ""),
-        ("text.txt", "a,b=c\n"),
-    ] {
-        std::fs::write(folder.path().join(name), text).expect("a file");
+    for (name, text) in FILES {
+        let file = folder.path().join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, text).expect("a file");
     }
     let chart = root().join("tests/charts/everything");
-    let words = line.trim_start_matches('~').split(' ').map(|word| if word == "CHART" { chart.as_os_str() } else { word.as_ref() });
-    let output = program.arg("template").args(words).current_dir(folder.path()).env("HOME", folder.path()).output().expect("it runs");
+    let mut words: Vec<&str> = line.trim_start_matches('~').split(' ').collect();
+    let is_variable = |word: &str| word.split_once('=').is_some_and(|(name, _)| name.starts_with("HELM_") || name == "KUBECONFIG");
+    program.arg("template").current_dir(folder.path()).env("HOME", folder.path()).env_remove("KUBECONFIG");
+    while let Some((name, value)) = words.first().filter(|word| is_variable(word)).and_then(|word| word.split_once('=')) {
+        program.env(name, value);
+        words.remove(0);
+    }
+    let words = words.into_iter().map(|word| match word {
+        "CHART" => chart.as_os_str(),
+        "''" => "".as_ref(),
+        word => word.as_ref(),
+    });
+    let output = program.args(words).output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let out = folder.path().join("out");
     let written = if out.is_dir() { files(&out).expect("files") } else { Vec::new() };
@@ -118,4 +212,46 @@ fn options_do_what_they_do_in_helm() {
         }
     }
     assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// What is refused, and the option that a hint names instead.
+const REFUSED: &[(&str, &str)] = &[
+    ("--post-renderer x", "with a pipe"),
+    ("--dry-run=server", "kubectl apply --dry-run=server"),
+    ("--validate", "kubectl apply --dry-run=server"),
+    ("--enable-dns", "give the address as a value"),
+    ("--verify", "helm verify"),
+    ("--username x", "docker login"),
+    ("--set-file x=https://example.com/x", "download the file"),
+    ("--set-file x=binary.yaml", "give it in base64"),
+];
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn what_cannot_be_done_says_what_to_do_instead() {
+    for (option, instead) in REFUSED {
+        let folder = temporary().expect("a folder");
+        std::fs::write(folder.path().join("binary.yaml"), [0xff]).expect("a file");
+        let chart = root().join("tests/charts/everything");
+        let output = command(root()).args(["template", "r"]).arg(chart).args(option.split(' ')).current_dir(folder.path()).output();
+        let output = output.expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{option}");
+        let failure = String::from_utf8_lossy(&output.stderr);
+        assert!(failure.starts_with("error: ") && failure.contains(instead), "{option}: {failure}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_binary), ignore = "skipped: run by cargo xtask test, which builds the program")]
+fn files_of_an_earlier_run_are_written_anew() {
+    let folder = temporary().expect("a folder");
+    let chart = root().join("tests/charts/everything");
+    let hooks = folder.path().join("out/everything/templates/hooks.yaml");
+    let run = || {
+        let words = ["template", "r", "--output-dir", "out"];
+        let status = command(root()).args(words).arg(&chart).current_dir(folder.path()).output().expect("it runs").status;
+        assert!(status.success());
+        std::fs::read_to_string(&hooks).expect("hooks")
+    };
+    assert_eq!(run(), run());
 }

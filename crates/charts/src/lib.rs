@@ -120,6 +120,19 @@ impl Source {
         })
     }
 
+    /// Fetches a file from an HTTP server, such as values for a chart.
+    pub async fn file(&self, url: &str) -> Result<Vec<u8>, Error> {
+        repository::file(&self.network, url).await.map_err(|problem| problem.at(url, Vec::new()))
+    }
+
+    /// Fetches the archive of a chart from an HTTP server.
+    pub async fn fetch_archive(&self, url: &str) -> Result<Fetched, Error> {
+        let bytes = self.file(url).await?;
+        let (name, digest) = (url.rsplit('/').next().unwrap_or(url).to_owned(), Digest::of(&bytes));
+        let chart = blocking(move || local::parse(&name, &bytes)).await.map_err(|problem| problem.at(url, Vec::new()))?;
+        Ok(fetched(chart, digest, url.to_owned()))
+    }
+
     async fn download(&self, reference: &Reference) -> Result<Fetched, Problem> {
         match reference {
             Reference::Repository { url, name, version } => self.repository_chart(url, name, version).await,

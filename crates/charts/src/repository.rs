@@ -82,6 +82,12 @@ pub(crate) async fn pull(network: &Network, url: &str, entry: &Entry) -> Result<
     Ok(Pulled { bytes: answer.body, origin })
 }
 
+/// Downloads what an address alone names; credentials in it are sent.
+pub(crate) async fn file(network: &Network, url: &str) -> Result<Vec<u8>, Problem> {
+    let url = Url::parse(url).map_err(|_| Problem::new(Kind::Invalid, "the address cannot be read").hint("write https://host/path"))?;
+    Ok(network.get(ask(&url, url.clone(), "*/*", MAX_ARCHIVE)).await?.body)
+}
+
 fn digest(text: &str) -> Result<Digest, Problem> {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     Digest::from_hex(hex).ok_or_else(|| Problem::new(Kind::Corrupt, format!("the index gives the digest {text:?}, which is not SHA-256")))

@@ -140,6 +140,17 @@ impl HelmCompat {
         }
     }
 
+    /// Returns how an error begins that names declared dependencies which are not in a chart.
+    pub(crate) fn missing_dependencies(&self) -> &'static str {
+        if self.is_v3() {
+            "An error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies"
+        } else if self.at_least(4, 2, 0) {
+            "an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' to fetch missing dependencies"
+        } else {
+            "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies"
+        }
+    }
+
     /// Tells whether `.Capabilities.KubeVersion.Version` keeps a suffix of the version it was given.
     pub fn keeps_kube_version_suffix(&self) -> bool {
         self.at_least(4, 1, 0)

@@ -13,6 +13,7 @@ pub mod manifest;
 mod observation;
 mod post_render;
 pub mod release;
+mod release_name;
 mod render;
 #[cfg_attr(target_arch = "wasm32", path = "schema_unchecked.rs")]
 mod schema;
@@ -30,5 +31,6 @@ pub use go_template::both;
 pub use hint::{Given, hints};
 pub use manifest::{Document, Hook};
 pub use post_render::{PostRender, RenderedDocument, Strategy};
-pub use render::{NotesScope, RenderError, RenderRequest, Rendered, TemplateOutput, check_values, render, render_parsed};
+pub use release_name::name_of_template;
+pub use render::{NotesScope, RenderError, RenderRequest, Rendered, TemplateOutput, broken_output, check_values, render, render_parsed};
 pub use values::ValuesError;

@@ -98,10 +98,10 @@ pub enum RenderError {
         kind: String,
     },
     /// Declared dependencies are not in the chart.
-    #[error(
-        "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: {names}"
-    )]
+    #[error("{what}: found in Chart.yaml, but missing in charts/ directory: {names}")]
     MissingDependencies {
+        /// What Helm says of it, which differs between its versions.
+        what: &'static str,
         /// Their names.
         names: String,
     },
@@ -126,8 +126,13 @@ pub enum RenderError {
     #[error("{0}")]
     Budget(String),
     /// A rendered document is not YAML.
-    #[error("{0}")]
-    Document(String),
+    #[error("{message}")]
+    Document {
+        /// What is wrong with it.
+        message: String,
+        /// Every file as it was rendered, by path: what `--debug` prints.
+        files: BTreeMap<String, String>,
+    },
     /// The post-renderer refuses the documents.
     #[error("{0}")]
     PostRender(String),
@@ -191,7 +196,7 @@ pub fn check_values(
 
 /// Returns the chart with its dependencies chosen and the values that its templates see. Schemas are not asked yet.
 fn compose(chart: &Chart, values: &Map<String, Value>, compat: &HelmCompat) -> Result<(Chart, Map<String, Value>), RenderError> {
-    check_installable(chart)?;
+    check_installable(chart, compat)?;
     let mut chart = chart.clone();
     values::process_dependencies(&mut chart, values, compat)
         .map_err(|error| RenderError::Values(format!("chart dependencies processing failed: {error}")))?;
@@ -218,7 +223,10 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
     if let Some(post_render) = &request.post_render {
         files = post_render::run(post_render, files, compat).map_err(RenderError::PostRender)?;
     }
-    let sorted = manifest::sort_rendered(&files, &broken, documents, compat).map_err(RenderError::Document)?;
+    let sorted = match manifest::sort_rendered(&files, &broken, documents, compat) {
+        Ok(sorted) => sorted,
+        Err(message) => return Err(RenderError::Document { message, files }),
+    };
     let crds = chart.crds();
     Ok(Rendered { chart, values, files, documents: sorted.documents, hooks: sorted.hooks, crds, notes, compat: compat.clone() })
 }
@@ -308,7 +316,7 @@ fn text(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| go_template::quote::chars(error.as_bytes()).map(|(c, _)| c.unwrap_or('\u{fffd}')).collect())
 }
 
-fn check_installable(chart: &Chart) -> Result<(), RenderError> {
+fn check_installable(chart: &Chart, compat: &HelmCompat) -> Result<(), RenderError> {
     let metadata = &chart.metadata;
     if !matches!(metadata.kind.as_str(), "" | "application") {
         return Err(RenderError::NotInstallable { kind: metadata.kind.clone() });
@@ -316,7 +324,10 @@ fn check_installable(chart: &Chart) -> Result<(), RenderError> {
     let declared = metadata.dependencies.iter().flatten();
     let missing = declared.filter(|wanted| !chart.dependencies.iter().any(|found| found.name() == wanted.name));
     let names: Vec<&str> = missing.map(|wanted| wanted.name.as_str()).collect();
-    if names.is_empty() { Ok(()) } else { Err(RenderError::MissingDependencies { names: names.join(", ") }) }
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(RenderError::MissingDependencies { what: compat.missing_dependencies(), names: names.join(", ") })
 }
 
 fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), RenderError> {
@@ -374,7 +385,7 @@ impl Rendered {
     pub fn write_template_output(&self, options: &TemplateOutput, write: &mut dyn FnMut(&str)) -> Result<(), RenderError> {
         if !options.show_only.is_empty() {
             let everything = TemplateOutput { show_only: Vec::new(), ..options.clone() };
-            write(&self.show_only(&self.template_output(&everything)?, &options.show_only)?);
+            write(&show_only(&self.template_output(&everything)?, &options.show_only, &self.compat)?);
             return Ok(());
         }
         let crds = self.crds.iter().filter(|_| options.include_crds);
@@ -394,26 +405,34 @@ impl Rendered {
         manifest::pieces(hooks.map(|hook| (hook.document.path.as_str(), hook.document.text.as_str()))).for_each(write);
         Ok(())
     }
+}
 
-    fn show_only(&self, text: &str, patterns: &[String]) -> Result<String, RenderError> {
-        let documents = manifest::split(text, &self.compat);
-        let path_of = |document: &str| {
-            let (_, rest) = document.split_once("# Source: ")?;
-            let line = rest.lines().next().unwrap_or_default();
-            line.split_once('/').map(|(_, path)| path.to_owned())
-        };
-        let mut shown = String::new();
-        for pattern in patterns {
-            let pattern = pattern.replace('\\', "/");
-            let found: Vec<&String> =
-                documents.iter().filter(|document| path_of(document).is_some_and(|path| crate::chart::glob(&pattern, &path))).collect();
-            if found.is_empty() {
-                return Err(RenderError::NoTemplate(pattern));
-            }
-            for document in found {
-                shown.push_str(&format!("---\n{document}\n"));
-            }
+/// Returns what `helm template --debug` prints of files that were rendered and of which one is no YAML; sorted, where Helm has no order.
+pub fn broken_output(files: &BTreeMap<String, String>, options: &TemplateOutput, compat: &HelmCompat) -> Result<String, RenderError> {
+    let files = files.iter().filter(|(_, text)| !text.trim().is_empty());
+    let text = manifest::assemble(files.map(|(path, text)| (path.as_str(), text.as_str())));
+    let text = format!("{}\n", text.trim());
+    if options.show_only.is_empty() { Ok(text) } else { show_only(&text, &options.show_only, compat) }
+}
+
+fn show_only(text: &str, patterns: &[String], compat: &HelmCompat) -> Result<String, RenderError> {
+    let documents = manifest::split(text, compat);
+    let path_of = |document: &str| {
+        let (_, rest) = document.split_once("# Source: ")?;
+        let line = rest.lines().next().unwrap_or_default();
+        line.split_once('/').map(|(_, path)| path.to_owned())
+    };
+    let mut shown = String::new();
+    for pattern in patterns {
+        let pattern = pattern.replace('\\', "/");
+        let found: Vec<&String> =
+            documents.iter().filter(|document| path_of(document).is_some_and(|path| crate::chart::glob(&pattern, &path))).collect();
+        if found.is_empty() {
+            return Err(RenderError::NoTemplate(pattern));
         }
-        Ok(shown)
+        for document in found {
+            shown.push_str(&format!("---\n{document}\n"));
+        }
     }
+    Ok(shown)
 }

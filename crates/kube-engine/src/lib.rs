@@ -5,6 +5,7 @@
 
 mod cluster;
 mod condition;
+mod context;
 mod discovery;
 mod error;
 mod explain;
@@ -20,6 +21,7 @@ pub mod status;
 pub mod wait;
 
 pub use cluster::{Applied, Apply, Cluster, PatchType, Propagation, ServerVersion, Way};
+pub use context::context_namespace;
 pub use discovery::Resource;
 pub use error::Error;
 pub use lease::Holder;

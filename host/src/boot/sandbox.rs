@@ -31,7 +31,7 @@ pub fn open(options: &options::Sandbox) -> Result<Sandbox, Failure> {
     if !is_cidr(cidr) {
         return Err(Failure::user(format!("--sandbox-service-cidr {cidr}: is no range of addresses")).hint("write it as 10.96.0.0/12"));
     }
-    if helm::KubeVersion::parse(version, &HelmCompat::newest()).is_none() {
+    if helm::KubeVersion::parse(version, &HelmCompat::newest()).is_err() {
         return Err(Failure::user(format!("--sandbox-kube-version {version}: is no version")).hint("write it as v1.36.3"));
     }
     let saved = match &options.sandbox_state {

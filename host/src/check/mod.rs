@@ -45,7 +45,7 @@ pub async fn check(options: options::Check, around: &Surroundings) -> Result<(),
         return Err(Failure::user(format!("--service-cidr {cidr}: is no range of addresses")).hint(hint));
     }
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
-    if helm::KubeVersion::parse(&options.kube_version, &compat).is_none() {
+    if helm::KubeVersion::parse(&options.kube_version, &compat).is_err() {
         return Err(Failure::user(format!("--kube-version {}: is no version", options.kube_version)).hint("write it as v1.36.3"));
     }
     // Read beside the tree, which takes as long.

@@ -257,8 +257,8 @@ fn capabilities(scene: &Scene<'_>, hands: &[Hand]) -> Capabilities {
     kinds.extend(kinds::api_versions(flux::definitions()));
     let capabilities = Capabilities::offline(scene.compat).with_api_versions(kinds);
     match KubeVersion::parse(&scene.options.kube_version, scene.compat) {
-        Some(version) => capabilities.with_kube_version(version),
-        None => capabilities,
+        Ok(version) => capabilities.with_kube_version(version),
+        Err(_) => capabilities,
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) fn check_type(name: &str, bytes: &[u8]) -> Result<(), ChartError> {
         return Err(ChartError(format!("file '{name}' seems to be a YAML file, but expected a gzipped archive")));
     }
     let head = &bytes[..bytes.len().min(512)];
-    let binary = head.iter().any(|byte| matches!(byte, 0..=8 | 0xb | 0xe..=0x1a | 0x1c..=0x1f));
+    // Helm looks at 512 bytes, and at zeros where the file has fewer.
+    let binary = head.len() < 512 || head.iter().any(|byte| matches!(byte, 0..=8 | 0xb | 0xe..=0x1a | 0x1c..=0x1f));
     let kind = if binary { "application/octet-stream" } else { "text/plain; charset=utf-8" };
     Err(ChartError(format!("file '{name}' does not appear to be a gzipped archive; got '{kind}'")))
 }
@@ -250,7 +251,8 @@ mod tests {
     #[test]
     fn names_what_is_no_archive() {
         assert!(check_type("x.yaml", b"a: 1").is_err_and(|error| error.0.contains("seems to be a YAML file")));
-        assert!(check_type("x", b"a: 1").is_err_and(|error| error.0.ends_with("got 'text/plain; charset=utf-8'")));
+        assert!(check_type("x", b"a: 1").is_err_and(|error| error.0.ends_with("got 'application/octet-stream'")));
+        assert!(check_type("x", &[b'a'; 512]).is_err_and(|error| error.0.ends_with("got 'text/plain; charset=utf-8'")));
         assert_eq!(Chart::from_archive("x.tgz", &[0x1f, 0x8b, 0x08]).map_err(|error| error.0), Err("unexpected EOF".to_owned()));
     }
 

@@ -145,8 +145,13 @@ fn kube_version_text(_: &mut Call<'_>, receiver: &Value, _: &[Value]) -> Outcome
     Ok(Value::str(version.map(|value| value.version.text().to_owned()).unwrap_or_default()))
 }
 
+fn git_version(_: &mut Call<'_>, receiver: &Value, _: &[Value]) -> Outcome {
+    let version = receiver.downcast::<KubeVersionValue>();
+    Ok(Value::str(version.map(|value| value.version.version.clone()).unwrap_or_default()))
+}
+
 const KUBE_VERSION_METHODS: &[Method] = &[
-    Method { name: "GitVersion", params: fixed(&[]), call: kube_version_text },
+    Method { name: "GitVersion", params: fixed(&[]), call: git_version },
     Method { name: "String", params: fixed(&[]), call: kube_version_text },
 ];
 

@@ -1,4 +1,4 @@
-//! The grammar of `--set`, `--set-string`, `--set-json` and `--set-literal` (`pkg/strvals`), quirks included.
+//! The grammar of `--set`, `--set-string`, `--set-file`, `--set-json` and `--set-literal` (`pkg/strvals`), quirks included.
 
 use go_encoding::json::{self, ReadError};
 use go_template::quote::{quote_rune, quote_text};
@@ -19,6 +19,15 @@ pub fn set_string(values: &mut Map<String, Value>, expression: &str) -> Result<(
     Parser::new(expression, Mode::Text).run(values)
 }
 
+/// Applies a `--set-file` expression: every value names what `read` returns in its place.
+pub fn set_file(
+    values: &mut Map<String, Value>,
+    expression: &str,
+    read: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<(), ValuesError> {
+    Parser::new(expression, Mode::File(read)).run(values)
+}
+
 /// Applies a `--set-json` expression: a JSON object, or keys with JSON values.
 pub fn set_json(values: &mut Map<String, Value>, expression: &str) -> Result<(), ValuesError> {
     if expression.trim_start().starts_with('{') {
@@ -37,10 +46,11 @@ pub fn set_literal(values: &mut Map<String, Value>, expression: &str) -> Result<
     Parser::new(expression, Mode::Literal).run(values)
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
+#[derive(Clone, Copy)]
+enum Mode<'a> {
     Typed,
     Text,
+    File(&'a dyn Fn(&str) -> Result<String, String>),
     Json,
     Literal,
 }
@@ -60,11 +70,11 @@ fn wrong<T>(text: impl Into<String>) -> Step<T> {
 
 struct Parser<'a> {
     rest: &'a str,
-    mode: Mode,
+    mode: Mode<'a>,
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str, mode: Mode) -> Parser<'a> {
+    fn new(text: &'a str, mode: Mode<'a>) -> Parser<'a> {
         Parser { rest: text, mode }
     }
 
@@ -92,7 +102,7 @@ impl<'a> Parser<'a> {
             if stops.contains(&c) {
                 return (text, Some(c));
             }
-            if c == '\\' && self.mode != Mode::Literal {
+            if c == '\\' && !matches!(self.mode, Mode::Literal) {
                 match self.next() {
                     Some(c) => text.push(c),
                     None => return (text, None),
@@ -105,7 +115,7 @@ impl<'a> Parser<'a> {
     }
 
     fn key(&mut self, map: &mut Map<String, Value>, nesting: usize) -> Step<()> {
-        let stops: &[char] = if self.mode == Mode::Literal { &['=', '[', '.'] } else { &['=', '[', ',', '.'] };
+        let stops: &[char] = if matches!(self.mode, Mode::Literal) { &['=', '[', '.'] } else { &['=', '[', ',', '.'] };
         let (key, stop) = self.until(stops);
         match stop {
             None if key.is_empty() => Err(Stop::End),
@@ -229,7 +239,7 @@ impl<'a> Parser<'a> {
                 let text = std::mem::take(&mut self.rest);
                 return Ok((Value::String(text.to_owned()), Ok(())));
             }
-            Mode::Typed | Mode::Text => {}
+            Mode::Typed | Mode::Text | Mode::File(_) => {}
         }
         if self.rest.is_empty() {
             return Ok((Value::String(String::new()), Err(Stop::End)));
@@ -239,7 +249,7 @@ impl<'a> Parser<'a> {
             return self.list().map(|list| (list, Ok(())));
         }
         let (text, _) = self.until(&[',']);
-        Ok((self.typed(text), Ok(())))
+        Ok((self.typed(text)?, Ok(())))
     }
 
     fn list(&mut self) -> Step<Value> {
@@ -247,7 +257,7 @@ impl<'a> Parser<'a> {
         loop {
             let (text, stop) = self.until(&[',', '}']);
             let Some(stop) = stop else { return wrong("list must terminate with '}'") };
-            items.push(self.typed(text));
+            items.push(self.typed(text)?);
             if stop == '}' {
                 self.rest = self.rest.strip_prefix(',').unwrap_or(self.rest);
                 return Ok(Value::Array(items));
@@ -282,27 +292,33 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn typed(&self, text: String) -> Value {
-        if self.mode == Mode::Text {
-            return Value::String(text);
+    fn typed(&self, text: String) -> Step<Value> {
+        match self.mode {
+            Mode::Text => Ok(Value::String(text)),
+            Mode::File(read) => read(&text).map(Value::String).map_err(Stop::Wrong),
+            _ => Ok(typed(text)),
         }
-        if text.eq_ignore_ascii_case("true") {
-            return Value::Bool(true);
-        }
-        if text.eq_ignore_ascii_case("false") {
-            return Value::Bool(false);
-        }
-        if text.eq_ignore_ascii_case("null") {
-            return Value::Null;
-        }
-        // A leading zero is text, but for zero itself.
-        if (text == "0" || !text.starts_with('0'))
-            && let Ok(number) = text.parse::<i64>()
-        {
-            return Value::Number(number.into());
-        }
-        Value::String(text)
     }
+}
+
+/// Makes words for bools and null and whole numbers what they are.
+fn typed(text: String) -> Value {
+    if text.eq_ignore_ascii_case("true") {
+        return Value::Bool(true);
+    }
+    if text.eq_ignore_ascii_case("false") {
+        return Value::Bool(false);
+    }
+    if text.eq_ignore_ascii_case("null") {
+        return Value::Null;
+    }
+    // A leading zero is text, but for zero itself.
+    if (text == "0" || !text.starts_with('0'))
+        && let Ok(number) = text.parse::<i64>()
+    {
+        return Value::Number(number.into());
+    }
+    Value::String(text)
 }
 
 fn put(map: &mut Map<String, Value>, key: &str, value: Value) {
@@ -367,6 +383,16 @@ mod tests {
         check(set, "a\\.b=x\\,y", json!({"a.b": "x,y"}));
         check(set, "a=", json!({"a": ""}));
         check(set_string, "a=1,b=true", json!({"a": "1", "b": "true"}));
+    }
+
+    #[test]
+    fn sets_what_files_hold() {
+        let mut values = Map::new();
+        let read = |path: &str| if path.is_empty() { Err("open : no such file".to_owned()) } else { Ok(format!("<{path}>")) };
+        set_file(&mut values, "a=x\\,y,b={1,2},c.d[1]=z,e=", &read).unwrap();
+        assert_eq!(Value::Object(values), json!({"a": "<x,y>", "b": ["<1>", "<2>"], "c": {"d": [null, "<z>"]}, "e": ""}));
+        let failed = set_file(&mut Map::new(), "a={}", &read).map_err(|error| error.0);
+        assert_eq!(failed, Err("open : no such file".to_owned()));
     }
 
     #[test]
