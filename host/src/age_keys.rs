@@ -37,6 +37,11 @@ impl AgeKeys {
         Ok(keys)
     }
 
+    /// Tells whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.identities.is_empty()
+    }
+
     fn add_file(&mut self, file: &std::path::Path) -> Result<(), Failure> {
         let place = file.display().to_string();
         let text = bounded::text(bounded::any(file, bounded::TEXT)).map_err(|error| Failure::user(format!("age keys {place}: {error}")))?;
@@ -57,7 +62,7 @@ impl AgeKeys {
 
 impl DataKeys for AgeKeys {
     fn open(&self, encrypted: &[&str]) -> Result<Vec<u8>, String> {
-        if self.identities.is_empty() {
+        if self.is_empty() {
             return Err("no age key is here; give one with --age-key-file FILE, SOPS_AGE_KEY_FILE or SOPS_AGE_KEY".into());
         }
         for armored in encrypted {

@@ -17,10 +17,10 @@ use self::connect::Reached;
 pub use self::connect::live;
 pub use self::sandbox::is_cidr;
 use crate::Surroundings;
-use crate::age_keys::AgeKeys;
 use crate::bounded;
 use crate::capability::Powers;
 use crate::chart_source::ChartSource;
+use crate::disclosed::Disclosed;
 use crate::engine;
 use crate::failure::{Failure, chain};
 use crate::handoff::Handoff;
@@ -74,8 +74,11 @@ async fn understand(options: &options::Boot, around: &Surroundings) -> Result<Un
     let charts = Arc::new(ChartSource::new(registry(&options.charts, around), root));
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     let seed = if options.sandbox.sandbox { [0; 32] } else { random_seed()? };
-    let keys = AgeKeys::read(options.keys.age_key_file.as_ref(), around)?;
-    let releases = Arc::new(ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed, Some(keys)));
+    let disclosed = Some(Disclosed::read(&options.secrets, around)?);
+    let mut releases = ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed, disclosed);
+    // A sandbox needs no key for what no step asks for.
+    releases.must_decrypt = !options.sandbox.sandbox;
+    let releases = Arc::new(releases);
     let secrets = Arc::new(SecretSource::new(bootstrap.secrets.clone(), &around.variable, folder.clone()));
     let (name, handoff) = (bootstrap.name.clone(), bootstrap.handoff);
     let order = bootstrap::order(&bootstrap.steps);

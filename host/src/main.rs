@@ -9,6 +9,7 @@ mod capability;
 mod chart_links;
 mod chart_source;
 mod check;
+mod disclosed;
 mod distribution;
 mod engine;
 mod failure;

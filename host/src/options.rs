@@ -65,7 +65,7 @@ pub struct Boot {
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
-    pub keys: Keys,
+    pub secrets: Secrets,
     #[command(flatten)]
     pub sandbox: Sandbox,
 }
@@ -94,7 +94,7 @@ pub struct Status {
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     #[command(flatten)]
-    pub keys: Keys,
+    pub secrets: Secrets,
     #[command(flatten)]
     pub charts: Charts,
     #[command(flatten)]
@@ -205,18 +205,21 @@ pub struct Render {
     #[arg(long)]
     pub show_secrets: bool,
     #[command(flatten)]
-    pub keys: Keys,
+    pub secrets: Secrets,
     #[command(flatten)]
     pub charts: Charts,
 }
 
-/// What opens files that are encrypted with SOPS.
+/// What tells values that the repository does not show.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Secrets")]
-pub struct Keys {
+pub struct Secrets {
     /// A file of age keys, instead of $SOPS_AGE_KEY, $SOPS_AGE_KEY_FILE and sops/age/keys.txt in the user's configuration folder.
     #[arg(long, value_name = "FILE")]
     pub age_key_file: Option<PathBuf>,
+    /// ConfigMaps and Secrets as the cluster will have them, for values of which the repository does not tell; `-` is standard input. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub objects: Vec<PathBuf>,
 }
 
 /// The ways to show findings.

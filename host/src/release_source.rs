@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use crate::age_keys::AgeKeys;
 use crate::chart_source::ChartSource;
+use crate::disclosed::Disclosed;
 use crate::failure::{Failure, chain};
 use crate::hidden::Hidden;
 use crate::hints;
@@ -32,7 +32,9 @@ pub struct ReleaseSource {
     compat: HelmCompat,
     seed: [u8; 32],
     /// None where nobody means to decrypt: what is encrypted is no fault then.
-    keys: Option<AgeKeys>,
+    disclosed: Option<Disclosed>,
+    /// Without any key, what is encrypted and serves to generate something is a fault.
+    pub must_decrypt: bool,
     tree: OnceLock<Result<Tree, String>>,
     opened: Mutex<BTreeMap<ReleaseRef, Arc<OpenRelease>>>,
 }
@@ -64,17 +66,28 @@ impl ReleaseSource {
         charts: Arc<ChartSource>,
         compat: HelmCompat,
         seed: [u8; 32],
-        keys: Option<AgeKeys>,
+        disclosed: Option<Disclosed>,
     ) -> Self {
-        ReleaseSource { repository, flux_path, charts, compat, seed, keys, tree: OnceLock::new(), opened: Mutex::default() }
+        let must_decrypt = disclosed.is_some();
+        ReleaseSource {
+            repository,
+            flux_path,
+            charts,
+            compat,
+            seed,
+            disclosed,
+            must_decrypt,
+            tree: OnceLock::new(),
+            opened: Mutex::default(),
+        }
     }
 
     /// Returns what Flux makes of the repository.
     pub fn tree(&self) -> Result<&Tree, Failure> {
         let path = self.flux_path.as_deref();
-        let read = || match &self.keys {
-            Some(keys) => flux::read_decrypted(&*self.repository, path, keys),
-            None => flux::read(&*self.repository, path),
+        let read = || {
+            let reading = self.disclosed.as_ref().map(|disclosed| disclosed.reading(self.must_decrypt)).unwrap_or_default();
+            flux::read_with(&*self.repository, path, reading)
         };
         let tree = self.tree.get_or_init(|| read().map_err(|error| chain(&error))).as_ref();
         tree.map_err(|message| match self.flux_path {
@@ -89,6 +102,9 @@ impl ReleaseSource {
     pub async fn warnings(&self) -> Vec<String> {
         let opened = self.opened.lock().await;
         let mut warnings = Vec::new();
+        for (given, own) in self.tree().into_iter().flat_map(Tree::given_in_vain) {
+            warnings.push(format!("{given}, from --objects, is not looked at: the repository has {own}"));
+        }
         for spec in opened.values().filter_map(|open| open.spec.as_ref()) {
             let place = place(spec);
             if spec.suspended {
@@ -145,13 +161,14 @@ impl ReleaseSource {
     pub fn spec(&self, release: &ReleaseRef) -> Result<ReleaseSpec, Failure> {
         let spec = self.tree()?.release(&release.namespace, &release.name).map_err(|error| Failure::user(chain(&error)))?;
         let is_encrypted = |why: &str| why.contains("encrypted");
-        match spec.unknown.iter().find(|why| self.keys.is_some() || !is_encrypted(why)) {
+        match spec.unknown.iter().find(|why| self.disclosed.is_some() || !is_encrypted(why)) {
             Some(unknown) => {
                 let message = format!("{}: {unknown}", place(&spec));
                 let hint = if is_encrypted(unknown) {
-                    "where Flux decrypts (`spec.decryption` of the Kustomization), `boot` does too, with the age keys it is given"
+                    "where Flux decrypts (`spec.decryption` of the Kustomization), `boot` does too, with the age keys it is given; else give the object \
+                     as the cluster will have it, with --objects FILE"
                 } else {
-                    "values that only the cluster knows cannot be installed before Flux has them"
+                    "what only the cluster will know must be told before: give the object as the cluster will have it, with --objects FILE"
                 };
                 Err(Failure::user(message).hint(hint))
             }

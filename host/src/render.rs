@@ -8,9 +8,9 @@ use helm::{Capabilities, HelmCompat, KubeVersion, RenderRequest, TemplateOutput}
 use serde_json::Value;
 
 use crate::Surroundings;
-use crate::age_keys::AgeKeys;
 use crate::boot::registry;
 use crate::chart_source::ChartSource;
+use crate::disclosed::Disclosed;
 use crate::failure::{Failure, chain};
 use crate::hints;
 use crate::options;
@@ -26,7 +26,7 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
     let repository = Repository::open(&root)?;
     let flux_path = options.flux_path.as_deref();
     let tree = match options.show_secrets {
-        true => flux::read_decrypted(&repository, flux_path, &AgeKeys::read(options.keys.age_key_file.as_ref(), around)?),
+        true => flux::read_with(&repository, flux_path, Disclosed::read(&options.secrets, around)?.reading(true)),
         false => flux::read(&repository, flux_path),
     };
     let tree = tree.map_err(|error| unread(&error))?;

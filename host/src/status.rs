@@ -9,9 +9,9 @@ use kube_engine::status::{self as readiness, Status as Readiness};
 use kube_engine::{Cluster, ObjectRef};
 
 use crate::Surroundings;
-use crate::age_keys::AgeKeys;
 use crate::boot;
 use crate::chart_source::ChartSource;
+use crate::disclosed::Disclosed;
 use crate::failure::{Blame, Failure, chain};
 use crate::options;
 use crate::release_source::{OpenRelease, ReleaseSource};
@@ -33,8 +33,8 @@ pub async fn status(options: options::Status, around: &Surroundings) -> Result<(
     let root = bootstrap.repository.as_ref().map_or_else(|| Repository::around(&folder), |path| folder.join(path));
     let repository = Arc::new(Repository::open(&root)?);
     let charts = Arc::new(ChartSource::new(boot::registry(&options.charts, around), root));
-    let keys = AgeKeys::read(options.keys.age_key_file.as_ref(), around)?;
-    let releases = ReleaseSource::new(repository, bootstrap.flux_path.clone(), charts, HelmCompat::newest(), [0; 32], Some(keys));
+    let disclosed = Disclosed::read(&options.secrets, around)?;
+    let releases = ReleaseSource::new(repository, bootstrap.flux_path.clone(), charts, HelmCompat::newest(), [0; 32], Some(disclosed));
     let cluster = boot::live(&options.connection, around).await?;
     let mut lines = vec![["STEP", "RELEASE", "CHART", "STATE", "READY", "FLUX"].map(str::to_owned)];
     let mut missing = Vec::new();

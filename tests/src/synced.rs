@@ -80,7 +80,7 @@ impl Synced {
         let files = MemoryFiles(shared_data::files(folder));
         let keys = age_keys.map(Keys::read).transpose()?;
         let tree = match &keys {
-            Some(keys) => flux::read_decrypted(&files, None, keys)?,
+            Some(keys) => flux::read_with(&files, None, flux::Reading { keys: Some(keys), given: &[] })?,
             None => flux::read(&files, None)?,
         };
         let cluster = Cluster::start(&Options { nodes: 0, feature_gates: "HPAScaleToZero=true".into(), ..Options::default() })?;

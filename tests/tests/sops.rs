@@ -62,3 +62,64 @@ fn check_needs_no_key_for_the_steps_of_a_manifest() {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
     assert!(run.stdout.contains("0 errors, 0 warnings"), "{}", run.stdout);
 }
+
+const RELEASE: &str = "apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: { name: web, namespace: apps }
+spec:
+  interval: 1h
+  chart: { spec: { chart: ./chart, sourceRef: { kind: GitRepository, name: flux-system, namespace: flux-system } } }
+  values: { host: '${SECRET_HOST}' }
+";
+const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: web }\ndata: { host: {{ .Values.host }} }\n";
+const MANIFEST: &str = "apiVersion: launchway.dev/v1alpha1
+kind: Bootstrap
+metadata: { name: home }
+spec:
+  repository: .
+  steps:
+    - { name: web, module: helm-release, release: apps/web }
+";
+const GIVEN: &str = "apiVersion: v1
+kind: Secret
+metadata: { name: settings, namespace: flux-system }
+stringData: { SECRET_HOST: told.example.com }
+";
+
+#[test]
+fn a_boot_without_keys_in_the_sandbox_takes_the_objects_it_is_given() {
+    let folder = copy_of(&root().join("examples/sops")).expect("a copy");
+    std::fs::create_dir_all(folder.path().join("chart/templates")).expect("a folder");
+    let listed = "resources: [release.yaml]\nsecretGenerator: [{ name: license, namespace: apps, files: [license.sops] }]\n";
+    for (name, text) in [
+        ("apps/kustomization.yaml", listed),
+        ("apps/release.yaml", RELEASE),
+        ("chart/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+        ("chart/templates/config.yaml", CONFIG),
+        ("launchway.yaml", MANIFEST),
+        ("given.yaml", GIVEN),
+        ("odd.yaml", "kind: Pod\n"),
+    ] {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    let boot = |more: &[&str]| {
+        launchway(folder.path(), ["boot", "--sandbox", "--sandbox-state", "state.json", "--output", "plain"].iter().chain(more))
+    };
+    let untold = boot(&[]);
+    assert_eq!(untold.code, 2, "{}", untold.stderr);
+    let said = "Secret flux-system/settings, which substituteFrom names, is encrypted";
+    assert!(untold.stderr.contains(said) && untold.stderr.contains("--objects FILE"), "{}", untold.stderr);
+    let odd = boot(&["--objects", "odd.yaml"]);
+    assert_eq!(odd.code, 2);
+    assert!(odd.stderr.contains("odd.yaml:1: is no ConfigMap and no Secret of v1"), "{}", odd.stderr);
+    let told = boot(&["--objects", "given.yaml"]);
+    assert_eq!(told.code, 0, "{}{}", told.stdout, told.stderr);
+    let state = std::fs::read_to_string(folder.path().join("state.json")).expect("the state");
+    assert!(state.contains("told.example.com"), "{state}");
+    assert!(!told.stdout.contains("told.example.com") && !told.stderr.contains("told.example.com"), "{}{}", told.stdout, told.stderr);
+    // The key opens it as before, and then nobody else is asked.
+    let opened = boot(&["--age-key-file", "age.key", "--objects", "given.yaml"]);
+    assert_eq!(opened.code, 0, "{}{}", opened.stdout, opened.stderr);
+    let in_vain = "Secret flux-system/settings (given.yaml:1), from --objects, is not looked at: the repository has";
+    assert!(format!("{}{}", opened.stdout, opened.stderr).contains(in_vain), "{}{}", opened.stdout, opened.stderr);
+}

@@ -174,7 +174,7 @@ fn of_reference(
 ) -> Option<(Origin, String)> {
     let (of_kind, wanted) = (text(reference, &["kind"])?, text(reference, &["name"])?);
     let key = text(reference, &["valuesKey"]).unwrap_or("values.yaml");
-    let source = tree.find("", of_kind, namespace(&release.object.value), wanted)?;
+    let source = tree.content(of_kind, namespace(&release.object.value), wanted)?;
     let content = values::entries(&source.object.value).into_iter().find(|(name, _)| name == key)?.1;
     let via = format!("{}, key {key}", title(&source.object.value));
     if let Some(target) = text(reference, &["targetPath"]) {

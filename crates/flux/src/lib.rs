@@ -38,4 +38,4 @@ pub use release::{ActionSpec, ApplyMethod, CrdPolicy, ReleaseId, ReleaseSpec, Re
 pub use root::{find as find_root, find_each as find_roots};
 pub use sops::{DataKeys, MASK};
 pub use source::{ChartRef, ValuesFiles};
-pub use tree::{Tree, is_instance, is_release, read, read_decrypted};
+pub use tree::{Reading, Tree, is_instance, is_release, read, read_with};

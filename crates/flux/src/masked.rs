@@ -56,7 +56,7 @@ impl<'a> Secrets<'a> {
         let written = |reference: &Value| {
             let (kind, name) = (text(reference, &["kind"])?, text(reference, &["name"])?);
             let key = text(reference, &["valuesKey"]).unwrap_or("values.yaml");
-            let source = tree.find("", kind, namespace(&release.object.value), name)?;
+            let source = tree.content(kind, namespace(&release.object.value), name)?;
             let content = values::entries(&source.object.value).into_iter().find(|(name, _)| name == key)?.1;
             let at = match text(reference, &["targetPath"]) {
                 Some(target) => At::Target(format!("/{}", target.replace('.', "/")), content),

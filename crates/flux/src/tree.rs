@@ -53,6 +53,11 @@ impl Located {
         !self.unknown.is_empty() && text.contains("${")
     }
 
+    /// Tells whether the content is encrypted, all of it or under a key.
+    fn is_closed(&self) -> bool {
+        self.encrypted().is_some() || values::entries(&self.object.value).iter().any(|(_, text)| sops::is_encrypted_text(text))
+    }
+
     /// Returns kind, namespace, name and place, for people.
     pub(crate) fn title(&self) -> String {
         let Object { value, file, line, .. } = &self.object;
@@ -110,6 +115,8 @@ impl Objects {
 pub struct Tree {
     root: String,
     objects: Objects,
+    /// What [`Reading::given`] holds.
+    given: Objects,
     absent: Vec<Absent>,
     failures: Vec<Error>,
     elsewhere: Vec<Place>,
@@ -144,51 +151,52 @@ struct Source {
 ///
 /// What is encrypted stays so, and what depends on it is unknown.
 pub fn read(files: &dyn Files, root: Option<&str>) -> Result<Tree, Error> {
-    walk(files, root, None)
+    read_with(files, root, Reading::default())
 }
 
-/// Reads the tree as [`read`] does, and decrypts what kustomize-controller would, by SOPS with these keys.
-pub fn read_decrypted(files: &dyn Files, root: Option<&str>, keys: &dyn DataKeys) -> Result<Tree, Error> {
-    walk(files, root, Some(keys))
+/// What a tree is read with beside its files.
+#[derive(Default, Clone, Copy)]
+pub struct Reading<'a> {
+    /// What opens that which kustomize-controller would decrypt by SOPS.
+    pub keys: Option<&'a dyn DataKeys>,
+    /// ConfigMaps and Secrets as the cluster will have them, for variables and values of which the tree does not tell: those that something in
+    /// the cluster makes, that cannot be decrypted, or that are nowhere.
+    pub given: &'a [Object],
 }
 
-fn walk(files: &dyn Files, root: Option<&str>, keys: Option<&dyn DataKeys>) -> Result<Tree, Error> {
+/// Reads the tree as [`read`] does, with more than its files.
+pub fn read_with(files: &dyn Files, root: Option<&str>, reading: Reading<'_>) -> Result<Tree, Error> {
     let root = match root {
         Some(root) => kustomize::join_path("", root).ok_or_else(|| Error::NoFolder(root.to_string()))?,
         None => root::find(files)?,
     };
-    let tree = walk_artifact(files, &root, keys, "")?;
+    let tree = walk_artifact(files, &root, reading, "")?;
     // What the source leaves out is written in the tree, mostly in the root, which is then all that was read.
     match tree.ignored().map(str::to_string) {
-        Some(ignored) => walk_artifact(files, &root, keys, &ignored),
+        Some(ignored) => walk_artifact(files, &root, reading, &ignored),
         None => Ok(tree),
     }
 }
 
-fn walk_artifact(files: &dyn Files, root: &str, keys: Option<&dyn DataKeys>, ignored: &str) -> Result<Tree, Error> {
+fn walk_artifact(files: &dyn Files, root: &str, reading: Reading<'_>, ignored: &str) -> Result<Tree, Error> {
     let root = root.to_string();
     let files = &Artifact::of(files, ignored).map_err(|message| Error::Read { path: root.clone(), message })?;
     if files.list(&root).map_err(|message| Error::Read { path: root.clone(), message })?.is_none() {
         return Err(Error::NoFolder(root));
     }
     let goes_on = |tree: &Tree| !ignored.is_empty() || tree.ignored().is_none();
-    let tree = walk_below(files, &root, keys, Unset::Refuse, &goes_on)?;
+    let tree = walk_below(files, &root, reading, Unset::Refuse, &goes_on)?;
     let stumbled = tree.failures.iter().any(|failure| matches!(failure, Error::Variable { .. }));
     // What an unset variable means is written in the tree itself.
-    if stumbled && !tree.is_strict() { walk_below(files, &root, keys, Unset::Empty, &goes_on) } else { Ok(tree) }
+    if stumbled && !tree.is_strict() { walk_below(files, &root, reading, Unset::Empty, &goes_on) } else { Ok(tree) }
 }
 
 /// Walks the tree, or builds the root only where that tells not to go on.
-fn walk_below(
-    files: &dyn Files,
-    root: &str,
-    keys: Option<&dyn DataKeys>,
-    unset: Unset,
-    goes_on: &dyn Fn(&Tree) -> bool,
-) -> Result<Tree, Error> {
+fn walk_below(files: &dyn Files, root: &str, reading: Reading<'_>, unset: Unset, goes_on: &dyn Fn(&Tree) -> bool) -> Result<Tree, Error> {
     let tree = Tree {
         root: root.to_string(),
         objects: Objects::default(),
+        given: given(reading.given),
         absent: Vec::new(),
         failures: Vec::new(),
         elsewhere: Vec::new(),
@@ -199,7 +207,7 @@ fn walk_below(
         known: Known::default(),
     };
     let (seen, open, waiting, absent) = (BTreeSet::new(), VecDeque::new(), Vec::new(), BTreeSet::new());
-    let mut walk = Walk { files, keys, unset, tree, seen, open, waiting, absent };
+    let mut walk = Walk { files, keys: reading.keys, unset, tree, seen, open, waiting, absent };
     walk.root()?;
     if !goes_on(&walk.tree) {
         return Ok(walk.tree);
@@ -208,6 +216,15 @@ fn walk_below(
     walk.tree.objects = outside_namespaces(std::mem::take(&mut walk.tree.objects));
     walk.tree.is_read = true;
     Ok(walk.tree)
+}
+
+fn given(objects: &[Object]) -> Objects {
+    let mut given = Objects::default();
+    for object in objects {
+        let secrecy = if kind(&object.value) == "Secret" { Secrecy::Decrypted } else { Secrecy::Plain };
+        given.push(Located { object: object.clone(), kustomization: None, unknown: Vec::new(), secrecy, secrets: Vec::new() });
+    }
+    given
 }
 
 /// Takes the namespace off objects that have none. kustomize puts one on every kind that it does not know; the API server drops it.
@@ -299,7 +316,7 @@ impl Walk<'_> {
         let value = &located.object.value;
         let there = |reference: &Value| {
             let (of_kind, wanted) = (text(reference, &["kind"]).unwrap_or(""), text(reference, &["name"]).unwrap_or(""));
-            self.tree.find("", of_kind, namespace(value), wanted).is_some()
+            self.tree.content(of_kind, namespace(value), wanted).is_some()
         };
         let is_known = |Source { kind, namespace, name }: Source| {
             kind == EXTERNAL
@@ -412,7 +429,7 @@ impl Walk<'_> {
         for reference in items(post_build, &["substituteFrom"]) {
             let (of_kind, wanted) = (text(reference, &["kind"]).unwrap_or(""), text(reference, &["name"]).unwrap_or(""));
             let title = format!("{of_kind} {}/{wanted}", namespace(value));
-            match self.tree.find("", of_kind, namespace(value), wanted) {
+            match self.tree.content(of_kind, namespace(value), wanted) {
                 Some(found) => match found.encrypted() {
                     Some(why) => variables.unknown.push(format!("{title}, which substituteFrom names, {why}")),
                     None => {
@@ -733,6 +750,24 @@ impl Tree {
 
     pub(crate) fn find(&self, in_group: &str, of_kind: &str, inside: &str, wanted: &str) -> Option<&Located> {
         self.objects.find(in_group, of_kind, inside, wanted)
+    }
+
+    /// Returns the ConfigMap or Secret that variables or values come from: the tree's own, or the given one where that cannot be read.
+    pub(crate) fn content(&self, of_kind: &str, inside: &str, wanted: &str) -> Option<&Located> {
+        let own = self.find("", of_kind, inside, wanted);
+        match own {
+            Some(own) if !own.is_closed() => Some(own),
+            _ => self.given.find("", of_kind, inside, wanted).or(own),
+        }
+    }
+
+    /// Returns the place of each given object that the tree tells of itself, with that of its own.
+    pub fn given_in_vain(&self) -> impl Iterator<Item = (String, String)> {
+        self.given.list.iter().filter_map(|given| {
+            let value = &given.object.value;
+            let own = self.content(kind(value), namespace(value), name(value))?;
+            (own.object.file != given.object.file).then(|| (given.title(), own.title()))
+        })
     }
 
     /// Returns whether a source is the repository the tree is in: the one the root names, one with the same address, or one that is not

@@ -63,7 +63,7 @@ enum Data {
 }
 
 fn data(tree: &Tree, kind: &str, namespace: &str, name: &str, key: &str) -> Data {
-    let Some(found) = tree.find("", kind, namespace, name) else {
+    let Some(found) = tree.content(kind, namespace, name) else {
         return producers::of(tree, kind, namespace, name).map_or(Data::NoObject, |maker| Data::Made(maker.title()));
     };
     if let Some(why) = found.encrypted() {

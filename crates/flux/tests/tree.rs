@@ -389,3 +389,41 @@ fn one_object_is_as_flux_applies_it() {
     let tree = flux::read(&files(&[("c/one.yaml", &unknown), ("one/all.yaml", object)]), Some("c")).unwrap();
     assert!(tree.applied_object("x.example.com", "Pool", None, "pool").unwrap().is_err());
 }
+
+#[test]
+fn given_objects_tell_what_the_tree_does_not() {
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: { name: web, namespace: apps }\nspec:\n  chart: { spec: { chart: ./web, sourceRef: { kind: GitRepository, name: x } } }\n  valuesFrom: [{ kind: Secret, name: made }, { kind: Secret, name: closed }, { kind: ConfigMap, name: plain }]\n  values: { host: 'web.${DOMAIN}' }\n";
+    let own = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: { name: made, namespace: apps }\nspec: { target: { name: made } }\n---\napiVersion: v1\nkind: Secret\nmetadata: { name: closed, namespace: apps }\ndata: { values.yaml: 'ENC[AES256_GCM,data:x]' }\nsops: { mac: x }\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: plain, namespace: apps }\ndata: { values.yaml: 'plain: own' }\n";
+    let web = kustomization("web", "web", "  postBuild: {substituteFrom: [{kind: Secret, name: gone}]}\n");
+    let files = files(&[("c/web.yaml", &web), ("web/release.yaml", release), ("web/own.yaml", own)]);
+    let object = |kind: &str, namespace: &str, name: &str, key: &str, text: &str| kustomize::Object {
+        value: json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace},
+            (if kind == "Secret" { "stringData" } else { "data" }): {key: text}}),
+        file: "given.yaml".into(),
+        line: 1,
+        changes: Vec::new(),
+    };
+    let given = [
+        object("Secret", "f", "gone", "DOMAIN", "example.org"),
+        object("Secret", "apps", "made", "values.yaml", "made: told"),
+        object("Secret", "apps", "closed", "values.yaml", "closed: told"),
+        object("ConfigMap", "apps", "plain", "values.yaml", "plain: given"),
+    ];
+    let unknown = |given: &[kustomize::Object]| {
+        let tree = flux::read_with(&files, Some("c"), flux::Reading { keys: None, given }).unwrap();
+        (tree.release("apps", "web").unwrap().unknown.len(), tree)
+    };
+    for count in 0..3 {
+        assert_eq!(unknown(&given[..count]).0, 3 - count, "{count} given");
+    }
+    let (count, tree) = unknown(&given);
+    assert_eq!(count, 0);
+    let told = json!({"host": "web.example.org", "made": "told", "closed": "told", "plain": "own"});
+    assert_eq!(Value::Object(tree.release("apps", "web").unwrap().values), told);
+    // What comes from a Secret is secret, wherever that is from.
+    let masked = flux::masked_values(&tree, "apps", "web").unwrap();
+    let open: Vec<&str> = masked.iter().filter(|(_, value)| *value != flux::MASK).map(|(key, _)| key.as_str()).collect();
+    assert_eq!(open, ["plain"], "{masked:?}");
+    let vain: Vec<_> = tree.given_in_vain().collect();
+    assert_eq!(vain, [("ConfigMap apps/plain (given.yaml:1)".to_owned(), "ConfigMap apps/plain (web/own.yaml:12)".to_owned())]);
+}
