@@ -38,6 +38,16 @@ impl ChartSource {
         Ok(found)
     }
 
+    /// Returns a chart with the schemas elsewhere that its own refer to.
+    pub async fn with_schemas(&self, fetched: Arc<Fetched>) -> Arc<Fetched> {
+        if helm::missing_schema(&fetched.chart).is_none() {
+            return fetched;
+        }
+        let mut completed = (*fetched).clone();
+        self.source.complete_schemas(&mut completed.chart).await;
+        Arc::new(completed)
+    }
+
     /// Returns a chart if it is there without a connection being opened.
     pub async fn at_hand(&self, reference: &Reference) -> Result<Option<Arc<Fetched>>, String> {
         match self.source.fetch(reference).await {

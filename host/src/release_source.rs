@@ -136,6 +136,8 @@ impl ReleaseSource {
         let reference = self.charts.of_release(&spec.chart);
         let place = place(&spec);
         let fetched = self.charts.fetch(&reference).await.map_err(|message| Failure::user(format!("{place}: {message}")))?;
+        let is_checked = !(spec.install.skip_schema_validation && spec.upgrade.skip_schema_validation);
+        let fetched = if is_checked { self.charts.with_schemas(fetched).await } else { fetched };
         let wanted = self.wanted(&spec, &fetched)?;
         let is_tracked = oci_digest(&spec, &fetched).is_some();
         let masked = flux::masked_values(self.tree()?, &spec.namespace, &spec.name).map_err(|error| Failure::user(chain(&error)))?;

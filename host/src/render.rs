@@ -48,6 +48,7 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
     let charts = ChartSource::new(registry(&options.charts, around), root);
     let fetched =
         charts.fetch(&charts.of_release(&spec.chart)).await.map_err(|message| Failure::user(format!("HelmRelease {name}: {message}")))?;
+    let fetched = if spec.install.skip_schema_validation { fetched } else { charts.with_schemas(fetched).await };
     let fetched =
         values_files::merged(&fetched, &spec, &repository).map_err(|message| Failure::user(format!("HelmRelease {name}: {message}")))?;
     let mut request = RenderRequest::new(&spec.release_name, &spec.release_namespace);

@@ -626,3 +626,30 @@ async fn what_is_no_chart() {
     let error = failure(Setting::of(&[&server]), &http(&server, "")).await;
     assert!(matches!(error, Error::NotAChart(_)), "{error}");
 }
+
+#[tokio::test]
+async fn schemas_elsewhere_are_fetched_with_what_they_refer_to() {
+    let server = Server::start(|call, host| match call.path.as_str() {
+        "/s/a.json" => {
+            Reply::ok(format!(r#"{{"properties": {{"b": {{"$ref": "b.json"}}, "c": {{"$ref": "http://{host}/absent.json"}}}}}}"#))
+        }
+        "/s/b.json" => Reply::ok(r#"{"type": "integer"}"#),
+        _ => Reply::new(404, "no"),
+    })
+    .await;
+    let schema = format!(r#"{{"$ref": "http://{}/s/a.json"}}"#, server.host());
+    let files = [("Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}"), ("values.schema.json", schema.as_str())];
+    let mut chart = helm::Chart::from_files(files.map(|(name, text)| (name.to_owned(), text.into()))).unwrap();
+    let source = Source::new(crate::Options { plain_http: vec![server.host()], ..crate::Options::default() });
+    source.complete_schemas(&mut chart).await;
+    let paths: Vec<String> = server.calls().into_iter().map(|call| call.path).collect();
+    assert_eq!(paths, ["/s/a.json", "/s/b.json", "/absent.json"]);
+    let absent = format!("http://{}/absent.json", server.host());
+    assert_eq!(chart.foreign_schemas[&absent], Err(format!("HTTP request to {absent} returned status 404 (Not Found)")));
+    // Without leave, plain HTTP is spoken to nobody.
+    chart.foreign_schemas.clear();
+    Source::new(crate::Options::default()).complete_schemas(&mut chart).await;
+    let first = chart.foreign_schemas.values().next().unwrap().as_ref().unwrap_err();
+    assert!(first.contains("is plain HTTP, which is not allowed"), "{first}");
+    assert_eq!(server.calls().len(), 3);
+}

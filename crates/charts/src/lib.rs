@@ -36,7 +36,11 @@ use network::Network;
 use oci::Layer;
 use reference::Digest;
 use repository::Indexes;
-use transport::Transport;
+use transport::{Request, Transport};
+
+/// Schemas are split into files by topic at most.
+const MOST_SCHEMAS: usize = 256;
+const SCHEMA_LIMIT: u64 = 8 << 20;
 
 /// Where charts may come from.
 #[derive(Debug, Clone, Default)]
@@ -173,6 +177,27 @@ impl Source {
         }
         let pulled = oci::pull(&self.network, &parsed, Layer::First).await;
         pulled.map(|pulled| pulled.bytes).map_err(|problem| problem.at(parsed.to_string(), Vec::new()))
+    }
+
+    /// Fetches the schemas elsewhere that those of a chart refer to, as Helm does when it checks values. What cannot be fetched is kept as that.
+    pub async fn complete_schemas(&self, chart: &mut helm::Chart) {
+        while let Some(address) = helm::missing_schema(chart).filter(|_| chart.foreign_schemas.len() < MOST_SCHEMAS) {
+            let fetched = self.schema(&address).await.map(Into::into).map_err(|problem| problem.reason);
+            chart.foreign_schemas.insert(address, fetched);
+        }
+    }
+
+    async fn schema(&self, address: &str) -> Result<Vec<u8>, Problem> {
+        let url = reqwest::Url::parse(address).map_err(|error| Problem::new(Kind::Invalid, error.to_string()))?;
+        let answer = self.network.transport.send(Request::get(url, "*/*", SCHEMA_LIMIT)).await?;
+        match answer.status.as_u16() {
+            200 => Ok(answer.body),
+            // As in Helm (`pkg/chart/common/util/jsonschema.go`).
+            status => {
+                let reason = answer.status.canonical_reason().unwrap_or_default();
+                Err(Problem::new(Kind::Unavailable, format!("HTTP request to {address} returned status {status} ({reason})")))
+            }
+        }
     }
 }
 

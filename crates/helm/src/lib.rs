@@ -33,4 +33,5 @@ pub use manifest::{Document, Hook};
 pub use post_render::{PostRender, RenderedDocument, Strategy};
 pub use release_name::name_of_template;
 pub use render::{NotesScope, RenderError, RenderRequest, Rendered, TemplateOutput, broken_output, check_values, render, render_parsed};
+pub use schema::missing_schema;
 pub use values::ValuesError;

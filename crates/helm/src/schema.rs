@@ -1,5 +1,9 @@
 //! Checks values against `values.schema.json` and words failures as Helm does (`pkg/chart/common/util/jsonschema.go`, whose library
-//! is by the author of `boon`). Schemas elsewhere are not fetched: a reference to one is an error, but for `urn:`, which Helm lets pass.
+//! is by the author of `boon`). Nothing is fetched here: schemas elsewhere are at hand in the chart, or a reference to one is an error. Helm lets
+//! `urn:` pass; files of the machine it reads, which is refused here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use boon::{CompileError, Compiler, ErrorKind, SchemeUrlLoader, UrlLoader, ValidationError};
 use bytes::Bytes;
@@ -28,12 +32,54 @@ impl Schemas {
     }
 }
 
+/// How values are checked.
+struct Checking<'a> {
+    compat: &'a HelmCompat,
+    /// See [`Chart::foreign_schemas`].
+    foreign: &'a Foreign,
+}
+
+type Foreign = BTreeMap<String, Result<Bytes, String>>;
+
+/// Returns the address of a schema elsewhere that a schema of the chart, or of a dependency, refers to and that
+/// [`Chart::foreign_schemas`] does not have yet. What is fetched may refer to more: ask until there is none.
+pub fn missing_schema(chart: &Chart) -> Option<String> {
+    schemas_of(chart).into_iter().filter(|schema| may_refer_elsewhere(schema)).find_map(|schema| {
+        let schema = read(without_mark(schema)).ok()?;
+        let (elsewhere, missing) = Elsewhere::of(&chart.foreign_schemas);
+        // What else is wrong with it is told when values are checked.
+        let _ = compiled(&schema, elsewhere, &HelmCompat::newest());
+        missing.lock().unwrap_or_else(PoisonError::into_inner).take()
+    })
+}
+
+fn schemas_of(chart: &Chart) -> Vec<&Bytes> {
+    chart.schema.iter().chain(chart.dependencies.iter().flat_map(schemas_of)).collect()
+}
+
+/// Tells whether a schema may refer to another one, which its text shows: most do not, and need not be compiled to know it.
+fn may_refer_elsewhere(schema: &[u8]) -> bool {
+    const KEYS: [&[u8]; 4] = [b"$ref\"", b"$schema\"", b"$dynamicRef\"", b"$recursiveRef\""];
+    let is_elsewhere = |at: usize| {
+        let Some(rest) = KEYS.iter().find_map(|key| schema[at + 1..].strip_prefix(*key)) else { return false };
+        let start = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b':')).unwrap_or(rest.len());
+        let value = rest[start..].strip_prefix(b"\"").unwrap_or_default();
+        let is_draft = [b"http://json-schema.org/".as_slice(), b"https://json-schema.org/"].iter().any(|draft| value.starts_with(draft));
+        !value.starts_with(b"#") && !is_draft
+    };
+    schema.windows(2).enumerate().any(|(at, pair)| pair == b"\"$" && is_elsewhere(at))
+}
+
 /// Checks the values of a chart and of its subcharts; the error lists every chart that has complaints.
 pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>, known: &mut Schemas, compat: &HelmCompat) -> Result<(), String> {
+    validate_each(chart, values, known, &Checking { compat, foreign: &chart.foreign_schemas })
+}
+
+fn validate_each(chart: &Chart, values: &Map<String, Value>, known: &mut Schemas, checking: &Checking<'_>) -> Result<(), String> {
     let mut text = String::new();
     if let Some(schema) = &chart.schema
         && !known.plain(schema).is_some_and(|plain| plain.accepts(values))
-        && let Err(error) = by_library(without_mark(schema), values, compat)
+        && let Err(error) = by_library(without_mark(schema), values, checking)
     {
         text.push_str(&format!("{}:\n{error}", chart.name()));
     }
@@ -41,7 +87,7 @@ pub(crate) fn validate(chart: &Chart, values: &Map<String, Value>, known: &mut S
         match values.get(dependency.name()) {
             None | Some(Value::Null) => {}
             Some(Value::Object(inner)) => {
-                if let Err(error) = validate(dependency, inner, known, compat) {
+                if let Err(error) = validate_each(dependency, inner, known, checking) {
                     text.push_str(&error);
                 }
             }
@@ -74,11 +120,42 @@ impl UrlLoader for Urn {
     }
 }
 
-struct Elsewhere;
+struct LocalFiles;
+
+impl UrlLoader for LocalFiles {
+    fn load(&self, _url: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        Err("files of this machine are not read; skip schema validation to render this chart".into())
+    }
+}
+
+/// Schemas elsewhere. The first one that is asked for and not at hand is noted.
+#[derive(Clone)]
+struct Elsewhere {
+    known: Foreign,
+    missing: Arc<Mutex<Option<String>>>,
+}
+
+impl Elsewhere {
+    fn of(known: &Foreign) -> (Elsewhere, Arc<Mutex<Option<String>>>) {
+        let missing = Arc::default();
+        (Elsewhere { known: known.clone(), missing: Arc::clone(&missing) }, missing)
+    }
+}
 
 impl UrlLoader for Elsewhere {
-    fn load(&self, _url: &str) -> Result<Value, Box<dyn std::error::Error>> {
-        Err("schemas are not fetched; skip schema validation to render this chart".into())
+    fn load(&self, url: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        match self.known.get(url) {
+            Some(Ok(text)) => {
+                let mut schema = read(without_mark(text))?;
+                translate_expressions(&mut schema);
+                Ok(schema)
+            }
+            Some(Err(why)) => Err(why.clone().into()),
+            None => {
+                self.missing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| url.to_owned());
+                Err("the schema is not at hand; skip schema validation to render this chart".into())
+            }
+        }
     }
 }
 
@@ -87,12 +164,23 @@ fn without_mark(schema: &[u8]) -> &[u8] {
 }
 
 /// Checks with the library, whose word is final.
-fn by_library(schema: &[u8], values: &Map<String, Value>, compat: &HelmCompat) -> Result<(), String> {
+fn by_library(schema: &[u8], values: &Map<String, Value>, checking: &Checking<'_>) -> Result<(), String> {
     let schema = read(schema)?;
+    let (schemas, index) = compiled(&schema, Elsewhere::of(checking.foreign).0, checking.compat)?;
+    let values = Value::Object(values.clone());
+    schemas.validate(&values, index).map_err(|error| {
+        let mut complaints = Complaints { text: String::new(), schema: &schema, foreign: checking.foreign };
+        complaints.push_causes(&error, 0);
+        complaints.text
+    })
+}
+
+fn compiled(schema: &Value, elsewhere: Elsewhere, compat: &HelmCompat) -> Result<(boon::Schemas, boon::SchemaIndex), String> {
     let mut loader = SchemeUrlLoader::new();
     loader.register("urn", Box::new(Urn));
-    for scheme in ["http", "https", "file"] {
-        loader.register(scheme, Box::new(Elsewhere));
+    loader.register("file", Box::new(LocalFiles));
+    for scheme in ["http", "https"] {
+        loader.register(scheme, Box::new(elsewhere.clone()));
     }
     let mut compiler = Compiler::new();
     compiler.use_loader(Box::new(loader));
@@ -106,14 +194,10 @@ fn by_library(schema: &[u8], values: &Map<String, Value>, compat: &HelmCompat) -
     }
     let mut translated = schema.clone();
     translate_expressions(&mut translated);
-    compiler.add_resource(LOCATION, translated).map_err(|error| compile_error(&error, &draft, &schema))?;
-    let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| compile_error(&error, &draft, &schema))?;
-    let values = Value::Object(values.clone());
-    schemas.validate(&values, index).map_err(|error| {
-        let mut complaints = Complaints { text: String::new(), schema: &schema };
-        complaints.push_causes(&error, 0);
-        complaints.text
-    })
+    let wrong = |error: &CompileError| compile_error(error, &draft, schema);
+    compiler.add_resource(LOCATION, translated).map_err(|error| wrong(&error))?;
+    let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| wrong(&error))?;
+    Ok((schemas, index))
 }
 
 /// Reads a schema as the library's `UnmarshalJSON` does: from a stream, of which nothing may be left.
@@ -171,7 +255,7 @@ fn compile_error(error: &CompileError, draft: &str, schema: &Value) -> String {
 
 /// Words a whole failure, of a schema against its metaschema.
 fn whole(error: &ValidationError<'_, '_>, schema: &Value) -> String {
-    let mut complaints = Complaints { text: format!("jsonschema {}\n", message(&error.kind)), schema };
+    let mut complaints = Complaints { text: format!("jsonschema {}\n", message(&error.kind)), schema, foreign: &Foreign::new() };
     complaints.push_causes(error, 0);
     complaints.text.truncate(complaints.text.trim_end().len());
     complaints.text
@@ -218,6 +302,8 @@ struct Complaints<'s> {
     text: String,
     /// The whole schema.
     schema: &'s Value,
+    /// Those that it refers to.
+    foreign: &'s Foreign,
 }
 
 impl Complaints<'_> {
@@ -269,8 +355,9 @@ impl Complaints<'_> {
         // Expressions are shown as they were written.
         match &error.kind {
             ErrorKind::Pattern { got, want } => {
-                let pattern = located(self.schema, error.schema_url).and_then(|schema| schema.get("pattern")?.as_str());
-                no_match(got, pattern.unwrap_or(want))
+                let foreign = foreign_of(self.foreign, error.schema_url);
+                let part = located(foreign.as_ref().unwrap_or(self.schema), error.schema_url);
+                no_match(got, part.and_then(|schema| schema.get("pattern")?.as_str()).unwrap_or(want))
             }
             ErrorKind::Format { got, want: "regex", err } => {
                 let pattern = self.schema.pointer(&error.instance_location.to_string()).and_then(Value::as_str);
@@ -279,6 +366,12 @@ impl Complaints<'_> {
             kind => message(kind),
         }
     }
+}
+
+/// Returns the schema elsewhere that a URL leads into.
+fn foreign_of(foreign: &Foreign, url: &str) -> Option<Value> {
+    let text = foreign.get(url.split('#').next()?)?.as_ref().ok()?;
+    read(without_mark(text)).ok()
 }
 
 /// Returns the part of a schema that a URL names.
@@ -483,6 +576,10 @@ fn group(digits: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn alone(schema: &[u8], values: &Map<String, Value>) -> Result<(), String> {
+        by_library(schema, values, &Checking { compat: &HelmCompat::newest(), foreign: &Foreign::new() })
+    }
     use serde_json::json;
 
     #[test]
@@ -490,8 +587,7 @@ mod tests {
         let schema =
             json!({"required": ["req"], "properties": {"a": {"type": "string"}, "b": {"minimum": 70000}, "c": {"enum": ["x", "y"]}}});
         let values = json!({"a": 1.0, "b": 2.0, "c": "z"});
-        let found =
-            by_library(schema.to_string().as_bytes(), values.as_object().expect("a map"), &HelmCompat::newest()).expect_err("does not fit");
+        let found = alone(schema.to_string().as_bytes(), values.as_object().expect("a map")).expect_err("does not fit");
         let mut lines: Vec<&str> = found.lines().collect();
         lines.sort_unstable();
         assert_eq!(
@@ -503,7 +599,7 @@ mod tests {
                 "- at '/c': value must be one of 'x', 'y'",
             ]
         );
-        assert_eq!(by_library(b"{", &Map::new(), &HelmCompat::newest()), Err("unexpected EOF".to_owned()));
+        assert_eq!(alone(b"{", &Map::new()), Err("unexpected EOF".to_owned()));
     }
 
     /// Draws numbers below a bound, always the same ones.
@@ -578,7 +674,7 @@ mod tests {
                 let Value::Object(values) = dice.value(0) else { continue };
                 if plain.accepts(&values) {
                     accepted += 1;
-                    assert_eq!(by_library(text.as_bytes(), &values, &HelmCompat::newest()), Ok(()), "{text}\n{values:?}");
+                    assert_eq!(alone(text.as_bytes(), &values), Ok(()), "{text}\n{values:?}");
                     // The library takes long to compile a schema: one question each.
                     break;
                 }

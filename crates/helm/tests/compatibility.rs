@@ -33,12 +33,9 @@ fn addresses_are_always_the_same() {
 }
 
 #[test]
-fn schemas_elsewhere_are_not_fetched() {
-    for url in ["http://example.com/schema.json", "https://example.com/schema.json", "file:///etc/schema.json"] {
-        let schema = format!(r#"{{"$ref": "{url}"}}"#);
-        let error = render("4.2.4", &[("values.schema.json", &schema)]).expect_err("is not fetched");
-        assert!(error.contains(url) && error.contains("skip schema validation"), "{error}");
-    }
+fn schemas_are_no_files_of_this_machine() {
+    let error = render("4.2.4", &[("values.schema.json", r#"{"$ref": "file:///etc/schema.json"}"#)]).expect_err("is not read");
+    assert!(error.contains("file:///etc/schema.json") && error.contains("skip schema validation"), "{error}");
 }
 
 /// Helm 4.2.3 said so.

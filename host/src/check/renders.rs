@@ -1,6 +1,6 @@
 //! The charts at hand and what they render to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct Rendered {
     /// What its workloads will define at run time.
     pub effects: Vec<Value>,
     /// Whether its templates may define kinds and did not render.
-    hides_definitions: bool,
+    pub hides_definitions: bool,
 }
 
 /// The releases of a tree.
@@ -71,7 +71,7 @@ struct Hand {
 
 /// Returns the releases whose charts are at hand.
 async fn charts_at_hand(scene: &Scene<'_>, renders: &mut Renders, findings: &mut Vec<Finding>, not_checked: &mut Vec<String>) -> Vec<Hand> {
-    let (mut hands, mut absent) = (Vec::new(), BTreeSet::new());
+    let (mut hands, mut absent, mut unfetched) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for id in scene.tree.releases() {
         let spec = match scene.tree.release(&id.namespace, &id.name) {
             Ok(spec) => spec,
@@ -96,7 +96,11 @@ async fn charts_at_hand(scene: &Scene<'_>, renders: &mut Renders, findings: &mut
             Ok(Some(fetched)) => {
                 let definitions = fetched.chart.crds().iter().flat_map(|crd| documents(&String::from_utf8_lossy(&crd.data))).collect();
                 let hides_definitions = may_define(&fetched.chart);
-                let release = Rendered { definitions, objects: Vec::new(), effects: Vec::new(), spec, hides_definitions };
+                let mut release = Rendered { definitions, objects: Vec::new(), effects: Vec::new(), spec, hides_definitions };
+                if let Some(address) = helm::missing_schema(&fetched.chart).filter(|_| !release.spec.install.skip_schema_validation) {
+                    release.spec.install.skip_schema_validation = true;
+                    *unfetched.entry(address).or_insert(0) += 1;
+                }
                 hands.push(Hand { release, fetched });
             }
             Ok(None) => drop(absent.insert(spec.chart.to_string())),
@@ -109,6 +113,10 @@ async fn charts_at_hand(scene: &Scene<'_>, renders: &mut Renders, findings: &mut
     if !absent.is_empty() {
         let all: Vec<&str> = absent.iter().map(String::as_str).collect();
         not_checked.push(format!("charts that are not at hand (give --chart-dir): {}", all.join(", ")));
+    }
+    for (address, count) in unfetched {
+        let releases = if count == 1 { "one release".to_owned() } else { format!("{count} releases") };
+        not_checked.push(format!("the values of {releases} against a schema that is not fetched here: {address}"));
     }
     renders.absent = absent.into_iter().collect();
     hands

@@ -103,7 +103,15 @@ impl Steps {
                 let message = format!("step {}: {origin} {} is of a kind that no step before it defines", step.name, title(&value));
                 let hint = match everything.get(&kind) {
                     Some(other) => format!("step {other} defines it: add it to `needs:`"),
-                    None => "add a step `crds` for the release whose chart defines it, and need that".to_owned(),
+                    None => {
+                        let defining =
+                            self.rendered.iter().find(|release| release.definitions.iter().any(|it| defined(it).as_ref() == Some(&kind)));
+                        let of = defining.map_or_else(
+                            || "the release whose chart defines it".to_owned(),
+                            |release| format!("{}/{}, whose chart defines it", release.spec.namespace, release.spec.name),
+                        );
+                        format!("add a step `crds` for {of}, and need that")
+                    }
                 };
                 let at = step.place;
                 findings.push(Finding::error(Rule::UnknownKind, file, at.line, at.column, message).hint(hint));
@@ -115,7 +123,8 @@ impl Steps {
     fn is_known(&self, step: &Step) -> bool {
         let named = crd_releases(step);
         let has = |namespace: &str, name: &str| {
-            self.rendered.iter().any(|release| release.spec.namespace == namespace && release.spec.name == name)
+            let of = |release: &&Rendered| release.spec.namespace == namespace && release.spec.name == name;
+            self.rendered.iter().find(of).is_some_and(|release| !release.hides_definitions)
         };
         let own = step.release.as_ref().is_none_or(|name| has(&name.namespace, &name.name));
         let is_stock = matches!(&step.module, bootstrap::ModuleRef::Stock(_));

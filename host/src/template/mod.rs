@@ -32,7 +32,10 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     let place = Place::of(&options, &chart, around)?;
     let (values, given) = values::merged(&options, &charts, around).await?;
     heap::take_at_once(place.memory());
-    let chart = place.fetch(&charts).await?;
+    let mut chart = place.fetch(&charts).await?;
+    if !options.skip_schema_validation && helm::missing_schema(&chart).is_some() {
+        charts.complete_schemas(&mut chart).await;
+    }
     name::check(&name)?;
     let mut request = RenderRequest::new(name.as_str(), namespace::of(&options, around));
     request.values = values;

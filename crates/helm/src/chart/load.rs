@@ -61,6 +61,7 @@ fn chart(files: Vec<File>, mut ahead: Option<Ahead>) -> Result<Chart, ChartError
         lock: None,
         templates: Vec::new(),
         schema: None,
+        foreign_schemas: BTreeMap::new(),
         files: Vec::new(),
         dependencies: Vec::new(),
         modified,

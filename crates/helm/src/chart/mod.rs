@@ -12,6 +12,7 @@ mod metadata;
 mod version;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
@@ -59,6 +60,9 @@ pub struct Chart {
     pub templates: Vec<File>,
     /// `values.schema.json`, if there is one.
     pub schema: Option<Bytes>,
+    /// Schemas elsewhere that those of this chart and its dependencies refer to, by address, or why they are not at hand. No chart holds
+    /// them: the caller fetches what [`missing_schema`](crate::missing_schema) names.
+    pub foreign_schemas: BTreeMap<String, Result<Bytes, String>>,
     /// All other files that templates can read.
     pub files: Vec<File>,
     /// The charts under `charts/`, sorted by folder or archive name, which is one of the orders Helm's map iteration may give.
