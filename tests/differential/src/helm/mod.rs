@@ -148,7 +148,7 @@ fn generate(random: &mut Random) -> Case {
 /// Words of the SDK, where the program has its own.
 const SDK_MISSING: &str = "chart dependencies are missing; run dependency update/build first";
 const MISSING: &str =
-    "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch missing dependencies";
+    "an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' to fetch missing dependencies";
 
 /// Takes out what Helm itself does not repeat: the order in which its schema library reports, and which of several subcharts it looks
 /// at first.
