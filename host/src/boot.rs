@@ -74,10 +74,9 @@ async fn understand(options: &options::Boot, around: &Surroundings) -> Result<Un
     let charts = Arc::new(ChartSource::new(registry(&options.charts, around), root));
     let compat = options.helm_compat.as_deref().map_or_else(HelmCompat::newest, HelmCompat::of);
     let seed = if options.sandbox.sandbox { [0; 32] } else { random_seed()? };
-    let disclosed = Some(Disclosed::read(&options.secrets, around)?);
-    let mut releases = ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed, disclosed);
     // A sandbox needs no key for what no step asks for.
-    releases.must_decrypt = !options.sandbox.sandbox;
+    let disclosed = Some(Disclosed::read(&options.secrets, around, !options.sandbox.sandbox)?);
+    let releases = ReleaseSource::new(repository.clone(), bootstrap.flux_path.clone(), charts.clone(), compat, seed, disclosed);
     let releases = Arc::new(releases);
     let secrets = Arc::new(SecretSource::new(bootstrap.secrets.clone(), &around.variable, folder.clone()));
     let (name, handoff) = (bootstrap.name.clone(), bootstrap.handoff);

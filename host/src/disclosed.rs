@@ -17,11 +17,13 @@ use crate::options;
 pub struct Disclosed {
     keys: AgeKeys,
     objects: Vec<Object>,
+    must_decrypt: bool,
 }
 
 impl Disclosed {
-    /// Reads the age keys and the files of `--objects`.
-    pub fn read(options: &options::Secrets, around: &Surroundings) -> Result<Self, Failure> {
+    /// Reads the age keys and the files of `--objects`. Where there is no key at all, what is encrypted is either a fault, with `must_decrypt`, or
+    /// simply not known.
+    pub fn read(options: &options::Secrets, around: &Surroundings, must_decrypt: bool) -> Result<Self, Failure> {
         let mut objects = Vec::new();
         for file in &options.objects {
             let read = match file.to_str() {
@@ -32,12 +34,12 @@ impl Disclosed {
             let text = bounded::text(read).map_err(|error| Failure::user(format!("--objects {place}: {error}")))?;
             objects.extend(objects_in(&text, file).map_err(|error| error.hint("`--objects` takes ConfigMaps and Secrets in plain YAML"))?);
         }
-        Ok(Disclosed { keys: AgeKeys::read(options.age_key_file.as_ref(), around)?, objects })
+        Ok(Disclosed { keys: AgeKeys::read(options.age_key_file.as_ref(), around)?, objects, must_decrypt })
     }
 
-    /// Returns how a tree is read with it. Where there is no key at all, what is encrypted is either a fault, with `must_decrypt`, or simply not known.
-    pub fn reading(&self, must_decrypt: bool) -> Reading<'_> {
-        Reading { keys: (must_decrypt || !self.keys.is_empty()).then_some(&self.keys), given: &self.objects }
+    /// Returns how a tree is read with it.
+    pub fn reading(&self) -> Reading<'_> {
+        Reading { keys: (self.must_decrypt || !self.keys.is_empty()).then_some(&self.keys), given: &self.objects }
     }
 }
 

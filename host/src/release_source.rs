@@ -33,8 +33,6 @@ pub struct ReleaseSource {
     seed: [u8; 32],
     /// None where nobody means to decrypt: what is encrypted is no fault then.
     disclosed: Option<Disclosed>,
-    /// Without any key, what is encrypted and serves to generate something is a fault.
-    pub must_decrypt: bool,
     tree: OnceLock<Result<Tree, String>>,
     opened: Mutex<BTreeMap<ReleaseRef, Arc<OpenRelease>>>,
 }
@@ -68,25 +66,14 @@ impl ReleaseSource {
         seed: [u8; 32],
         disclosed: Option<Disclosed>,
     ) -> Self {
-        let must_decrypt = disclosed.is_some();
-        ReleaseSource {
-            repository,
-            flux_path,
-            charts,
-            compat,
-            seed,
-            disclosed,
-            must_decrypt,
-            tree: OnceLock::new(),
-            opened: Mutex::default(),
-        }
+        ReleaseSource { repository, flux_path, charts, compat, seed, disclosed, tree: OnceLock::new(), opened: Mutex::default() }
     }
 
     /// Returns what Flux makes of the repository.
     pub fn tree(&self) -> Result<&Tree, Failure> {
         let path = self.flux_path.as_deref();
         let read = || {
-            let reading = self.disclosed.as_ref().map(|disclosed| disclosed.reading(self.must_decrypt)).unwrap_or_default();
+            let reading = self.disclosed.as_ref().map(Disclosed::reading).unwrap_or_default();
             flux::read_with(&*self.repository, path, reading)
         };
         let tree = self.tree.get_or_init(|| read().map_err(|error| chain(&error))).as_ref();

@@ -26,7 +26,7 @@ pub async fn render(options: options::Render, around: &Surroundings) -> Result<(
     let repository = Repository::open(&root)?;
     let flux_path = options.flux_path.as_deref();
     let tree = match options.show_secrets {
-        true => flux::read_with(&repository, flux_path, Disclosed::read(&options.secrets, around)?.reading(true)),
+        true => flux::read_with(&repository, flux_path, Disclosed::read(&options.secrets, around, true)?.reading()),
         false => flux::read(&repository, flux_path),
     };
     let tree = tree.map_err(|error| unread(&error))?;

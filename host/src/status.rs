@@ -33,7 +33,7 @@ pub async fn status(options: options::Status, around: &Surroundings) -> Result<(
     let root = bootstrap.repository.as_ref().map_or_else(|| Repository::around(&folder), |path| folder.join(path));
     let repository = Arc::new(Repository::open(&root)?);
     let charts = Arc::new(ChartSource::new(boot::registry(&options.charts, around), root));
-    let disclosed = Disclosed::read(&options.secrets, around)?;
+    let disclosed = Disclosed::read(&options.secrets, around, true)?;
     let releases = ReleaseSource::new(repository, bootstrap.flux_path.clone(), charts, HelmCompat::newest(), [0; 32], Some(disclosed));
     let cluster = boot::live(&options.connection, around).await?;
     let mut lines = vec![["STEP", "RELEASE", "CHART", "STATE", "READY", "FLUX"].map(str::to_owned)];

@@ -28,17 +28,22 @@ fn load(name: &str) -> MemoryFiles {
     MemoryFiles(files)
 }
 
+/// Reads a tree of the HelmRelease apps/web, and of a helm-controller with feature gates.
+fn with_gates(spec: &str, gates: &str) -> flux::Tree {
+    let release = format!(
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: apps }}\nspec:\n  chart: {{ spec: {{ chart: ./web, sourceRef: {{ kind: GitRepository, name: x }} }} }}\n  {spec}\n"
+    );
+    let controller = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: helm-controller, namespace: flux-system }}\nspec: {{ template: {{ spec: {{ containers: [{{ name: manager, args: ['--feature-gates={gates}'] }}] }} }} }}\n"
+    );
+    let files = [("release.yaml".to_owned(), release.into_bytes()), ("flux.yaml".to_owned(), controller.into_bytes())];
+    flux::read(&MemoryFiles(files.into()), Some(".")).unwrap()
+}
+
 #[test]
 fn what_is_done_about_the_last_failure_is_what_flux_does() {
     let check = |spec: &str, gates: &str, expected: (Option<Remediation>, Option<Remediation>)| {
-        let release = format!(
-            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: apps }}\nspec:\n  chart: {{ spec: {{ chart: ./web, sourceRef: {{ kind: GitRepository, name: x }} }} }}\n  {spec}\n"
-        );
-        let controller = format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: helm-controller, namespace: flux-system }}\nspec: {{ template: {{ spec: {{ containers: [{{ name: manager, args: ['--feature-gates={gates}'] }}] }} }} }}\n"
-        );
-        let files = [("release.yaml".to_owned(), release.into_bytes()), ("flux.yaml".to_owned(), controller.into_bytes())];
-        let tree = flux::read(&MemoryFiles(files.into()), Some(".")).unwrap();
+        let tree = with_gates(spec, gates);
         let web = tree.release("apps", "web").unwrap();
         assert_eq!((web.install.remediation, web.upgrade.remediation), expected, "{spec} {gates}");
     };
@@ -59,14 +64,7 @@ fn what_is_done_about_the_last_failure_is_what_flux_does() {
 #[test]
 fn objects_are_applied_where_flux_does() {
     let read = |spec: &str, gates: &str| {
-        let release = format!(
-            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: apps }}\nspec:\n  chart: {{ spec: {{ chart: ./web, sourceRef: {{ kind: GitRepository, name: x }} }} }}\n  {spec}\n"
-        );
-        let controller = format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: helm-controller, namespace: flux-system }}\nspec: {{ template: {{ spec: {{ containers: [{{ name: manager, args: ['--feature-gates={gates}'] }}] }} }} }}\n"
-        );
-        let files = [("release.yaml".to_owned(), release.into_bytes()), ("flux.yaml".to_owned(), controller.into_bytes())];
-        let tree = flux::read(&MemoryFiles(files.into()), Some(".")).unwrap();
+        let tree = with_gates(spec, gates);
         tree.release("apps", "web").map(|web| (web.install.apply, web.upgrade.apply)).map_err(|error| error.to_string())
     };
     use flux::ApplyMethod::{AsBefore, Client, Server};

@@ -7,10 +7,11 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::Kubeconfig;
 
+use crate::context;
+
 /// Returns the `proxy-url` of the cluster that a context, else the current one, is about.
 pub(crate) fn named<'a>(file: &'a Kubeconfig, context: Option<&str>) -> Option<&'a str> {
-    let context = context.or(file.current_context.as_deref())?;
-    let context = file.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
+    let context = context::named(file, context)?;
     let cluster = file.clusters.iter().find(|named| named.name == context.cluster)?.cluster.as_ref()?;
     cluster.proxy_url.as_deref().filter(|url| !url.is_empty())
 }

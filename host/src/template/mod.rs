@@ -33,7 +33,7 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     let (values, given) = values::merged(&options, &charts, around).await?;
     heap::take_at_once(place.memory());
     let mut chart = place.fetch(&charts).await?;
-    if !options.skip_schema_validation && helm::missing_schema(&chart).is_some() {
+    if !options.skip_schema_validation {
         charts.complete_schemas(&mut chart).await;
     }
     name::check(&name)?;
