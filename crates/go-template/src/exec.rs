@@ -4,7 +4,7 @@
 //! embedder's state. The nodes themselves are executed in `walk.rs` and `eval.rs`.
 
 use std::any::{Any, TypeId};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::error::{Budget, Fault, unplaced_budget};
 use crate::live;
@@ -95,7 +95,7 @@ impl Render {
     }
 
     /// Executes a template by name and returns its output.
-    pub fn execute(&mut self, set: &Rc<TemplateSet>, name: &str, data: &Value) -> Result<Vec<u8>, Fault> {
+    pub fn execute(&mut self, set: &Arc<TemplateSet>, name: &str, data: &Value) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::new();
         crate::walk::execute(self, set, name, data, &mut out)?;
         Ok(out)
@@ -191,7 +191,7 @@ impl Render {
 /// Is what a function can reach while it is called from a template.
 pub struct Call<'r> {
     pub(crate) render: &'r mut Render,
-    pub(crate) set: &'r Rc<TemplateSet>,
+    pub(crate) set: &'r Arc<TemplateSet>,
     /// Whether the first argument is "no value" rather than a nil interface, where only `Type::Reflect` can tell.
     pub(crate) invalid_first: bool,
     /// The first argument of `call` as it stands in the template.
@@ -200,7 +200,7 @@ pub struct Call<'r> {
 
 impl Call<'_> {
     /// Returns the set that the calling template belongs to; inside `tpl` that is the overlay.
-    pub fn set(&self) -> &Rc<TemplateSet> {
+    pub fn set(&self) -> &Arc<TemplateSet> {
         self.set
     }
 
@@ -210,7 +210,7 @@ impl Call<'_> {
     }
 
     /// Executes a template of another set, such as an overlay, and returns its output.
-    pub fn execute_in(&mut self, set: &Rc<TemplateSet>, name: &str, data: &Value) -> Result<Vec<u8>, Fault> {
+    pub fn execute_in(&mut self, set: &Arc<TemplateSet>, name: &str, data: &Value) -> Result<Vec<u8>, Fault> {
         self.render.execute(set, name, data)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Knows no YAML and no chart. Mirrors Go 1.26, including its error texts, because charts and their users compare them.
 //!
-//! Parse files into a [`TemplateSet`], wrap it in an `Rc`, then [`Render::execute`] as often as wanted. Functions are static
+//! Parse files into a [`TemplateSet`], wrap it in an `Arc`, then [`Render::execute`] as often as wanted. Functions are static
 //! tables of [`Func`]; they receive a [`Call`] through which they execute other templates and reach the embedder's state.
 
 mod ast;
@@ -19,6 +19,7 @@ mod json;
 mod lex;
 mod live;
 pub mod number;
+pub mod order;
 mod parse;
 pub mod quote;
 mod set;

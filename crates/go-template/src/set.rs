@@ -4,7 +4,6 @@
 //! `tpl` needs: definitions in the overlay are visible only there.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -71,20 +70,20 @@ impl Functions {
 /// Is a set of templates that can call each other by name.
 pub struct TemplateSet {
     name: String,
-    functions: Rc<Functions>,
+    functions: Arc<Functions>,
     trees: HashMap<Vec<u8>, Arc<Tree>>,
-    base: Option<Rc<TemplateSet>>,
+    base: Option<Arc<TemplateSet>>,
     names: Names,
 }
 
 impl TemplateSet {
     /// Creates an empty set; the name appears in `no template "x" associated with template "<name>"`.
-    pub fn new(name: &str, functions: Rc<Functions>) -> Self {
+    pub fn new(name: &str, functions: Arc<Functions>) -> Self {
         TemplateSet { name: name.to_owned(), functions, trees: HashMap::new(), base: None, names: Names::default() }
     }
 
     /// Creates an empty set on top of this one.
-    pub fn overlay(self: &Rc<Self>) -> Self {
+    pub fn overlay(self: &Arc<Self>) -> Self {
         TemplateSet {
             name: self.name.clone(),
             functions: self.functions.clone(),
@@ -139,7 +138,7 @@ impl TemplateSet {
     }
 
     /// Returns the functions.
-    pub fn functions(&self) -> &Rc<Functions> {
+    pub fn functions(&self) -> &Arc<Functions> {
         &self.functions
     }
 
@@ -175,7 +174,7 @@ mod tests {
         }
         let files: Vec<_> =
             (0..100).map(|number| (format!("f{number}"), Bytes::from(format!("{{{{ print \"text {number}\" .a.b }}}}")))).collect();
-        let (before, functions) = (live::bytes(), Rc::new(Functions::new()));
+        let (before, functions) = (live::bytes(), Arc::new(Functions::new()));
         let with_functions = live::bytes();
         let mut set = TemplateSet::new("set", functions.clone());
         set.parse_in(&files, &mut elsewhere).expect("parses");

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::func::Method;
 use crate::live::{self, Counted};
+use crate::order;
 
 /// Is a Go string: bytes that are usually, but not always, UTF-8. It may go from one thread to another, since templates are parsed in two.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -409,6 +410,8 @@ struct Shared {
     entries: RefCell<Entries>,
     /// How many entries are counted as living.
     counted: Cell<usize>,
+    /// Whether all templates of a render are given it.
+    is_given: bool,
 }
 
 /// What an entry takes up in the tree of its map.
@@ -416,13 +419,16 @@ const ENTRY: usize = size_of::<(Str, Value)>();
 
 impl Shared {
     fn of(entries: Entries) -> Shared {
-        let shared = Shared { counted: Cell::new(entries.len()), entries: RefCell::new(entries) };
+        let shared = Shared { counted: Cell::new(entries.len()), entries: RefCell::new(entries), is_given: order::is_given() };
         live::add(shared.counted.get() * ENTRY);
         shared
     }
 
     /// Changes the entries, and counts them again.
     fn change<T>(&self, change: impl FnOnce(&mut Entries) -> T) -> T {
+        if self.is_given {
+            order::matters();
+        }
         let mut entries = self.entries.borrow_mut();
         let result = change(&mut entries);
         live::remove(self.counted.replace(entries.len()) * ENTRY);
@@ -503,6 +509,10 @@ impl Map {
 
     /// Removes an entry for everybody who shares this map.
     pub fn remove(&self, key: &[u8]) -> Option<Value> {
+        // What is not there is not changed.
+        if !self.contains(key) {
+            return None;
+        }
         self.entries.as_ref()?.change(|entries| entries.remove(key))
     }
 

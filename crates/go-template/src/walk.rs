@@ -2,7 +2,7 @@
 //!
 //! Keeps, as Go does, the node that was looked at last; every error is reported there.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::ast::{Branch, Command, Invoke, Node, Operand, Pipe, Print, Tree};
 use crate::error::{Budget, ExecError, Fault, unplaced_budget};
@@ -12,7 +12,7 @@ use crate::stack::grow;
 use crate::value::Value;
 
 /// Executes a template by name into `out`.
-pub(crate) fn execute(render: &mut Render, set: &Rc<TemplateSet>, name: &str, data: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(crate) fn execute(render: &mut Render, set: &Arc<TemplateSet>, name: &str, data: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
     let Some(tree) = set.tree(name.as_bytes()) else {
         let (name, set) = (crate::quote::quote_text(name), crate::quote::quote_text(set.name()));
         return Err(Fault::Text(format!("template: no template {name} associated with template {set}")));
@@ -21,7 +21,7 @@ pub(crate) fn execute(render: &mut Render, set: &Rc<TemplateSet>, name: &str, da
     run(render, set, tree, dot, out)
 }
 
-fn run(render: &mut Render, set: &Rc<TemplateSet>, tree: &Tree, dot: Slot, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn run(render: &mut Render, set: &Arc<TemplateSet>, tree: &Tree, dot: Slot, out: &mut Vec<u8>) -> Result<(), Fault> {
     let mut vars = vec![None; tree.slots];
     vars[0] = Some(dot.clone());
     render.depth += 1;
@@ -76,7 +76,7 @@ pub(crate) enum Signal {
 
 pub(crate) struct Walker<'r, 't> {
     pub render: &'r mut Render,
-    pub set: &'r Rc<TemplateSet>,
+    pub set: &'r Arc<TemplateSet>,
     pub tree: &'t Tree,
     pub out: &'r mut Vec<u8>,
     pub vars: Vec<Option<Slot>>,

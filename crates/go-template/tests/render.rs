@@ -1,13 +1,13 @@
 //! Renders small templates through the public API.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use go_template::{Functions, Limits, Map, Render, Str, TemplateSet, Value};
 
 fn render(text: &str, data: &serde_json::Value) -> Result<String, String> {
-    let mut set = TemplateSet::new("gotpl", Rc::new(Functions::new()));
+    let mut set = TemplateSet::new("gotpl", Arc::new(Functions::new()));
     set.parse("t", text).map_err(|error| error.to_string())?;
-    let out = Render::new().execute(&Rc::new(set), "t", &Value::from_json(data)).map_err(|error| error.to_string())?;
+    let out = Render::new().execute(&Arc::new(set), "t", &Value::from_json(data)).map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
@@ -31,22 +31,22 @@ fn places_errors_as_go_does() {
 
 #[test]
 fn overlays_see_the_base_and_keep_their_own() {
-    let mut set = TemplateSet::new("gotpl", Rc::new(Functions::new()));
+    let mut set = TemplateSet::new("gotpl", Arc::new(Functions::new()));
     set.parse("a", "{{ define \"x\" }}base{{ end }}").expect("parses");
-    let set = Rc::new(set);
+    let set = Arc::new(set);
     let mut over = set.overlay();
     over.parse("gotpl", "{{ template \"x\" }}{{ template \"y\" }}{{ define \"y\" }}over{{ end }}").expect("parses");
-    let out = Render::new().execute(&Rc::new(over), "gotpl", &Value::Nil).expect("executes");
+    let out = Render::new().execute(&Arc::new(over), "gotpl", &Value::Nil).expect("executes");
     assert_eq!(out, b"baseover");
     assert!(!set.contains("y"));
 }
 
 #[test]
 fn budgets_stop_what_does_not_end() {
-    let mut set = TemplateSet::new("gotpl", Rc::new(Functions::new()));
+    let mut set = TemplateSet::new("gotpl", Arc::new(Functions::new()));
     set.parse("t", "{{ range 1000000000 }}{{ range 1000000000 }}x{{ end }}{{ end }}").expect("parses");
     set.parse("r", "{{ template \"r\" . }}").expect("parses");
-    let set = Rc::new(set);
+    let set = Arc::new(set);
     let limits = Limits { steps: 10_000, ..Limits::default() };
     let error = Render::new().limits(limits).execute(&set, "t", &Value::Nil).expect_err("runs out of steps");
     assert!(error.to_string().contains("template t:1: the render exceeds its limit: too many steps"), "{error}");
@@ -62,9 +62,9 @@ fn maps_that_contain_themselves_are_an_error_and_not_a_crash() {
     let map = Map::new();
     map.set(Str::from("self"), Value::Map(map.clone()));
     map.set(Str::from("twice"), Value::Map(map.clone()));
-    let mut set = TemplateSet::new("gotpl", Rc::new(Functions::new()));
+    let mut set = TemplateSet::new("gotpl", Arc::new(Functions::new()));
     set.parse("t", "{{ . }}").expect("parses");
-    let error = Render::new().execute(&Rc::new(set), "t", &Value::Map(map.clone())).expect_err("cannot print");
+    let error = Render::new().execute(&Arc::new(set), "t", &Value::Map(map.clone())).expect_err("cannot print");
     assert!(error.to_string().contains("too much output"), "{error}");
     assert!(Value::Map(map.clone()).to_json().is_err());
     map.remove(b"self");

@@ -1,6 +1,6 @@
 //! The name of a release from a template (`TemplateName` of `pkg/action/install.go`).
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use go_template::{Functions, Render, TemplateSet, Value};
 
@@ -9,9 +9,9 @@ use go_template::{Functions, Render, TemplateSet, Value};
 pub fn name_of_template(template: &str, environment: sprig::Environment) -> Result<String, String> {
     let mut functions = Functions::new();
     functions.add(&sprig::FUNCS);
-    let mut set = TemplateSet::new("name-template", Rc::new(functions));
+    let mut set = TemplateSet::new("name-template", Arc::new(functions));
     set.parse("name-template", template.as_bytes()).map_err(|error| error.to_string())?;
-    let output = Render::new().with_state(environment).execute(&Rc::new(set), "name-template", &Value::Nil);
+    let output = Render::new().with_state(environment).execute(&Arc::new(set), "name-template", &Value::Nil);
     output.map(|name| String::from_utf8_lossy(&name).into_owned()).map_err(|fault| fault.to_string())
 }
 

@@ -2,8 +2,7 @@
 //! (`pkg/action/install.go`, `pkg/action/action.go`, `pkg/cmd/template.go`).
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use go_template::both::{self, Both};
 use go_template::{Map as TemplateMap, TemplateSet, Value as TemplateValue};
@@ -16,6 +15,7 @@ use crate::engine::{self, Failure, Job, Limits, Lookup, Parsed};
 use crate::manifest::{self, Document, Hook};
 use crate::post_render::PostRender;
 use crate::schema::Schemas;
+use crate::values::ValuesError;
 use crate::{post_render, schema, values};
 
 /// What to render a chart for.
@@ -187,38 +187,57 @@ pub fn check_values(
     skip_schema_validation: bool,
     compat: &HelmCompat,
 ) -> Result<(), RenderError> {
-    let (chart, values) = compose(chart, values, compat)?;
+    let mut chart = choose(chart, values, compat)?;
+    let values = complete(&mut chart, values, compat)?;
     if skip_schema_validation {
         return Ok(());
     }
     schema::validate(&chart, &values, &mut Schemas::default(), compat).map_err(RenderError::Schema)
 }
 
-/// Returns the chart with its dependencies chosen and the values that its templates see. Schemas are not asked yet.
-fn compose(chart: &Chart, values: &Map<String, Value>, compat: &HelmCompat) -> Result<(Chart, Map<String, Value>), RenderError> {
+/// Returns the chart with its dependencies chosen: its templates are known.
+fn choose(chart: &Chart, values: &Map<String, Value>, compat: &HelmCompat) -> Result<Chart, RenderError> {
     check_installable(chart, compat)?;
     let mut chart = chart.clone();
-    values::process_dependencies(&mut chart, values, compat)
-        .map_err(|error| RenderError::Values(format!("chart dependencies processing failed: {error}")))?;
-    let values = values::coalesce_values(&chart, values, compat).map_err(|error| RenderError::Values(error.0))?;
-    Ok((chart, values))
+    values::choose_dependencies(&mut chart, values, compat).map_err(unprocessed)?;
+    Ok(chart)
+}
+
+/// Completes the chart's own values and returns those that its templates see. Schemas are not asked yet.
+fn complete(chart: &mut Chart, values: &Map<String, Value>, compat: &HelmCompat) -> Result<Map<String, Value>, RenderError> {
+    values::import_values(chart, compat).map_err(unprocessed)?;
+    values::coalesce_values(chart, values, compat).map_err(|error| RenderError::Values(error.0))
+}
+
+fn unprocessed(error: ValuesError) -> RenderError {
+    RenderError::Values(format!("chart dependencies processing failed: {error}"))
 }
 
 /// Renders a chart with templates that an earlier render of the same chart has left in `parsed`; only values, name and cluster may
 /// differ.
 pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed) -> Result<Rendered, RenderError> {
     let compat = &request.compat;
-    let (chart, values) = compose(chart, &request.values, compat)?;
-    let set = read(&chart, &values, request, parsed)?;
+    let mut chart = choose(chart, &request.values, compat)?;
+    let (values, set) = read(&mut chart, request, parsed)?;
     let job = Job {
         compat,
         capabilities: &request.capabilities,
-        release: release(request),
+        release: &|| release(request),
         values: &values,
         lookup: request.lookup.clone(),
         limits: request.limits,
+        prepare: &|render| prepare(render, request),
     };
-    let Output { mut files, broken, documents } = execute(&chart, &job, &set, request)?;
+    // The documents of one template are read while the next is executed, unless they are going to be changed.
+    let reads_documents = request.post_render.is_none();
+    let outputs =
+        engine::execute(&chart, &job, &set, parsed.names(), request.both, |path, bytes| Output::of(path, bytes, reads_documents, compat));
+    let (mut files, mut broken, mut documents) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for (path, output) in outputs.map_err(stopped)? {
+        output.broken.and_then(|bytes| broken.insert(path.clone(), bytes));
+        output.documents.and_then(|found| documents.insert(path.clone(), found));
+        files.insert(path, output.text);
+    }
     let notes = take_notes(&chart, &mut files, request.notes);
     if let Some(post_render) = &request.post_render {
         files = post_render::run(post_render, files, compat).map_err(RenderError::PostRender)?;
@@ -231,66 +250,48 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
     Ok(Rendered { chart, values, files, documents: sorted.documents, hooks: sorted.hooks, crds, notes, compat: compat.clone() })
 }
 
-/// Asks the schemas and parses the templates: neither needs the other.
-fn read(chart: &Chart, values: &Map<String, Value>, request: &RenderRequest, parsed: &mut Parsed) -> Result<Rc<TemplateSet>, RenderError> {
+/// Completes the values, asks the schemas and parses the templates, which need neither.
+fn read(chart: &mut Chart, request: &RenderRequest, parsed: &mut Parsed) -> Result<(Map<String, Value>, Arc<TemplateSet>), RenderError> {
     let mut schemas = std::mem::take(&mut parsed.schemas);
-    let mut verdict = None;
-    let mut validate = || match request.skip_schema_validation {
-        true => Ok(()),
-        false => schema::validate(chart, values, &mut schemas, &request.compat).map_err(RenderError::Schema),
+    let templates = engine::templates(chart);
+    let mut completed = None;
+    let mut complete = || {
+        let values = complete(chart, &request.values, &request.compat)?;
+        if !request.skip_schema_validation {
+            schema::validate(chart, &values, &mut schemas, &request.compat).map_err(RenderError::Schema)?;
+        }
+        check_kube_version(chart, &request.capabilities)?;
+        Ok(values)
     };
-    let set = parsed.set(chart, &request.compat, &mut |first, second| {
-        (request.both)(first, &mut || {
-            verdict = Some(validate());
-            second();
-        });
+    let set = parsed.set(templates, &request.compat, &mut |first, second| {
+        let mut first = || {
+            completed = Some(complete());
+            first();
+        };
+        (request.both)(&mut first, second);
     });
     // Templates that are parsed already leave nothing to do beside it.
-    let verdict = verdict.unwrap_or_else(validate);
+    let completed = completed.unwrap_or_else(complete);
     parsed.schemas = schemas;
-    verdict?;
-    check_kube_version(chart, &request.capabilities)?;
-    set.map_err(stopped)
+    Ok((completed?, set.map_err(stopped)?))
 }
 
-/// What the templates gave.
-#[derive(Default)]
+/// What a template gave.
 struct Output {
-    files: BTreeMap<String, String>,
-    /// The bytes of those that are no UTF-8.
-    broken: BTreeMap<String, Vec<u8>>,
-    /// The documents of the files as they are.
-    documents: BTreeMap<String, Result<Vec<Document>, String>>,
+    text: String,
+    /// Its bytes, where they are no UTF-8.
+    broken: Option<Vec<u8>>,
+    /// The documents in it, where they were read.
+    documents: Option<Result<Vec<Document>, String>>,
 }
 
-/// Executes the templates. The documents of one are read while the next is executed, unless they are going to be changed.
-fn execute(chart: &Chart, job: &Job<'_>, set: &Rc<TemplateSet>, request: &RenderRequest) -> Result<Output, RenderError> {
-    let (compat, reads_documents) = (&request.compat, request.post_render.is_none());
-    let (send, receive) = mpsc::channel::<(String, Vec<u8>)>();
-    let (mut send, mut receive) = (Some(send), Some(receive));
-    let (mut executed, mut output) = (Ok(()), Output::default());
-    (request.both)(
-        &mut || {
-            let send = send.take();
-            executed = engine::execute(chart, job, set, |render| prepare(render, request), &mut |path, bytes| {
-                // The other end is there as long as this one.
-                drop(send.as_ref().map(|send| send.send((path, bytes))));
-            });
-        },
-        &mut || {
-            for (path, bytes) in receive.take().into_iter().flatten() {
-                if std::str::from_utf8(&bytes).is_err() {
-                    output.broken.insert(path.clone(), bytes.clone());
-                }
-                let text = text(bytes);
-                if reads_documents && !output.broken.contains_key(&path) {
-                    output.documents.insert(path.clone(), manifest::documents(&path, &text, None, compat));
-                }
-                output.files.insert(path, text);
-            }
-        },
-    );
-    executed.map(|()| output).map_err(stopped)
+impl Output {
+    fn of(path: &str, bytes: Vec<u8>, reads_documents: bool, compat: &HelmCompat) -> Output {
+        let broken = std::str::from_utf8(&bytes).is_err().then(|| bytes.clone());
+        let text = text(bytes);
+        let documents = (reads_documents && broken.is_none()).then(|| manifest::documents(path, &text, None, compat));
+        Output { text, broken, documents }
+    }
 }
 
 fn stopped(failure: Failure) -> RenderError {

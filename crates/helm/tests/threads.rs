@@ -91,6 +91,69 @@ fn the_first_error_counts() {
     );
 }
 
+/// Gives so many templates that two threads execute them, and returns what each gives, in the order in which Helm executes them.
+fn each(template: &str, others: &[(&str, &str)]) -> Result<Vec<String>, String> {
+    let names: Vec<String> = (100..140).map(|number| format!("templates/t{number}.yaml")).collect();
+    let files = others.iter().copied().chain(names.iter().map(|name| (name.as_str(), template)));
+    let text = same(&[&[CHART], &*files.collect::<Vec<_>>()].concat())?;
+    let found = text.split("---\n").filter_map(|document| Some(document.trim_end().split_once("\nis: ")?.1.to_owned()));
+    Ok(found.collect::<Vec<_>>().into_iter().rev().collect())
+}
+
+fn counted() -> Vec<String> {
+    (1..=40).map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn what_a_template_leaves_behind_is_met_by_the_next() {
+    let values = ("values.yaml", "at: 0\ninner: {at: 0}\nlist: [{at: 0}]\n");
+    let check = |template: &str| assert_eq!(each(template, &[values]).expect("renders"), counted(), "{template}");
+    check("{{ $_ := set .Values \"at\" (add1 .Values.at) }}is: {{ .Values.at }}\n");
+    check("{{ $_ := set .Values.inner \"at\" (add1 .Values.inner.at) }}is: {{ .Values.inner.at }}\n");
+    check("{{ range .Values.list }}{{ $_ := set . \"at\" (add1 .at) }}is: {{ .at }}{{ end }}\n");
+    check("{{ $_ := set $ \"seen\" (append (.seen | default list) 1) }}is: {{ len .seen }}\n");
+    check("{{ $_ := set .Chart \"Seen\" (add1 (.Chart.Seen | default 0)) }}is: {{ .Chart.Seen }}\n");
+    check("{{ $_ := set .Release \"Seen\" (add1 (.Release.Seen | default 0)) }}is: {{ .Release.Seen }}\n");
+    // What is merged into a map of one's own is still everybody's below.
+    check("{{ $own := merge (dict) .Values }}{{ $_ := set $own.inner \"at\" (add1 $own.inner.at) }}is: {{ .Values.inner.at }}\n");
+    check("{{ $_ := mergeOverwrite .Values (dict \"at\" (add1 .Values.at)) }}is: {{ .Values.at }}\n");
+}
+
+#[test]
+fn what_a_template_keeps_for_itself_is_its_own() {
+    let own = "{{ $own := dict \"at\" 0 }}{{ $_ := set $own \"at\" (add1 $own.at) }}{{ $_ := unset .Values \"no\" }}is: {{ $own.at }}\n";
+    assert!(each(own, &[("values.yaml", "at: 0\n")]).expect("renders").iter().all(|n| n == "1"));
+}
+
+#[test]
+fn a_removed_value_stays_away() {
+    let gone = "is: {{ hasKey .Values \"at\" }}{{ $_ := unset .Values \"at\" }}\n";
+    let found = each(gone, &[("values.yaml", "at: 0\n")]).expect("renders");
+    assert_eq!(found.iter().filter(|is| *is == "true").count(), 1, "{found:?}");
+    assert_eq!(found[0], "true");
+}
+
+#[test]
+fn randomness_is_drawn_in_order() {
+    let random = each("is: {{ randAlphaNum 20 }}\n", &[]).expect("renders");
+    assert!(random.iter().all(|text| text.len() == 20));
+}
+
+#[test]
+fn a_subchart_tells_what_it_executed_last() {
+    let subchart = ("charts/s/Chart.yaml", "{apiVersion: v2, name: s, version: 1.0.0}");
+    let (first, last) = (("charts/s/templates/b.yaml", "b: 1\n"), ("charts/s/templates/a.yaml", "a: 1\n"));
+    let found = each("is: {{ .Subcharts.s.Template.Name }}\n", &[subchart, first, last]).expect("renders");
+    assert!(found.iter().all(|name| name == "c/charts/s/templates/a.yaml"), "{found:?}");
+}
+
+#[test]
+fn the_first_failing_template_counts() {
+    let fails = "{{ if regexMatch \"t1[0-3]5\" .Template.Name }}{{ fail .Template.Name }}{{ end }}is: 1\n";
+    let error = each(fails, &[]).expect_err("fails");
+    assert!(error.contains("execution error at (c/templates/t135.yaml:1:48): c/templates/t135.yaml"), "{error}");
+}
+
 #[test]
 fn an_archive_that_breaks_off_is_an_error() {
     let bytes = archive(&[CHART, ("values.yaml", "a: 1\n"), ("templates/a.yaml", "a\n")]);

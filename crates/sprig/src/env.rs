@@ -75,7 +75,10 @@ pub(crate) fn now(call: &mut Call<'_>) -> (i64, u32) {
 /// Uses the entropy of the render.
 pub(crate) fn with_entropy<R>(call: &mut Call<'_>, run: impl FnOnce(&mut Entropy) -> R) -> R {
     match call.state::<Environment>() {
-        Some(env) => run(&mut env.entropy),
+        Some(env) => {
+            go_template::order::matters();
+            run(&mut env.entropy)
+        }
         None => run(&mut Environment::default().entropy),
     }
 }

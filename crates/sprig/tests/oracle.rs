@@ -1,6 +1,6 @@
 //! Every template of `oracle/expected.jsonl` gives what Helm 4.2.3 gave, output or error.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use go_template::{ExecError, Fault, Func, Functions, Map, Outcome, Render, Str, TemplateSet, Value};
 
@@ -24,13 +24,13 @@ fn helm_words(error: &ExecError) -> String {
 }
 
 fn render(text: &str, values: &serde_json::Value) -> Result<String, String> {
-    let mut set = TemplateSet::new("gotpl", Rc::new(functions()));
+    let mut set = TemplateSet::new("gotpl", Arc::new(functions()));
     if let Err(error) = set.parse(FILE, text) {
         let message = error.message.rsplit(": ").next().unwrap_or_default().to_owned();
         return Err(format!("parse error at ({FILE}:{}): {message}", error.line));
     }
     let data = Map::from_iter([(Str::from("Values"), Value::from_json(values))]);
-    match Render::new().execute(&Rc::new(set), FILE, &Value::Map(data)) {
+    match Render::new().execute(&Arc::new(set), FILE, &Value::Map(data)) {
         Ok(out) => Ok(String::from_utf8_lossy(&out).replace("<no value>", "")),
         Err(Fault::Exec(error)) => Err(helm_words(&error)),
         Err(other) => Err(other.to_string()),
@@ -66,10 +66,10 @@ fn names_are_sorted_and_unique() {
 fn equal_seeds_make_equal_secrets() {
     let text = r#"{{ $ca := genCA "ca" 10 }}{{ $c := genSignedCert "x" (list "10.0.0.1") (list "a.b") 5 $ca }}{{ $c.Cert }}{{ $c.Key }}{{ randAlphaNum 20 }}{{ uuidv4 }}{{ now }}{{ decryptAES "k" (encryptAES "k" "plain") }}"#;
     let run = |seed: u8| -> Outcome {
-        let mut set = TemplateSet::new("gotpl", Rc::new(functions()));
+        let mut set = TemplateSet::new("gotpl", Arc::new(functions()));
         set.parse("t", text)?;
         let environment = sprig::Environment { seconds: 1_700_000_000, nanoseconds: 0, entropy: sprig::Entropy::from_seed([seed; 32]) };
-        Ok(Value::from(Render::new().with_state(environment).execute(&Rc::new(set), "t", &Value::Nil)?))
+        Ok(Value::from(Render::new().with_state(environment).execute(&Arc::new(set), "t", &Value::Nil)?))
     };
     let text = |seed| run(seed).expect("renders").as_bytes().map(<[u8]>::to_vec);
     assert_eq!(text(1), text(1));

@@ -4,7 +4,7 @@
 //! (`tests/fuzz/corpus/`), so that every build does.
 
 use std::io::Write as _;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -38,7 +38,7 @@ const LIMITS: Limits = Limits { steps: 100_000, output: 1 << 20, depth: 200, mem
 pub fn parse(input: &[u8]) {
     let mut functions = Functions::new();
     functions.add(&sprig::FUNCS);
-    let mut set = TemplateSet::new("fuzz", Rc::new(functions));
+    let mut set = TemplateSet::new("fuzz", Arc::new(functions));
     if let Err(error) = set.parse("input", input) {
         assert!(!error.to_string().is_empty());
     }

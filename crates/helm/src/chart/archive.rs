@@ -28,8 +28,8 @@ pub(super) fn check_type(name: &str, bytes: &[u8]) -> Result<(), ChartError> {
     Err(ChartError(format!("file '{name}' does not appear to be a gzipped archive; got '{kind}'")))
 }
 
-/// Unpacks the regular files of an archive, the first path component dropped, in archive order. The chart's `values.yaml` is handed out
-/// as soon as it is there: it is large, and mostly one of the first.
+/// Unpacks the regular files of an archive, the first path component dropped, in archive order. The `values.yaml` of the chart and of each
+/// subchart is handed out as soon as it is there: it is large, and mostly one of the first.
 pub(super) fn unpack(bytes: &[u8], values: &mut dyn FnMut(Bytes)) -> Result<Vec<File>, ChartError> {
     if bytes.is_empty() {
         return Err(ChartError::new("EOF"));
@@ -69,7 +69,7 @@ pub(super) fn unpack(bytes: &[u8], values: &mut dyn FnMut(Bytes)) -> Result<Vec<
             // At most `MAX_CHART` is unpacked, so that it fits.
             let start = entry.raw_file_position() as usize;
             place = Some(start..start + size as usize);
-            if name == "values.yaml" {
+            if is_values(&name) {
                 let mut text = Vec::with_capacity(size as usize);
                 entry.by_ref().take(size).read_to_end(&mut text).map_err(broken)?;
                 values(without_mark(text.into()));
@@ -87,6 +87,11 @@ pub(super) fn unpack(bytes: &[u8], values: &mut dyn FnMut(Bytes)) -> Result<Vec<
         file.data = without_mark(data);
     }
     Ok(files)
+}
+
+/// Tells whether a file has the values of the chart or of a subchart, as far as its path tells.
+fn is_values(name: &str) -> bool {
+    name == "values.yaml" || name.strip_suffix("/values.yaml").is_some_and(|chart| chart.rsplit('/').nth(1) == Some("charts"))
 }
 
 /// Returns how much the archive says it unpacks to, as far as that can be.
@@ -235,6 +240,14 @@ mod tests {
         assert_eq!(inner_path("c/Chart.yaml"), Ok("Chart.yaml".to_owned()));
         assert_eq!(inner_path("c\\templates\\a.yaml"), Ok("templates/a.yaml".to_owned()));
         assert_eq!(inner_path("c/./a//b"), Ok("a/b".to_owned()));
+    }
+
+    #[test]
+    fn knows_the_values_of_charts() {
+        let found = ["values.yaml", "charts/a/values.yaml", "charts/a/charts/b/values.yaml"];
+        assert!(found.into_iter().all(is_values));
+        let other = ["ci/values.yaml", "my-values.yaml", "charts/values.yaml", "charts/a/my-values.yaml", "charts/a/ci/values.yaml"];
+        assert!(!other.into_iter().any(is_values));
     }
 
     #[test]

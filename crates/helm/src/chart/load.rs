@@ -40,15 +40,15 @@ impl Ahead {
 }
 
 /// Loads a chart that is nobody's subchart: its generation must be known.
-pub(super) fn top(files: Vec<File>, ahead: Option<Ahead>) -> Result<Chart, ChartError> {
-    let chart = chart(files, ahead)?;
+pub(super) fn top(files: Vec<File>, mut ahead: Vec<Ahead>) -> Result<Chart, ChartError> {
+    let chart = chart(files, &mut ahead)?;
     match chart.metadata.api_version.as_str() {
         "v1" | "v2" => Ok(chart),
         _ => Err(ChartError::new("unsupported chart version")),
     }
 }
 
-fn chart(files: Vec<File>, mut ahead: Option<Ahead>) -> Result<Chart, ChartError> {
+fn chart(files: Vec<File>, ahead: &mut Vec<Ahead>) -> Result<Chart, ChartError> {
     let mut metadata = None;
     let mut modified = None;
     for file in files.iter().filter(|file| file.name == "Chart.yaml") {
@@ -71,14 +71,14 @@ fn chart(files: Vec<File>, mut ahead: Option<Ahead>) -> Result<Chart, ChartError
     };
     let mut buckets: BTreeMap<String, Vec<File>> = BTreeMap::new();
     for file in files {
-        sort_in(&mut chart, file, &mut buckets, &mut ahead)?;
+        sort_in(&mut chart, file, &mut buckets, ahead)?;
     }
     if !has_metadata {
         return Err(ChartError::new("Chart.yaml file is missing"));
     }
     chart.metadata.validate()?;
     for (name, files) in buckets {
-        if let Some(dependency) = subchart(&name, files).map_err(|error| {
+        if let Some(dependency) = subchart(&name, files, ahead).map_err(|error| {
             ChartError(match error.0.strip_prefix('!') {
                 Some(whole) => whole.to_owned(),
                 None => format!("error unpacking subchart {name} in {}: {error}", chart.metadata.name),
@@ -90,14 +90,14 @@ fn chart(files: Vec<File>, mut ahead: Option<Ahead>) -> Result<Chart, ChartError
     Ok(chart)
 }
 
-fn sort_in(chart: &mut Chart, file: File, buckets: &mut BTreeMap<String, Vec<File>>, ahead: &mut Option<Ahead>) -> Result<(), ChartError> {
+fn sort_in(chart: &mut Chart, file: File, buckets: &mut BTreeMap<String, Vec<File>>, ahead: &mut Vec<Ahead>) -> Result<(), ChartError> {
     let wrap = |what: &'static str| move |error: ChartError| ChartError(format!("cannot load {what}: {error}"));
     let is_v1 = chart.metadata.api_version == "v1";
     match file.name.as_str() {
         "Chart.yaml" => {}
         "Chart.lock" => chart.lock = lock::parse(&file.data).map_err(wrap("Chart.lock"))?,
         "values.yaml" => {
-            let known = ahead.take_if(|ahead| ahead.text == file.data).map(|ahead| ahead.values);
+            let known = ahead.iter().position(|ahead| ahead.text == file.data).map(|at| ahead.swap_remove(at).values);
             chart.values = known.unwrap_or_else(|| values(&file.data)).map_err(wrap("values.yaml"))?.into();
             chart.values_text = Some(file.data);
         }
@@ -133,7 +133,7 @@ fn sort_in(chart: &mut Chart, file: File, buckets: &mut BTreeMap<String, Vec<Fil
 }
 
 /// A message that starts with `!` is not to be wrapped again.
-fn subchart(name: &str, files: Vec<File>) -> Result<Option<Chart>, ChartError> {
+fn subchart(name: &str, files: Vec<File>, ahead: &mut Vec<Ahead>) -> Result<Option<Chart>, ChartError> {
     if name.starts_with(['_', '.']) {
         return Ok(None);
     }
@@ -142,7 +142,7 @@ fn subchart(name: &str, files: Vec<File>) -> Result<Option<Chart>, ChartError> {
         if file.name != name {
             return Err(ChartError(format!("!error unpacking subchart tar in {name}: expected {name}, got {}", file.name)));
         }
-        return chart(archive::unpack(&file.data, &mut drop)?, None).map(Some);
+        return chart(archive::unpack(&file.data, &mut drop)?, ahead).map(Some);
     }
     let inner = files
         .into_iter()
@@ -151,7 +151,7 @@ fn subchart(name: &str, files: Vec<File>) -> Result<Option<Chart>, ChartError> {
             Some(File { name: rest.to_owned(), ..file })
         })
         .collect();
-    chart(inner, None).map(Some)
+    chart(inner, ahead).map(Some)
 }
 
 /// Reads `values.yaml`, document by document, as apimachinery's reader splits it; every number is a float from here on.

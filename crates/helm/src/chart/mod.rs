@@ -13,7 +13,7 @@ mod version;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 
 use bytes::Bytes;
 use go_template::both::{self, Both};
@@ -85,17 +85,22 @@ impl Chart {
     /// Does the same in both of two threads.
     pub fn from_archive_in(name: &str, bytes: &[u8], both: Both) -> Result<Chart, ChartError> {
         archive::check_type(name, bytes)?;
-        let (send, receive) = mpsc::channel();
-        let (mut send, mut receive) = (Some(send), Some(receive));
-        let (mut files, mut ahead) = (Ok(Vec::new()), None);
-        // Each half takes its end along: where the first finds no values, its going tells the second that none will come.
+        let (send, texts) = mpsc::channel();
+        let (mut send, texts) = (Some(send), Mutex::new(texts));
+        let next = || texts.lock().ok()?.recv().ok();
+        let read_ahead = || std::iter::from_fn(next).map(load::Ahead::of).collect::<Vec<_>>();
+        let (mut files, mut ahead, mut more) = (Ok(Vec::new()), Vec::new(), Vec::new());
         both(
             &mut || {
-                let mut send = send.take();
-                files = archive::unpack(bytes, &mut |text| drop(send.take().map(|send| send.send(text))));
+                // With its end goes the last that may come.
+                if let Some(send) = send.take() {
+                    files = archive::unpack(bytes, &mut |text| drop(send.send(text)));
+                }
+                ahead = read_ahead();
             },
-            &mut || ahead = receive.take().and_then(|receive| receive.recv().ok()).map(load::Ahead::of),
+            &mut || more = read_ahead(),
         );
+        ahead.append(&mut more);
         files.and_then(|files| load::top(files, ahead)).map_err(|error| match error.0.ends_with(archive::BAD_HEADER) {
             true => ChartError(format!("file '{name}' does not appear to be a valid chart file (details: {error})")),
             false => error,
@@ -104,7 +109,7 @@ impl Chart {
 
     /// Reads a chart from the files of a folder, with paths relative to it; the rules of its `.helmignore` are applied.
     pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Chart, ChartError> {
-        load::top(load::directory(files.into_iter().collect())?, None)
+        load::top(load::directory(files.into_iter().collect())?, Vec::new())
     }
 
     /// Returns the name, which is the alias where a parent chart gave one.

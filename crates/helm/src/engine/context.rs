@@ -6,7 +6,8 @@ use bytes::Bytes;
 use go_template::{Map, Str, Value};
 
 use super::files::Files;
-use super::{Item, Job, as_values, metadata, natives};
+use super::run::Item;
+use super::{Job, as_values, metadata, natives};
 use crate::chart::{Chart, File};
 use crate::compat::HelmCompat;
 
@@ -24,11 +25,13 @@ fn templates(chart: &Chart) -> impl Iterator<Item = &File> {
     chart.templates.iter().filter(move |file| !chart.is_library() || is_partial(file))
 }
 
-/// Adds the templates of a chart and all its subcharts, each with its context.
-pub(super) fn collect(chart: &Chart, job: &Job<'_>, items: &mut HashMap<String, Item>) {
+/// Returns the templates of a chart and all its subcharts, each with its context.
+pub(super) fn collect(chart: &Chart, job: &Job<'_>) -> HashMap<String, Item> {
     let values: Map = job.values.iter().map(|(key, value)| (Str::from(key.as_str()), Value::from_json_int64(value))).collect();
-    let shared = Shared { release: Value::Map(job.release.clone()), capabilities: natives::capabilities(job), compat: job.compat };
-    one(chart, chart.name().to_owned(), true, &values, &shared, items);
+    let shared = Shared { release: Value::Map((job.release)()), capabilities: natives::capabilities(job), compat: job.compat };
+    let mut items = HashMap::new();
+    one(chart, chart.name().to_owned(), true, &values, &shared, &mut items);
+    items
 }
 
 struct Shared<'j> {

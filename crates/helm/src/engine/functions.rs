@@ -1,7 +1,6 @@
 //! The functions that belong to a render: `include`, `tpl`, `required`, `fail`, `lookup`, `getHostByName`.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
 use go_template::{Call, Fault, Func, Map, Outcome, Type, Value, fixed};
@@ -85,7 +84,7 @@ fn tpl(call: &mut Call<'_>, args: &[Value]) -> Outcome {
     let name = overlay.name().to_owned();
     let result = match overlay.parse(&name, source) {
         Err(error) => Err(Fault::text(format!("cannot parse template {}: {error}", quoted()))),
-        Ok(()) => call.execute_in(&Rc::new(overlay), &name, args.get(1).unwrap_or(&Value::Nil)).map_err(|fault| match fault {
+        Ok(()) => call.execute_in(&Arc::new(overlay), &name, args.get(1).unwrap_or(&Value::Nil)).map_err(|fault| match fault {
             budget @ Fault::Budget { .. } => budget,
             fault => Fault::text(format!("error during tpl function execution for {}: {fault}", quoted())),
         }),

@@ -9,16 +9,17 @@ mod files;
 mod functions;
 mod metadata;
 mod natives;
+mod run;
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use go_template::both::{First, Second};
-use go_template::{Fault, Functions, Map, MapKind, MissingKey, Render, TemplateSet, Value};
+use go_template::{Fault, Functions, Map, MapKind, Render, TemplateSet, Value};
 
 pub use go_template::Limits;
+pub(crate) use run::execute;
 
 use crate::capabilities::Capabilities;
 use crate::chart::Chart;
@@ -35,10 +36,13 @@ pub trait Lookup: Send + Sync {
 pub(crate) struct Job<'a> {
     pub compat: &'a HelmCompat,
     pub capabilities: &'a Capabilities,
-    pub release: Map,
+    /// Makes `.Release`.
+    pub release: &'a (dyn Fn() -> Map + Sync),
     pub values: &'a serde_json::Map<String, serde_json::Value>,
     pub lookup: Option<Arc<dyn Lookup>>,
     pub limits: Limits,
+    /// Gives a render the state that is the caller's.
+    pub prepare: &'a (dyn Fn(Render) -> Render + Sync),
 }
 
 /// What happened to stop a render, already worded.
@@ -53,49 +57,15 @@ pub(crate) enum Failure {
 pub struct Parsed {
     pub(crate) schemas: Schemas,
     names: Vec<String>,
-    set: Option<Rc<TemplateSet>>,
+    set: Option<Arc<TemplateSet>>,
     version: String,
 }
 
-/// What one template file is executed in.
-struct Item {
-    context: Map,
-    base_path: String,
-}
-
-/// Executes every template and hands out each one's output with its path; partials are left out.
-pub(crate) fn execute(
-    chart: &Chart,
-    job: &Job<'_>,
-    set: &Rc<TemplateSet>,
-    build: impl Fn(Render) -> Render,
-    done: &mut dyn FnMut(String, Vec<u8>),
-) -> Result<(), Failure> {
-    let mut items = HashMap::new();
-    context::collect(chart, job, &mut items);
-    let session = functions::Session::new(job.lookup.clone(), job.compat);
-    let mut render = build(Render::new().missing_key(MissingKey::Zero).limits(job.limits)).with_state(session);
-    let values_kind = natives::values_kind(job.compat);
-    for name in order(&items) {
-        if name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
-            continue;
-        }
-        let Some(item) = items.get(&name) else { continue };
-        let template = Map::of(values_kind, Default::default());
-        template.set("Name", Value::str(name.as_str()));
-        template.set("BasePath", Value::str(item.base_path.as_str()));
-        item.context.set("Template", Value::Map(template));
-        let data = Value::Map(item.context.with_kind(values_kind));
-        let output = render.execute(set, &name, &data).map_err(|fault| failure(&fault, job.compat))?;
-        done(name, functions::without_no_value(output));
+impl Parsed {
+    /// Returns the paths of all templates of the newest set, in the order in which they are executed.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
-    for item in items.values() {
-        // Contexts hold their own subcharts' contexts and templates can put a map into itself: break such cycles.
-        for (key, _) in item.context.snapshot() {
-            item.context.remove(&key);
-        }
-    }
-    Ok(())
 }
 
 fn failure(fault: &Fault, compat: &HelmCompat) -> Failure {
@@ -103,6 +73,13 @@ fn failure(fault: &Fault, compat: &HelmCompat) -> Failure {
         Fault::Budget { .. } => Failure::Budget(fault.to_string()),
         fault => Failure::Template(errors::execution(fault, compat)),
     }
+}
+
+/// Returns the texts of the templates of a chart and its subcharts, by path.
+pub(crate) fn templates(chart: &Chart) -> HashMap<String, Bytes> {
+    let mut texts = HashMap::new();
+    context::texts(chart, chart.name(), &mut texts);
+    texts
 }
 
 /// Deepest files first, then by name backwards.
@@ -114,15 +91,13 @@ fn order<T>(items: &HashMap<String, T>) -> Vec<String> {
 }
 
 impl Parsed {
-    /// Returns the set of the chart's templates: the one at hand where it fits, a new one otherwise. `both` is what parses it.
+    /// Returns the set of a chart's templates: the one at hand where it fits, a new one otherwise. `both` is what parses it.
     pub(crate) fn set(
         &mut self,
-        chart: &Chart,
+        mut texts: HashMap<String, Bytes>,
         compat: &HelmCompat,
         both: &mut dyn FnMut(First<'_>, Second<'_>),
-    ) -> Result<Rc<TemplateSet>, Failure> {
-        let mut texts = HashMap::new();
-        context::texts(chart, chart.name(), &mut texts);
+    ) -> Result<Arc<TemplateSet>, Failure> {
         let names = order(&texts);
         if let Some(set) = &self.set
             && self.names == names
@@ -130,10 +105,10 @@ impl Parsed {
         {
             return Ok(set.clone());
         }
-        let mut set = TemplateSet::new("gotpl", Rc::new(function_table(compat)));
+        let mut set = TemplateSet::new("gotpl", Arc::new(function_table(compat)));
         let files: Vec<(String, Bytes)> = names.iter().filter_map(|name| texts.remove_entry(name)).collect();
         set.parse_in(&files, both).map_err(|error| Failure::Template(errors::parse(&error.file, &error.to_string())))?;
-        let set = Rc::new(set);
+        let set = Arc::new(set);
         self.names = names;
         self.set = Some(set.clone());
         self.version = compat.version().to_owned();

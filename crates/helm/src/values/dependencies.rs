@@ -12,8 +12,13 @@ use crate::compat::HelmCompat;
 /// Applies the declared dependencies of a chart: removes what is disabled, renames what has an alias, imports values. The chart
 /// afterwards is what Helm renders and stores in the release record.
 pub fn process_dependencies(chart: &mut Chart, values: &Map<String, Value>, compat: &HelmCompat) -> Result<(), ValuesError> {
-    enable(chart, values, "", compat)?;
-    import(chart, compat)
+    choose_dependencies(chart, values, compat)?;
+    import_values(chart, compat)
+}
+
+/// Does the first half of [`process_dependencies`], after which it is known which charts take part.
+pub(crate) fn choose_dependencies(chart: &mut Chart, values: &Map<String, Value>, compat: &HelmCompat) -> Result<(), ValuesError> {
+    enable(chart, values, "", compat)
 }
 
 fn enable(chart: &mut Chart, values: &Map<String, Value>, path: &str, compat: &HelmCompat) -> Result<(), ValuesError> {
@@ -74,9 +79,9 @@ fn apply_conditions(dependency: &mut Dependency, values: &Map<String, Value>, pa
     }
 }
 
-fn import(chart: &mut Chart, compat: &HelmCompat) -> Result<(), ValuesError> {
+pub(crate) fn import_values(chart: &mut Chart, compat: &HelmCompat) -> Result<(), ValuesError> {
     for dependency in &mut chart.dependencies {
-        import(dependency, compat)?;
+        import_values(dependency, compat)?;
     }
     if chart.metadata.dependencies.is_none() {
         return Ok(());

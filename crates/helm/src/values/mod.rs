@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 pub use coalesce::{coalesce_values, merge_tables, merge_values};
 pub use dependencies::process_dependencies;
+pub(crate) use dependencies::{choose_dependencies, import_values};
 pub use strvals::{set, set_file, set_json, set_literal, set_string};
 
 use crate::chart::ChartError;
