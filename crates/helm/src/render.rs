@@ -228,7 +228,7 @@ pub fn render_parsed(chart: &Chart, request: &RenderRequest, parsed: &mut Parsed
         limits: request.limits,
         prepare: &|render| prepare(render, request),
     };
-    // The documents of one template are read while the next is executed, unless they are going to be changed.
+    // Who executes a template reads its documents too, unless they are going to be changed.
     let reads_documents = request.post_render.is_none();
     let outputs =
         engine::execute(&chart, &job, &set, parsed.names(), request.both, |path, bytes| Output::of(path, bytes, reads_documents, compat));
