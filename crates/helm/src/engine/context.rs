@@ -21,8 +21,12 @@ pub(super) fn texts(chart: &Chart, path: &str, found: &mut HashMap<String, Bytes
 
 /// Returns the templates that a chart brings; a library only lends its partials.
 fn templates(chart: &Chart) -> impl Iterator<Item = &File> {
-    let is_partial = |file: &File| file.name.rsplit('/').next().is_some_and(|base| base.starts_with('_'));
-    chart.templates.iter().filter(move |file| !chart.is_library() || is_partial(file))
+    chart.templates.iter().filter(move |file| !chart.is_library() || is_partial(&file.name))
+}
+
+/// Tells whether a template gives no output of its own, which its path says.
+pub(super) fn is_partial(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|base| base.starts_with('_'))
 }
 
 /// Returns the templates of a chart and all its subcharts, each with its context.

@@ -26,8 +26,7 @@ pub(crate) fn execute<R: Send>(
     both: Both,
     read: impl Fn(&str, Vec<u8>) -> R + Sync,
 ) -> Result<Vec<(String, R)>, Failure> {
-    let is_partial = |name: &str| name.rsplit('/').next().is_some_and(|base| base.starts_with('_'));
-    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_partial(name)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !context::is_partial(name)).collect();
     let run = Run { chart, job, set, names: &names, read: &read };
     let found = if names.len() < WORTH_TWO { None } else { run.in_halves(both) };
     let outputs = found.unwrap_or_else(|| run.half(0, job.limits, &Progress::of(names.len())))?;
