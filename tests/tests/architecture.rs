@@ -108,6 +108,21 @@ fn arrows_point_down() {
     assert!(gone.is_empty(), "these crates do not exist: {gone:?}");
 }
 
+/// Dependencies are optimised in dev builds, our crates are not: each is named, since a pattern would include macros and build scripts.
+#[test]
+fn dev_builds_name_every_crate_of_ours() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("the manifest of the workspace");
+    let (_, packages) = manifest.split_once("[profile.dev.package]\n").expect("the profile of our crates");
+    let named: BTreeSet<&str> = packages
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| Some(line.split_once(" = { opt-level = 0,")?.0))
+        .collect();
+    let metadata = metadata();
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    assert_eq!(named, ours, "[profile.dev.package] in Cargo.toml");
+}
+
 /// The table of arrows itself has no way back up.
 #[test]
 fn arrows_have_no_cycle() {

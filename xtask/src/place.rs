@@ -41,6 +41,22 @@ impl Place {
         command
     }
 
+    /// Returns a cargo command that compiles our crates with Clippy's compiler, to which a warning is an error.
+    ///
+    /// What is linted is then what is tested, and dependencies are compiled once: for `cargo clippy` all of them are checked, too.
+    pub fn linted(&self, args: &[&str]) -> Result<Command> {
+        let compiler = Path::new(self.output("rustc", &["--print", "sysroot"])?.trim()).join("bin/clippy-driver");
+        if !compiler.is_file() {
+            bail!("{} is missing: run `rustup component add clippy`, or install it with your toolchain", compiler.display());
+        }
+        let mut command = self.cargo(args);
+        // As configuration: a variable would reach what tests compile.
+        command.arg("--config").arg(format!("build.rustc-workspace-wrapper={:?}", compiler.display().to_string()));
+        // The form in which cargo-clippy hands over `-D warnings`.
+        command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+        Ok(command)
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, mut command: Command, what: &str) -> Result<()> {
         let status = command.status().with_context(|| format!("{what}: {} cannot be run", command.get_program().display()))?;

@@ -32,36 +32,29 @@ pub fn test(place: &Place, sweep: bool) -> Result<()> {
         wasm.args(["--package", name]);
     }
     place.run(wasm, "build the pure crates for wasm32-unknown-unknown")?;
-    step("lints");
-    let mut clippy = place.cargo(&["clippy", "--quiet", "--workspace", "--all-targets"]);
-    clippy.env("LAUNCHWAY_MODULES", &stock).args(["--", "-D", "warnings"]);
-    place.run(clippy, "lint")?;
-    step("compile");
-    let mut build = place.cargo(&["build", "--quiet", "--workspace", "--bin", "launchway"]);
+    step("compile and lint");
+    let mut build = place.linted(&["test", "--quiet", "--workspace", "--all-targets", "--no-run"])?;
+    build.env("LAUNCHWAY_MODULES", &stock);
+    place.run(build, "lint and compile")?;
+    let mut build = place.linted(&["build", "--quiet", "--workspace", "--bin", "launchway"])?;
     build.env("LAUNCHWAY_MODULES", &stock);
     place.run(build, "compile launchway")?;
     // Those that take longest wait for clusters a third of the time.
     let threads = std::thread::available_parallelism().map_or(2, NonZero::get) * 3 / 2;
     let helmfile = if sweep { real::one(place, "helmfile")? } else { None };
-    let tests = |arguments: &[&str]| {
-        let mut tests = place.cargo(&["test", "--workspace", "--no-fail-fast"]);
-        tests
-            .args(arguments)
-            .env("LAUNCHWAY_TEST_RUN", "1")
-            .env("RUST_TEST_THREADS", threads.to_string())
-            .env("LAUNCHWAY_MODULES", &stock)
-            .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
-            .env("LAUNCHWAY_GREETER", &greeter)
-            .env("LAUNCHWAY_MISBEHAVE", &misbehave);
-        if sweep {
-            tests.env("LAUNCHWAY_SWEEP", "1");
-        }
-        tests.envs(helmfile.as_ref().map(|helmfile| ("LAUNCHWAY_HELMFILE", helmfile.as_path())));
-        tests.envs(real.as_ref().map(|real| ("LAUNCHWAY_REAL", real.folder())));
-        tests
-    };
-    place.run(tests(&["--no-run", "--quiet"]), "compile the tests")?;
-    let tests = tests(&[]);
+    let mut tests = place.linted(&["test", "--workspace", "--no-fail-fast"])?;
+    tests
+        .env("LAUNCHWAY_TEST_RUN", "1")
+        .env("RUST_TEST_THREADS", threads.to_string())
+        .env("LAUNCHWAY_MODULES", &stock)
+        .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
+        .env("LAUNCHWAY_GREETER", &greeter)
+        .env("LAUNCHWAY_MISBEHAVE", &misbehave);
+    if sweep {
+        tests.env("LAUNCHWAY_SWEEP", "1");
+    }
+    tests.envs(helmfile.as_ref().map(|helmfile| ("LAUNCHWAY_HELMFILE", helmfile.as_path())));
+    tests.envs(real.as_ref().map(|real| ("LAUNCHWAY_REAL", real.folder())));
     if let Some(real) = real {
         step("real components");
         real.finish()?;
