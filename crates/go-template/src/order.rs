@@ -26,9 +26,13 @@ pub fn matters() {
     MATTERS.set(true);
 }
 
-/// Tells whether something was left behind in this thread since it was asked last.
-pub fn mattered() -> bool {
-    MATTERS.take()
+/// Runs something and tells whether it left anything behind.
+pub fn watched<R>(run: impl FnOnce() -> R) -> (R, bool) {
+    let outer = MATTERS.replace(false);
+    let done = run();
+    let left = MATTERS.get();
+    MATTERS.set(outer || left);
+    (done, left)
 }
 
 #[cfg(test)]
@@ -43,18 +47,23 @@ mod tests {
             outer.set("inner", Value::Map(inner.clone()));
             (outer, inner)
         });
-        mattered();
-        let own = Map::new();
-        own.set("a", Value::int(1));
-        own.remove(b"a");
-        own.set("inner", Value::Map(inner.clone()));
-        assert!(!mattered());
-        inner.set("b", Value::int(2));
-        assert!(mattered());
-        assert!(!mattered());
-        outer.remove(b"inner");
-        assert!(mattered());
-        outer.remove(b"inner");
-        assert!(!mattered(), "nothing was there to remove");
+        let matters = |change: &dyn Fn()| watched(change).1;
+        assert!(!matters(&|| {
+            let own = Map::new();
+            own.set("a", Value::int(1));
+            own.remove(b"a");
+            own.set("inner", Value::Map(inner.clone()));
+        }));
+        let set = || {
+            inner.set("b", Value::int(2));
+        };
+        let remove = || {
+            outer.remove(b"inner");
+        };
+        assert!(matters(&set));
+        assert!(matters(&remove));
+        assert!(!matters(&remove), "nothing was there to remove");
+        let (within, around) = watched(|| matters(&set));
+        assert!(within && around);
     }
 }

@@ -75,13 +75,12 @@ impl<R: Send, F: Fn(&str, Vec<u8>) -> R + Sync> Run<'_, F> {
             // What the other half executes leaves its name behind here too.
             self.names[entered..=at].iter().for_each(|name| world.enter(name));
             entered = at + 1;
-            // What was left behind so far is what templates are given.
-            order::mattered();
-            let output = world.execute(self.set, self.names[at]).map_err(|fault| {
+            let (output, matters) = order::watched(|| world.execute(self.set, self.names[at]));
+            let output = output.map_err(|fault| {
                 progress.stop();
                 failure(&fault, self.job.compat)
             })?;
-            if order::mattered() {
+            if matters {
                 progress.order_matters.store(true, Ordering::SeqCst);
             }
             outputs.push((at, (self.read)(self.names[at], functions::without_no_value(output))));
