@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::Mutex;
 
 use helm::both::{First, Second};
 use helm::chart::Chart;
@@ -120,46 +122,75 @@ fn check_golden(folder: &Path, case: &Value, id: &str, chart: &Chart) -> Result<
     }
 }
 
+/// What came of cases.
+#[derive(Default)]
+struct Tally {
+    good: usize,
+    sums_good: usize,
+    sums_all: usize,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    fn check(&mut self, folder: &Path, sums: &Sums, chart: &Chart, case: &Value) {
+        let id = case["id"].as_str().expect("an id");
+        match check_golden(folder, case, id, chart) {
+            Ok(()) => self.good += 1,
+            Err(error) => self.failures.push(format!("{id}: {error}")),
+        }
+        for (generation, version) in GENERATIONS {
+            let Some(expect) = sums.get(id).and_then(|sums| sums.get(*generation)) else { continue };
+            self.sums_all += 1;
+            match helm::render(chart, &request(folder, case, version)) {
+                Ok(rendered) => {
+                    let digest = Sha256::digest(output(&rendered).as_bytes());
+                    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                    if digest == *expect { self.sums_good += 1 } else { self.failures.push(format!("{id} as {generation}: differs")) }
+                }
+                Err(error) => self.failures.push(format!("{id} as {generation}: {error}")),
+            }
+        }
+    }
+}
+
+/// Digests of what the generations of Helm print, by case.
+type Sums = BTreeMap<String, BTreeMap<String, String>>;
+
 #[test]
 #[cfg_attr(not(has_shared), ignore = "skipped: ../shared is not here")]
 fn renders_every_chart_as_helm_does() {
     let folder = shared_data::folder("charts");
     let only = std::env::var("LAUNCHWAY_CASE").unwrap_or_default();
-    let sums: BTreeMap<String, BTreeMap<String, String>> =
-        serde_json::from_slice(&std::fs::read(folder.join("golden-sums.json")).expect("sums")).expect("JSON");
-    let cases = std::fs::read_to_string(folder.join("cases.jsonl")).expect("cases");
-    let mut charts: BTreeMap<String, Chart> = BTreeMap::new();
-    let (mut good, mut sums_good, mut sums_all) = (0, 0, 0);
-    let mut failures = Vec::new();
-    for case in cases.lines() {
+    let sums: Sums = serde_json::from_slice(&std::fs::read(folder.join("golden-sums.json")).expect("sums")).expect("JSON");
+    let mut by_chart: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for case in std::fs::read_to_string(folder.join("cases.jsonl")).expect("cases").lines() {
         let case: Value = serde_json::from_str(case).expect("JSON");
-        let id = case["id"].as_str().expect("an id").to_owned();
-        if !id.contains(&only) {
-            continue;
-        }
-        let archive = case["chart"].as_str().expect("a chart").to_owned();
-        if !charts.contains_key(&archive) {
-            let bytes = std::fs::read(folder.join(&archive)).expect("archive");
-            charts.insert(archive.clone(), Chart::from_archive_in(&archive, &bytes, in_threads).expect("a chart"));
-        }
-        let chart = &charts[&archive];
-        match check_golden(&folder, &case, &id, chart) {
-            Ok(()) => good += 1,
-            Err(error) => failures.push(format!("{id}: {error}")),
-        }
-        for (generation, version) in GENERATIONS {
-            let Some(expect) = sums.get(&id).and_then(|sums| sums.get(*generation)) else { continue };
-            sums_all += 1;
-            match helm::render(chart, &request(&folder, &case, version)) {
-                Ok(rendered) => {
-                    let digest = Sha256::digest(output(&rendered).as_bytes());
-                    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                    if digest == *expect { sums_good += 1 } else { failures.push(format!("{id} as {generation}: differs")) }
-                }
-                Err(error) => failures.push(format!("{id} as {generation}: {error}")),
-            }
+        if case["id"].as_str().expect("an id").contains(&only) {
+            by_chart.entry(case["chart"].as_str().expect("a chart").to_owned()).or_default().push(case);
         }
     }
+    let (next, tally) = (Mutex::new(by_chart.into_iter()), Mutex::new(Tally::default()));
+    let work = || {
+        let mut own = Tally::default();
+        loop {
+            let taken = next.lock().expect("nobody panicked").next();
+            let Some((archive, cases)) = taken else { break };
+            let bytes = std::fs::read(folder.join(&archive)).expect("archive");
+            let chart = Chart::from_archive_in(&archive, &bytes, in_threads).expect("a chart");
+            cases.iter().for_each(|case| own.check(&folder, &sums, &chart, case));
+        }
+        let mut tally = tally.lock().expect("nobody panicked");
+        tally.good += own.good;
+        tally.sums_good += own.sums_good;
+        tally.sums_all += own.sums_all;
+        tally.failures.extend(own.failures);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(work);
+        }
+    });
+    let Tally { good, sums_good, sums_all, failures } = tally.into_inner().expect("nobody panicked");
     println!("{good} cases as 4.2.3, {sums_good} of {sums_all} digests of five generations");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }

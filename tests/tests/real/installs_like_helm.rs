@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const MANAGER: &str = "helm-controller";
 
 /// Pods that complete by themselves, and pods whose image cannot be pulled.
-const STAGES: &str = include_str!("../real/stages.yaml");
+const STAGES: &str = include_str!("../../real/stages.yaml");
 
 /// A chart that is installed.
 struct Case {

@@ -10,7 +10,7 @@ use real_cluster::{Cluster, Options};
 use regex::Regex;
 use serde_json::{Value, json};
 
-const STAGES: &str = include_str!("../real/stages.yaml");
+const STAGES: &str = include_str!("../../real/stages.yaml");
 
 #[test]
 #[cfg_attr(not(all(has_binary, has_real)), ignore = "skipped: needs Go, and cargo xtask test, which builds the program and the real ones")]
