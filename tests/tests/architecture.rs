@@ -73,7 +73,7 @@ fn is_module(package: &Package) -> bool {
 
 /// Not part of the program: they may use everything.
 fn is_tooling(package: &Package) -> bool {
-    ["differential", "fuzz-targets", "launchway-tests", "real-cluster", "shared-data", "xtask"].contains(&package.name.as_str())
+    ["differential", "encode", "fuzz-targets", "launchway-tests", "real-cluster", "shared-data", "xtask"].contains(&package.name.as_str())
 }
 
 /// Returns what a package is built from; what only its tests need is their business.

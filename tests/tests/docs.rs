@@ -160,7 +160,7 @@ fn parts(source: &str) -> Vec<(String, usize)> {
 #[test]
 fn the_tools_of_the_guide_are_ours() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("the workspace");
-    let (_, version) = manifest.split_once("\nwit-component = \"0.").expect("the library");
+    let (_, version) = manifest.split_once("\nwit-component = { version = \"0.").expect("the library");
     let version = version.split('"').next().unwrap_or_default();
     let page = std::fs::read_to_string(root().join("docs/src/authors/writing.md")).expect("the page");
     assert!(page.contains(&format!("`wasm-tools` 1.{version} or newer")), "wit-component is 0.{version}");

@@ -34,7 +34,9 @@ pub fn demo(place: &Place) -> Result<()> {
 pub fn binary(place: &Place, profile: &str) -> Result<PathBuf> {
     let stock = modules::build(place)?;
     eprintln!("compiling launchway (the first time takes some minutes)");
-    let mut cargo = place.cargo(&["build", "--quiet", "--package", "launchway", "--profile", profile]);
+    // A release has only what it needs itself; for a dev build dependencies have the features that tests want, and are there already.
+    let of = if profile == "dev" { "--workspace" } else { "--package=launchway" };
+    let mut cargo = place.cargo(&["build", "--quiet", of, "--bin", "launchway", "--profile", profile]);
     cargo.env("LAUNCHWAY_MODULES", stock);
     place.run(cargo, "compile launchway")?;
     let folder = if profile == "dev" { "debug" } else { profile };

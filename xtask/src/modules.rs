@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::place::Place;
 
@@ -25,9 +26,7 @@ pub fn build(place: &Place) -> Result<PathBuf> {
     place.run(cargo, "compile the modules")?;
     let out = place.cache.join("modules");
     fs::create_dir_all(&out)?;
-    for name in &names {
-        encode(&place.wasm("module", name), &out.join(format!("{name}.wasm")))?;
-    }
+    encode(place, names.iter().map(|name| [place.wasm("module", name), out.join(format!("{name}.wasm"))]))?;
     Ok(out)
 }
 
@@ -39,18 +38,17 @@ pub fn build_other(place: &Place, folder: &Path, name: &str) -> Result<PathBuf> 
     place.run(cargo, &format!("compile {}", folder.display()))?;
     let out = folder.join(format!("target/{name}.wasm"));
     fs::create_dir_all(folder.join("target"))?;
-    encode(&place.wasm("release", name), &out)?;
+    encode(place, [[place.wasm("release", name), out.clone()]])?;
     Ok(out)
 }
 
-/// Makes a core module a component. Files that would not change are left alone, so that nothing is built again.
-fn encode(core: &Path, out: &Path) -> Result<()> {
-    let bytes = fs::read(core).with_context(|| core.display().to_string())?;
-    let component = wit_component::ComponentEncoder::default().validate(true).module(&bytes)?.encode()?;
-    if fs::read(out).is_ok_and(|known| known == component) {
-        return Ok(());
-    }
-    fs::write(out, component).with_context(|| out.display().to_string())
+/// Makes components of pairs of a core module and where its component goes.
+fn encode(place: &Place, pairs: impl IntoIterator<Item = [PathBuf; 2]>) -> Result<()> {
+    // With the features that the whole workspace asks for, as in every other build.
+    place.run(place.cargo(&["build", "--quiet", "--workspace", "--bin", "encode"]), "compile the encoder of components")?;
+    let mut encode = Command::new(place.target().join("debug/encode"));
+    encode.args(pairs.into_iter().flatten());
+    place.run(encode, "make components")
 }
 
 /// Makes sure that the target is installed.

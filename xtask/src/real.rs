@@ -122,18 +122,9 @@ pub fn one(place: &Place, name: &str) -> Result<Option<PathBuf>> {
 /// Starts a cluster that a person can play with, and keeps it until it is interrupted.
 pub fn up(place: &Place) -> Result<()> {
     let Some(programs) = all(place)? else { bail!("there is no cluster without Go: see https://go.dev/doc/install") };
-    real_cluster::use_programs(programs.clone());
-    let started = Instant::now();
-    let cluster = real_cluster::Cluster::start(&real_cluster::Options::default())?;
-    let registry = real_cluster::Registry::start()?;
-    println!("a cluster of two nodes that are only said to run, after {:.1} s", started.elapsed().as_secs_f64());
-    println!("\n  export KUBECONFIG={}", cluster.kubeconfig().display());
-    println!("  alias kubectl='{} kubectl'", programs.join("kubernetes").display());
-    println!("  registry: oci://{} (plain HTTP)", registry.address());
-    println!("  logs:     {}\n\nit ends with this process: press Ctrl-C", cluster.folder().display());
-    loop {
-        std::thread::park();
-    }
+    let mut cluster = place.cargo(&["run", "--quiet", "--package", "real-cluster"]);
+    cluster.env("LAUNCHWAY_REAL", programs);
+    place.run(cluster, "keep a cluster")
 }
 
 /// Makes a file or folder known under its name in `bin`. Some programs are large: they are not copied.

@@ -1,6 +1,7 @@
 //! Everything that is tested.
 
 use std::num::NonZero;
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -32,29 +33,30 @@ pub fn test(place: &Place, sweep: bool) -> Result<()> {
         wasm.args(["--package", name]);
     }
     place.run(wasm, "build the pure crates for wasm32-unknown-unknown")?;
-    step("compile and lint");
-    let mut build = place.linted(&["test", "--quiet", "--workspace", "--all-targets", "--no-run"])?;
-    build.env("LAUNCHWAY_MODULES", &stock);
-    place.run(build, "lint and compile")?;
-    let mut build = place.linted(&["build", "--quiet", "--workspace", "--bin", "launchway"])?;
-    build.env("LAUNCHWAY_MODULES", &stock);
-    place.run(build, "compile launchway")?;
     // Those that take longest wait for clusters a third of the time.
     let threads = std::thread::available_parallelism().map_or(2, NonZero::get) * 3 / 2;
     let helmfile = if sweep { real::one(place, "helmfile")? } else { None };
-    let mut tests = place.linted(&["test", "--workspace", "--no-fail-fast"])?;
-    tests
-        .env("LAUNCHWAY_TEST_RUN", "1")
-        .env("RUST_TEST_THREADS", threads.to_string())
-        .env("LAUNCHWAY_MODULES", &stock)
-        .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
-        .env("LAUNCHWAY_GREETER", &greeter)
-        .env("LAUNCHWAY_MISBEHAVE", &misbehave);
-    if sweep {
-        tests.env("LAUNCHWAY_SWEEP", "1");
-    }
-    tests.envs(helmfile.as_ref().map(|helmfile| ("LAUNCHWAY_HELMFILE", helmfile.as_path())));
-    tests.envs(real.as_ref().map(|real| ("LAUNCHWAY_REAL", real.folder())));
+    // Some of it decides what is compiled, so all commands have all of it.
+    let cargo = |args: &[&str]| -> Result<Command> {
+        let mut cargo = place.linted(args)?;
+        cargo
+            .env("LAUNCHWAY_TEST_RUN", "1")
+            .env("RUST_TEST_THREADS", threads.to_string())
+            .env("LAUNCHWAY_MODULES", &stock)
+            .env("LAUNCHWAY_BINARY", place.target().join("debug/launchway"))
+            .env("LAUNCHWAY_GREETER", &greeter)
+            .env("LAUNCHWAY_MISBEHAVE", &misbehave);
+        if sweep {
+            cargo.env("LAUNCHWAY_SWEEP", "1");
+        }
+        cargo.envs(helmfile.as_ref().map(|helmfile| ("LAUNCHWAY_HELMFILE", helmfile.as_path())));
+        cargo.envs(real.as_ref().map(|real| ("LAUNCHWAY_REAL", real.folder())));
+        Ok(cargo)
+    };
+    step("compile and lint");
+    place.run(cargo(&["test", "--quiet", "--workspace", "--all-targets", "--no-run"])?, "lint and compile")?;
+    place.run(cargo(&["build", "--quiet", "--workspace", "--bin", "launchway"])?, "compile launchway")?;
+    let tests = cargo(&["test", "--workspace", "--no-fail-fast"])?;
     if let Some(real) = real {
         step("real components");
         real.finish()?;

@@ -22,23 +22,14 @@ pub use registry::Registry;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, bail};
 
-static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
-
-/// Says where the real programs are, for a process without `LAUNCHWAY_REAL`. The first word counts.
-pub fn use_programs(folder: PathBuf) {
-    PROGRAMS.get_or_init(|| folder);
-}
-
 /// Returns a real program. Only for tests under `cfg(has_real)`.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let told = || PROGRAMS.get().cloned().or_else(|| std::env::var_os("LAUNCHWAY_REAL").map(PathBuf::from));
-    let folder = told().context("LAUNCHWAY_REAL is not set: run `cargo xtask test`")?;
-    let program = folder.join(name);
+    let folder = std::env::var_os("LAUNCHWAY_REAL").context("LAUNCHWAY_REAL is not set: run `cargo xtask test`")?;
+    let program = PathBuf::from(folder).join(name);
     if !program.exists() {
         bail!("{} is not here: run `cargo xtask real`", program.display());
     }
