@@ -29,8 +29,8 @@ fn main() {
     }
 }
 
-/// Whether the system that this is compiled for starts programs with packed relocations, a format of a thirtieth of the size. All of
-/// them are read at each start, which is a tenth of the memory that a short command needs.
+/// Whether the system that this is compiled for starts programs with packed relocations. All relocations are read at each start, and
+/// unpacked they are more than a megabyte of the twenty that a short command needs.
 fn reads_packed_relocations() -> bool {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     // Of another system nobody knows how old it is.
