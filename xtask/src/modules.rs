@@ -44,9 +44,7 @@ pub fn build_other(place: &Place, folder: &Path, name: &str) -> Result<PathBuf> 
 
 /// Makes components of pairs of a core module and where its component goes.
 fn encode(place: &Place, pairs: impl IntoIterator<Item = [PathBuf; 2]>) -> Result<()> {
-    // With the features that the whole workspace asks for, as in every other build.
-    place.run(place.cargo(&["build", "--quiet", "--workspace", "--bin", "encode"]), "compile the encoder of components")?;
-    let mut encode = Command::new(place.target().join("debug/encode"));
+    let mut encode = Command::new(place.tool("encode")?);
     encode.args(pairs.into_iter().flatten());
     place.run(encode, "make components")
 }

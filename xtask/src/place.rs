@@ -57,6 +57,13 @@ impl Place {
         Ok(command)
     }
 
+    /// Compiles a program of the workspace that needs what xtask should not wait for, and returns it.
+    pub fn tool(&self, name: &str) -> Result<PathBuf> {
+        // Of the whole workspace, not of the package: dependencies have the same features as in all other builds then.
+        self.run(self.cargo(&["build", "--quiet", "--workspace", "--bin", name]), &format!("compile {name}"))?;
+        Ok(self.target().join("debug").join(name))
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, mut command: Command, what: &str) -> Result<()> {
         let status = command.status().with_context(|| format!("{what}: {} cannot be run", command.get_program().display()))?;

@@ -25,16 +25,16 @@ struct Program {
     data: &'static [(&'static str, &'static str)],
     /// An embedded file that the published module lacks: it is made empty.
     absent: Option<&'static str>,
-    /// Whether it may be slower than it is elsewhere: not if a bench measures it.
-    plain: bool,
+    /// Whether it may be slower than its published build: not if a bench measures it.
+    may_be_slow: bool,
 }
 
 const fn program(name: &'static str) -> Program {
-    Program { name, linker: "", data: &[], absent: None, plain: false }
+    Program { name, linker: "", data: &[], absent: None, may_be_slow: false }
 }
 
 const fn controller(name: &'static str) -> Program {
-    Program { plain: true, ..program(name) }
+    Program { may_be_slow: true, ..program(name) }
 }
 
 /// The programs that tests run, those that others wait for first.
@@ -122,7 +122,7 @@ pub fn one(place: &Place, name: &str) -> Result<Option<PathBuf>> {
 /// Starts a cluster that a person can play with, and keeps it until it is interrupted.
 pub fn up(place: &Place) -> Result<()> {
     let Some(programs) = all(place)? else { bail!("there is no cluster without Go: see https://go.dev/doc/install") };
-    let mut cluster = place.cargo(&["run", "--quiet", "--package", "real-cluster"]);
+    let mut cluster = Command::new(place.tool("real-cluster")?);
     cluster.env("LAUNCHWAY_REAL", programs);
     place.run(cluster, "keep a cluster")
 }
@@ -169,7 +169,7 @@ fn compile(program: &Program, sources: &Path, out: &Path) -> Result<()> {
     let package = if sources.join("main.go").is_file() { "." } else { "tool" };
     // Nobody debugs these: without what debuggers need they are built and linked sooner, and without inlining by a quarter sooner yet.
     let mut build = vec!["build".into(), "-trimpath".into(), "-gcflags=all=-dwarf=false".into()];
-    if program.plain {
+    if program.may_be_slow {
         // The standard library stays as the others have it.
         build.extend(["-gcflags=all=-dwarf=false -l".into(), "-gcflags=std=-dwarf=false".into()]);
     }
