@@ -51,8 +51,7 @@ fn encode(place: &Place, pairs: impl IntoIterator<Item = [PathBuf; 2]>) -> Resul
 
 /// Makes sure that the target is installed.
 fn target(place: &Place) -> Result<()> {
-    let installed = place.output("rustc", &["--print", "sysroot"])?;
-    if Path::new(installed.trim()).join("lib/rustlib/wasm32-unknown-unknown/lib").is_dir() {
+    if place.sysroot()?.join("lib/rustlib/wasm32-unknown-unknown/lib").is_dir() {
         return Ok(());
     }
     eprintln!("adding the target wasm32-unknown-unknown");

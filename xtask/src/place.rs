@@ -45,7 +45,7 @@ impl Place {
     ///
     /// What is linted is then what is tested, and dependencies are compiled once: for `cargo clippy` all of them are checked, too.
     pub fn linted(&self, args: &[&str]) -> Result<Command> {
-        let compiler = Path::new(self.output("rustc", &["--print", "sysroot"])?.trim()).join("bin/clippy-driver");
+        let compiler = self.sysroot()?.join("bin/clippy-driver");
         if !compiler.is_file() {
             bail!("{} is missing: run `rustup component add clippy`, or install it with your toolchain", compiler.display());
         }
@@ -55,6 +55,11 @@ impl Place {
         // The form in which cargo-clippy hands over `-D warnings`.
         command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
         Ok(command)
+    }
+
+    /// Returns the folder of the compiler and its libraries.
+    pub fn sysroot(&self) -> Result<PathBuf> {
+        Ok(self.output("rustc", &["--print", "sysroot"])?.trim().into())
     }
 
     /// Compiles a program of the workspace that needs what xtask should not wait for, and returns it.
