@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::place::Place;
+use crate::real::Purpose;
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -76,7 +77,7 @@ fn run(args: &[&str]) -> Result<()> {
             cargo.args(rest);
             place.run(cargo, "find ours and Helm's equal")
         }
-        ["real"] => real::all(&Place::find()?).map(|_| ()),
+        ["real"] => real::all(&Place::find()?, Purpose::Tests).map(|_| ()),
         ["real", "up"] => real::up(&Place::find()?),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");

@@ -25,40 +25,63 @@ struct Program {
     data: &'static [(&'static str, &'static str)],
     /// An embedded file that the published module lacks: it is made empty.
     absent: Option<&'static str>,
-    /// Whether it may be slower than its published build: not if a bench measures it.
-    may_be_slow: bool,
+    /// When it has to be as fast as its published build.
+    fast: Fast,
 }
 
-const fn program(name: &'static str) -> Program {
-    Program { name, linker: "", data: &[], absent: None, may_be_slow: false }
+/// When a program is compiled as its authors do it; else without inlining, which takes half the time and makes it slower.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fast {
+    /// It is measured, or small.
+    Always,
+    /// It serves what is measured.
+    InBenches,
+    Never,
 }
 
-const fn controller(name: &'static str) -> Program {
-    Program { may_be_slow: true, ..program(name) }
+/// What programs are built for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Tests,
+    Benches,
+}
+
+impl Purpose {
+    /// The folder in the cache where the programs are all found.
+    const fn folder(self) -> &'static str {
+        match self {
+            Purpose::Tests => "real/bin",
+            Purpose::Benches => "real/bench",
+        }
+    }
+}
+
+const fn program(name: &'static str, fast: Fast) -> Program {
+    Program { name, linker: "", data: &[], absent: None, fast }
 }
 
 /// The programs that tests run, those that others wait for first.
 const TESTED: &[Program] = &[
-    program("registry"),
-    program("kustomize"),
-    Program { linker: "-X helm.sh/helm/v4/internal/version.version=v4.2.4", ..program("helm") },
+    program("registry", Fast::Always),
+    program("kustomize", Fast::Always),
+    Program { linker: "-X helm.sh/helm/v4/internal/version.version=v4.2.4", ..program("helm", Fast::Always) },
     Program {
         linker: "-X k8s.io/component-base/version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
-        ..program("kubernetes")
+        ..program("kubernetes", Fast::InBenches)
     },
-    program("kwok"),
-    controller("kustomize-controller"),
-    controller("source-controller"),
-    controller("helm-controller"),
+    program("kwok", Fast::InBenches),
+    program("kustomize-controller", Fast::Never),
+    program("source-controller", Fast::Never),
+    program("helm-controller", Fast::Never),
     Program {
         data: &[("config/data/flux", "flux"), ("config/data/flux-images", "flux-images"), ("config/crd/bases", "flux-operator-crds")],
         absent: Some("web/dist/index.html"),
-        ..controller("flux-operator")
+        ..program("flux-operator", Fast::Never)
     },
 ];
 
 /// The programs that only benches run.
-const BENCHED: &[Program] = &[program("helmfile")];
+const BENCHED: &[Program] = &[program("helmfile", Fast::Always)];
 
 /// Programs that are being built.
 pub struct Building {
@@ -80,7 +103,7 @@ impl Building {
 }
 
 /// Starts to build every program that tests run, beside whatever else is done. Returns nothing where they cannot be built.
-pub fn start(place: &Place) -> Result<Option<Building>> {
+pub fn start(place: &Place, purpose: Purpose) -> Result<Option<Building>> {
     if !has_go()? {
         if std::env::var_os("LAUNCHWAY_CI").is_some() {
             bail!("Go is missing: the tests against real components cannot run");
@@ -88,12 +111,12 @@ pub fn start(place: &Place) -> Result<Option<Building>> {
         eprintln!("skipped: Go is not here, tests against real components do not run");
         return Ok(None);
     }
-    let (cache, folder) = (place.cache.clone(), place.cache.join("real/bin"));
+    let (cache, folder) = (place.cache.clone(), place.cache.join(purpose.folder()));
     fs::create_dir_all(&folder)?;
     let bin = folder.clone();
     let work = std::thread::spawn(move || {
         for (index, program) in TESTED.iter().enumerate() {
-            let built = build(program, &cache, &format!("{} of {}", index + 1, TESTED.len()))?;
+            let built = build(program, purpose, &cache, &format!("{} of {}", index + 1, TESTED.len()))?;
             for entry in fs::read_dir(&built)? {
                 link(&entry?.path(), &bin)?;
             }
@@ -104,8 +127,8 @@ pub fn start(place: &Place) -> Result<Option<Building>> {
 }
 
 /// Builds every program that tests run and returns the folder they are all in, or nothing where they cannot be built.
-pub fn all(place: &Place) -> Result<Option<PathBuf>> {
-    start(place)?.map(Building::finish).transpose()
+pub fn all(place: &Place, purpose: Purpose) -> Result<Option<PathBuf>> {
+    start(place, purpose)?.map(Building::finish).transpose()
 }
 
 /// Builds one program and returns it, or nothing where it cannot be built.
@@ -116,12 +139,12 @@ pub fn one(place: &Place, name: &str) -> Result<Option<PathBuf>> {
         eprintln!("real {name}: Go is not installed");
         return Ok(None);
     }
-    Ok(Some(build(program, &place.cache, "1 of 1")?.join(name)))
+    Ok(Some(build(program, Purpose::Benches, &place.cache, "1 of 1")?.join(name)))
 }
 
 /// Starts a cluster that a person can play with, and keeps it until it is interrupted.
 pub fn up(place: &Place) -> Result<()> {
-    let Some(programs) = all(place)? else { bail!("there is no cluster without Go: see https://go.dev/doc/install") };
+    let Some(programs) = all(place, Purpose::Tests)? else { bail!("there is no cluster without Go: see https://go.dev/doc/install") };
     let mut cluster = Command::new(place.tool("real-cluster")?);
     cluster.env("LAUNCHWAY_REAL", programs);
     place.run(cluster, "keep a cluster")
@@ -136,11 +159,12 @@ fn link(target: &Path, bin: &Path) -> Result<()> {
 }
 
 /// Builds a program into the cache and returns the folder it is in.
-fn build(program: &Program, cache: &Path, which: &str) -> Result<PathBuf> {
+fn build(program: &Program, purpose: Purpose, cache: &Path, which: &str) -> Result<PathBuf> {
     let name = program.name;
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real").join(name);
     let cache = std::path::absolute(cache).with_context(|| format!("cannot resolve {}", cache.display()))?;
-    let folder = cache.join("real").join(format!("{name}-{}", digest(program, &sources)?));
+    let flags = flags(program, purpose);
+    let folder = cache.join("real").join(format!("{name}-{}", digest(program, &flags, &sources)?));
     if folder.is_dir() {
         return Ok(folder);
     }
@@ -149,7 +173,7 @@ fn build(program: &Program, cache: &Path, which: &str) -> Result<PathBuf> {
     // A build that is interrupted must not leave something that looks finished.
     let partial = cache.join("real").join(format!(".{name}-{}", std::process::id()));
     fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
-    compile(program, &sources, &partial)?;
+    compile(program, flags, &sources, &partial)?;
     fs::rename(&partial, &folder).with_context(|| format!("cannot move the program to {}", folder.display()))?;
     eprintln!("real {name}: built in {} s", started.elapsed().as_secs());
     Ok(folder)
@@ -164,17 +188,25 @@ fn has_go() -> Result<bool> {
     }
 }
 
-fn compile(program: &Program, sources: &Path, out: &Path) -> Result<()> {
+/// Returns what the compiler and the linker are told.
+fn flags(program: &Program, purpose: Purpose) -> Vec<String> {
+    let fast = program.fast == Fast::Always || (program.fast == Fast::InBenches && purpose == Purpose::Benches);
+    // Nobody debugs these: without what debuggers need they are built and linked sooner. The standard library is the same for all.
+    let compiler = if fast { "-dwarf=false" } else { "-dwarf=false -l" };
+    vec![
+        "-trimpath".into(),
+        format!("-gcflags=all={compiler}"),
+        "-gcflags=std=-dwarf=false".into(),
+        format!("-ldflags=-s -w {}", program.linker),
+    ]
+}
+
+fn compile(program: &Program, flags: Vec<String>, sources: &Path, out: &Path) -> Result<()> {
     let module = if program.absent.is_some() || !program.data.is_empty() { Some(completed(program, sources, out)?) } else { None };
     let package = if sources.join("main.go").is_file() { "." } else { "tool" };
-    // Nobody debugs these: without what debuggers need they are built and linked sooner, and without inlining by a quarter sooner yet.
-    let mut build = vec!["build".into(), "-trimpath".into(), "-gcflags=all=-dwarf=false".into()];
-    if program.may_be_slow {
-        // The standard library stays as the others have it.
-        build.extend(["-gcflags=all=-dwarf=false -l".into(), "-gcflags=std=-dwarf=false".into()]);
-    }
-    build.extend([format!("-ldflags=-s -w {}", program.linker), "-o".into()]);
-    build.extend([out.join(program.name).display().to_string(), package.into()]);
+    let mut build = vec!["build".to_owned()];
+    build.extend(flags);
+    build.extend(["-o".into(), out.join(program.name).display().to_string(), package.into()]);
     go(module.as_deref().unwrap_or(sources), &build).with_context(|| format!("tests/real/{} does not build", program.name))?;
     if let Some(module) = module {
         fs::remove_dir_all(module)?;
@@ -243,10 +275,10 @@ fn go_says(folder: &Path, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// Returns a digest of what decides the program: names and content of the sources, and how it is linked.
-fn digest(program: &Program, sources: &Path) -> Result<String> {
+/// Returns a digest of what decides the program: names and content of the sources, and how it is built.
+fn digest(program: &Program, flags: &[String], sources: &Path) -> Result<String> {
     let mut hash = Sha256::new();
-    hash.update(format!("{:?} {:?} {:?}\n", program.linker, program.data, program.absent));
+    hash.update(format!("{flags:?} {:?} {:?}\n", program.data, program.absent));
     for path in &files(sources)? {
         let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         hash.update(format!("{:?} {}\n", path.file_name().unwrap_or_default(), content.len()));

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::demo;
 use crate::modules;
 use crate::place::Place;
-use crate::real;
+use crate::real::{self, Purpose};
 
 /// The crates that know no clock, no file system and no network: they also build for WebAssembly.
 const PURE: &[&str] = &["go-encoding", "go-template", "sprig", "helm", "kustomize", "flux", "bootstrap"];
@@ -16,7 +16,7 @@ const PURE: &[&str] = &["go-encoding", "go-template", "sprig", "helm", "kustomiz
 /// Runs everything; with `sweep` also what is else only tried at some places.
 pub fn test(place: &Place, sweep: bool) -> Result<()> {
     // What takes longest on a new machine, and leaves a part of it to others.
-    let real = real::start(place)?;
+    let real = real::start(place, Purpose::Tests)?;
     step("format");
     place.run(place.cargo(&["fmt", "--all", "--check"]), "format: run `cargo fmt --all`")?;
     step("modules");

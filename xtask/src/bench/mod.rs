@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::demo;
 use crate::place::Place;
-use crate::real;
+use crate::real::{self, Purpose};
 use measure::{RUNS, Table, milliseconds};
 
 /// Prints all tables.
@@ -34,7 +34,7 @@ pub fn render(place: &Place) -> Result<()> {
 
 /// Prints what a boot of a real cluster takes, against helmfile.
 pub fn boot(place: &Place) -> Result<()> {
-    let Some(programs) = real::all(place)? else {
+    let Some(programs) = real::all(place, Purpose::Benches)? else {
         println!("skipped: Go is not here, so there is no cluster to boot");
         return Ok(());
     };
