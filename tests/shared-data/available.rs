@@ -12,7 +12,8 @@ fn main() {
     let beside = manifest.ancestors().map(|folder| folder.join("../shared")).find(|folder| folder.is_dir());
     let shared = variable("LAUNCHWAY_SHARED").or(beside).is_some_and(|folder| folder.is_dir());
     let real = variable("LAUNCHWAY_REAL").is_some_and(|folder| folder.is_dir());
-    let binary = variable("LAUNCHWAY_BINARY").is_some_and(|file| file.is_file());
+    // What is named is built after this is asked, and before the tests run: on a new machine it is not there yet.
+    let binary = variable("LAUNCHWAY_BINARY").is_some();
     let helmfile = variable("LAUNCHWAY_HELMFILE").is_some_and(|file| file.is_file());
     say("has_shared", shared, in_ci);
     say("has_real", real, in_ci && is_test_run());
