@@ -2,6 +2,9 @@
 //!
 //! A program is built once for each state of its sources and kept in the cache; Go's own build cache makes the next one cheap. Nothing
 //! is downloaded but what the Go module proxy holds.
+//!
+//! The controllers have Flux's and Helm's code, and what merges objects, as published. Where they differ in libraries that decide nothing
+//! of what they write (clouds, transports, telemetry, patch versions of Kubernetes' libraries), all have the newest, compiled once.
 
 use std::ffi::OsStr;
 use std::fs;
