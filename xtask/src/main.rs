@@ -26,7 +26,7 @@ cargo xtask COMMAND
            with helmfile too, which takes ten minutes to build
   check    format, lints and unit tests of what changed
   bench    measures against Helm, kustomize and helmfile: `bench` for all tables, `bench render`, `check`, `kustomize` or `boot` for some;
-           for `boot` helmfile is built first, which takes ten minutes once
+           for `boot` helmfile is built first, and Kubernetes as published, which takes twenty minutes once
   differential [--seconds N] [--seed N] [--only TOPIC]
            compares random charts, templates, values and texts with real Helm; `differential charts FOLDER...` compares charts from
            disk, `differential render` rewrites the goldens of crates/helm/tests/conformance, with --only FILE one file of them
