@@ -31,7 +31,7 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     let charts = registry(&options.charts, around);
     let place = Place::of(&options, &chart, around)?;
     let (values, given) = values::merged(&options, &charts, around).await?;
-    heap::take_at_once(place.memory());
+    heap::for_first_thread(place.memory());
     let mut chart = place.fetch(&charts).await?;
     if !options.skip_schema_validation {
         charts.complete_schemas(&mut chart).await;
@@ -121,14 +121,12 @@ impl Place {
     }
 
     /// Returns about how much memory rendering takes at least, where the chart is an archive that is here.
-    fn memory(&self) -> usize {
-        const TIMES_THE_ARCHIVE: usize = 18;
-        match self {
-            Place::Reference(Reference::Path(path)) => {
-                std::fs::metadata(path).map_or(0, |archive| archive.len() as usize).saturating_mul(TIMES_THE_ARCHIVE)
-            }
+    fn memory(&self) -> heap::Needed {
+        let archive = match self {
+            Place::Reference(Reference::Path(path)) => std::fs::metadata(path).map_or(0, |archive| archive.len() as usize),
             _ => 0,
-        }
+        };
+        heap::Needed { first: archive.saturating_mul(18), second: archive.saturating_mul(10) }
     }
 
     async fn fetch(&self, charts: &charts::Source) -> Result<Chart, Failure> {
