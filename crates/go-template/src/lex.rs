@@ -113,8 +113,23 @@ fn find(haystack: &[u8], [first, second]: &[u8; 2]) -> Option<usize> {
 }
 
 fn newlines(bytes: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', bytes).count()
+    const SHORT: usize = 16;
+    match bytes.len() {
+        0..SHORT => bytes.iter().filter(|byte| **byte == b'\n').count(),
+        _ => memchr::memchr_iter(b'\n', bytes).count(),
+    }
 }
+
+/// Which bytes are of a word and no part of a longer character.
+const IN_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
+        byte += 1;
+    }
+    table
+};
 
 fn has_left_trim_marker(s: &[u8]) -> bool {
     s.len() >= 2 && s[0] == b'-' && is_space(s[1])
@@ -292,19 +307,20 @@ impl<'a> Lexer<'a> {
     }
 
     fn inside(&mut self) -> Token<'a> {
-        if self.at_right_delim().is_some() {
-            if self.paren_depth == 0 {
-                return self.right_delim();
+        match self.peek_byte() {
+            b'}' | b' ' | b'\t' | b'\r' | b'\n' if self.at_right_delim().is_some() => {
+                if self.paren_depth == 0 {
+                    return self.right_delim();
+                }
+                return self.fault("unclosed left paren");
             }
-            return self.fault("unclosed left paren");
+            b' ' | b'\t' | b'\r' | b'\n' => return self.space(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => return self.identifier(),
+            _ => {}
         }
-        let before = (self.pos, self.line);
+        let before = self.pos;
         let Some(c) = self.next() else { return self.fault("unclosed action") };
         match c {
-            ' ' | '\t' | '\r' | '\n' => {
-                (self.pos, self.line) = before;
-                self.space()
-            }
             '=' => self.token(Kind::Assign),
             ':' => {
                 if self.next() != Some('=') {
@@ -319,11 +335,11 @@ impl<'a> Lexer<'a> {
             '\'' => self.quoted('\'', Kind::CharConstant, "unterminated character constant"),
             '.' if !self.rest().is_empty() && !self.peek_byte().is_ascii_digit() => self.field_or_variable(Kind::Field),
             '.' | '+' | '-' | '0'..='9' => {
-                self.pos = before.0;
+                self.pos = before;
                 self.number()
             }
             c if is_alphanumeric(c) => {
-                self.pos = before.0;
+                self.pos = before;
                 self.identifier()
             }
             '(' => {
@@ -359,14 +375,14 @@ impl<'a> Lexer<'a> {
         self.token(Kind::Space)
     }
 
+    /// Returns what comes after the word.
     fn take_alphanumeric(&mut self) -> Option<char> {
-        self.pos += self.rest().iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         loop {
+            self.pos += self.rest().iter().take_while(|byte| IN_WORD[usize::from(**byte)]).count();
             match self.peek() {
                 Some(c) if !c.is_ascii() && is_alphanumeric(c) => self.next(),
                 other => return other,
             };
-            self.pos += self.rest().iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         }
     }
 

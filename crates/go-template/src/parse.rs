@@ -159,27 +159,25 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.peek_count = 3;
     }
 
-    fn peek(&mut self) -> Token<'a> {
+    fn peek(&mut self) -> &Token<'a> {
         if self.peek_count == 0 {
             self.token[0] = self.shared.lexer.next_token();
             self.peek_count = 1;
         }
-        self.token[self.peek_count - 1]
+        &self.token[self.peek_count - 1]
     }
 
     fn next_non_space(&mut self) -> Token<'a> {
-        loop {
-            let token = self.next();
-            if token.kind != Kind::Space {
-                return token;
-            }
-        }
+        let token = *self.peek_non_space();
+        self.peek_count -= 1;
+        token
     }
 
-    fn peek_non_space(&mut self) -> Token<'a> {
-        let token = self.next_non_space();
-        self.backup();
-        token
+    fn peek_non_space(&mut self) -> &Token<'a> {
+        while self.peek().kind == Kind::Space {
+            self.peek_count -= 1;
+        }
+        &self.token[self.peek_count - 1]
     }
 
     // Errors.
@@ -315,8 +313,7 @@ impl<'s, 'a> Parser<'s, 'a> {
             Kind::Break => self.loop_control("break", Node::Break)?,
             Kind::Continue => self.loop_control("continue", Node::Continue)?,
             Kind::Else => {
-                let next = self.peek_non_space();
-                if !matches!(next.kind, Kind::If | Kind::With) {
+                if !matches!(self.peek_non_space().kind, Kind::If | Kind::With) {
                     self.expect(Kind::RightDelim, "else")?;
                 }
                 return Ok(Item::End(End::Else));
@@ -459,14 +456,14 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn declarations(&mut self, context: &str) -> Parsed<(Vec<Variable>, bool)> {
         let mut variables = Vec::new();
         loop {
-            let variable = self.peek_non_space();
+            let variable = *self.peek_non_space();
             if variable.kind != Kind::Variable {
                 return Ok((variables, false));
             }
             self.next();
             // A space must be remembered, since the text after it may start another operand.
-            let after = self.peek();
-            let next = self.peek_non_space();
+            let after = *self.peek();
+            let next = *self.peek_non_space();
             match next.kind {
                 Kind::Assign | Kind::Declare => {
                     self.next_non_space();

@@ -38,6 +38,14 @@ impl Text<'_> {
         self.is_end(pos) || self.is_break(pos)
     }
 
+    /// Returns where the line that a position is on ends.
+    pub fn line_end(self, pos: usize) -> usize {
+        let rest = self.bytes.get(pos..).unwrap_or_default();
+        let line = memchr::memchr2(b'\n', b'\r', rest).map_or(rest, |end| &rest[..end]);
+        let wide = memchr::memchr2_iter(0xc2, 0xe2, line).find(|at| self.is_break(pos + at));
+        pos + wide.unwrap_or(line.len())
+    }
+
     #[inline(always)]
     pub fn is_blank_or_end(self, pos: usize) -> bool {
         match self.at(pos) {

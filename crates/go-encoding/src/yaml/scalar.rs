@@ -291,12 +291,8 @@ impl<'a> Scanner<'a> {
             text.push_str(&breaks);
             breaks.clear();
             was_blank = is_blank;
-            let line = self.pos;
-            let mut line_end = line;
-            while !self.text.is_break_or_end(line_end) {
-                line_end += 1;
-            }
-            text.push_str(self.slice(line, line_end));
+            let line_end = self.text.line_end(self.pos);
+            text.push_str(self.slice(self.pos, line_end));
             self.skip_to(line_end);
             first_break = self.line_break();
             self.block_breaks(&mut indent, &mut breaks, start, &mut end)?;
@@ -349,9 +345,9 @@ impl<'a> Scanner<'a> {
         let mut widest = 0;
         loop {
             let inside = |column: usize| indent.is_none_or(|indent| column < indent);
-            while inside(self.mark.column) && self.at(0) == b' ' {
-                self.skip();
-            }
+            let most = indent.map_or(usize::MAX, |indent| indent.saturating_sub(self.mark.column));
+            let rest = self.text.bytes.get(self.pos..).unwrap_or_default();
+            self.skip_bytes(rest.iter().take(most).take_while(|byte| **byte == b' ').count());
             widest = widest.max(self.mark.column);
             if inside(self.mark.column) && self.at(0) == b'\t' {
                 return self.fault("found a tab character where an indentation space is expected", start);

@@ -232,6 +232,13 @@ impl<'a> Scanner<'a> {
         self.mark.column += 1;
     }
 
+    /// Steps over so many characters of ASCII that are no line breaks.
+    pub(super) fn skip_bytes(&mut self, count: usize) {
+        self.pos += count;
+        self.mark.index += count;
+        self.mark.column += count;
+    }
+
     /// Steps over ASCII or whole characters up to a position on this line.
     pub(super) fn skip_to(&mut self, pos: usize) {
         let characters = chars::count(&self.text.bytes[self.pos..pos]);
@@ -265,11 +272,7 @@ impl<'a> Scanner<'a> {
 
     pub(super) fn skip_comment(&mut self) {
         if self.at(0) == b'#' {
-            let mut end = self.pos;
-            while !self.text.is_break_or_end(end) {
-                end += 1;
-            }
-            self.skip_to(end);
+            self.skip_to(self.text.line_end(self.pos));
         }
     }
 
@@ -277,9 +280,7 @@ impl<'a> Scanner<'a> {
         loop {
             // Tabs may separate tokens, but not where a key could start.
             while self.at(0) == b' ' || (self.at(0) == b'\t' && (self.flow_level() > 0 || !self.key_allowed)) {
-                self.pos += 1;
-                self.mark.index += 1;
-                self.mark.column += 1;
+                self.skip_bytes(1);
             }
             self.skip_comment();
             if self.line_break().is_empty() {
