@@ -24,7 +24,7 @@ mod version;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use helm::both::{self, Both};
+use helm::both::Both;
 
 pub use error::{Error, Report};
 pub use reference::Reference;
@@ -99,7 +99,7 @@ impl Source {
     pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, Error> {
         if let Reference::Path(path) = reference {
             let folder = path.clone();
-            let found = blocking(move || local::read(&folder, both::in_turn)).await;
+            let found = blocking(move || local::read(&folder)).await;
             return found.map(|found| from_local(found, "")).map_err(|problem| at_path(problem, path));
         }
         let mut tried = Vec::new();
@@ -201,9 +201,10 @@ impl Source {
     }
 }
 
-/// Reads a chart from a folder or an archive on this machine, in both of two threads if those are given. It blocks.
-pub fn read(path: &Path, both: Both) -> Result<helm::Chart, Error> {
-    local::read(path, both).map(|found| found.chart).map_err(|problem| at_path(problem, path))
+/// Reads a chart from a folder or an archive on this machine, in both of two threads if those are given, and parses templates of an archive
+/// meanwhile. It blocks.
+pub fn read(path: &Path, both: Both, parsed: &mut helm::Parsed) -> Result<helm::Chart, Error> {
+    local::read_in(path, both, parsed).map(|found| found.chart).map_err(|problem| at_path(problem, path))
 }
 
 fn at_path(problem: Problem, path: &Path) -> Error {

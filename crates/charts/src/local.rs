@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use helm::both::{self, Both};
 use helm::chart::IgnoreRules;
-use helm::{Chart, ChartError};
+use helm::{Chart, ChartError, Parsed};
 
 use crate::error::{Kind, Problem};
 use crate::reference::{Reference, as_tag};
@@ -29,13 +29,17 @@ pub(crate) struct Found {
 }
 
 /// Reads a chart folder or an archive.
-pub(crate) fn read(path: &Path, both: Both) -> Result<Found, Problem> {
+pub(crate) fn read(path: &Path) -> Result<Found, Problem> {
+    read_in(path, both::in_turn, &mut Parsed::default())
+}
+
+pub(crate) fn read_in(path: &Path, both: Both, parsed: &mut Parsed) -> Result<Found, Problem> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Problem::new(Kind::Missing, "there is no such file or folder"),
         _ => unreadable(path, &error),
     })?;
     if !metadata.is_dir() {
-        return read_archive(path, both);
+        return read_archive_in(path, both, parsed);
     }
     if !path.join("Chart.yaml").is_file() {
         return Err(Problem::new(Kind::NotAChart, "the folder holds no Chart.yaml"));
@@ -44,9 +48,13 @@ pub(crate) fn read(path: &Path, both: Both) -> Result<Found, Problem> {
     Ok(Found { chart, archive: None, path: path.to_owned() })
 }
 
-fn read_archive(path: &Path, both: Both) -> Result<Found, Problem> {
+fn read_archive(path: &Path) -> Result<Found, Problem> {
+    read_archive_in(path, both::in_turn, &mut Parsed::default())
+}
+
+fn read_archive_in(path: &Path, both: Both, parsed: &mut Parsed) -> Result<Found, Problem> {
     let bytes = read_limited(path, MAX_ARCHIVE)?;
-    let chart = Chart::from_archive_in(&file_name(path), &bytes, both).map_err(not_a_chart)?;
+    let chart = Chart::from_archive_in(&file_name(path), &bytes, both, &mut |path, text| parsed.parse(path, text)).map_err(not_a_chart)?;
     Ok(Found { chart, archive: Some(bytes), path: path.to_owned() })
 }
 
@@ -184,7 +192,7 @@ fn exact(directory: &Path, name: &str, version: &str) -> Result<Option<Found>, P
     for spelling in [version.to_owned(), version.replace('_', "+"), version.replace('+', "_")] {
         let path = directory.join(format!("{name}-{spelling}.tgz"));
         if path.is_file() {
-            return read_archive(&path, both::in_turn).map(Some);
+            return read_archive(&path).map(Some);
         }
     }
     let other = version.strip_prefix('v').map_or_else(|| format!("v{version}"), str::to_owned);
@@ -192,7 +200,7 @@ fn exact(directory: &Path, name: &str, version: &str) -> Result<Option<Found>, P
     if !path.is_file() {
         return Ok(None);
     }
-    let found = read_archive(&path, both::in_turn)?;
+    let found = read_archive(&path)?;
     Ok(version::same(&found.chart.metadata.version, version).then_some(found))
 }
 
@@ -210,7 +218,7 @@ fn highest(directory: &Path, name: &str, range: &str, filter: Option<&str>) -> R
         Some((version::strict(&version).filter(|_| filter.fits(&as_tag(&version)))?, file))
     });
     for (version, file) in version::matching(candidates, &range) {
-        let found = read_archive(&directory.join(file), both::in_turn)?;
+        let found = read_archive(&directory.join(file))?;
         if version::same(&found.chart.metadata.version, version.original()) {
             return Ok(Some(found));
         }
@@ -319,20 +327,20 @@ mod tests {
         fs::write(chart.join("big/file"), "ignored").unwrap();
         fs::write(root.path().join("linked.yaml"), "a: b\n").unwrap();
         std::os::unix::fs::symlink("../../linked.yaml", chart.join("templates/linked.yaml")).unwrap();
-        let found = read(&chart, both::in_turn).unwrap();
+        let found = read(&chart).unwrap();
         assert_eq!(found.chart.templates.len(), 1);
         assert_eq!(&*found.chart.templates[0].data, b"a: b\n");
         assert!(found.chart.files.iter().all(|file| !file.name.starts_with("big")));
 
         std::os::unix::fs::symlink("..", chart.join("templates/loop")).unwrap();
-        let problem = read(&chart, both::in_turn).err().unwrap();
+        let problem = read(&chart).err().unwrap();
         assert!(problem.reason.contains("nested deeper") || problem.reason.contains("cannot read"), "{}", problem.reason);
     }
 
     #[test]
     fn says_what_is_wrong_with_a_path() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(read(&root.path().join("no"), both::in_turn).err().unwrap().kind, Kind::Missing);
-        assert_eq!(read(root.path(), both::in_turn).err().unwrap().kind, Kind::NotAChart);
+        assert_eq!(read(&root.path().join("no")).err().unwrap().kind, Kind::Missing);
+        assert_eq!(read(root.path()).err().unwrap().kind, Kind::NotAChart);
     }
 }

@@ -31,5 +31,5 @@ pub use builtins::deep_equal;
 pub use error::{Budget, ExecError, Fault, ParseError};
 pub use exec::{Call, Limits, MissingKey, Render};
 pub use func::{Func, Method, Outcome, Params, Type, fixed, variadic};
-pub use set::{Functions, TemplateSet};
+pub use set::{Ahead, Functions, TemplateSet};
 pub use value::{Entries, IntKind, Kind, List, ListKind, Map, MapKind, NamedMap, Native, Str, UintKind, Value};

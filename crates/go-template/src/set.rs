@@ -67,6 +67,61 @@ impl Functions {
     }
 }
 
+type Trees = Result<Vec<Arc<Tree>>, ParseError>;
+
+/// What was parsed of a file in whatever thread. Where it ends, or is taken, it is counted.
+struct Lent {
+    trees: Trees,
+    bytes: usize,
+}
+
+impl Lent {
+    fn of(parse: impl FnOnce() -> Trees) -> Lent {
+        let (trees, bytes) = live::lend(parse);
+        Lent { trees, bytes }
+    }
+
+    fn take(mut self) -> Trees {
+        std::mem::replace(&mut self.trees, Ok(Vec::new()))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        live::take_over(self.bytes);
+    }
+}
+
+/// Files that are parsed before it is known which of them a set needs.
+pub struct Ahead {
+    functions: Arc<Functions>,
+    names: Names,
+    files: HashMap<String, (Bytes, Lent)>,
+}
+
+impl Ahead {
+    /// Begins without files; the functions are those of the set.
+    pub fn new(functions: Arc<Functions>) -> Ahead {
+        Ahead { functions, names: Names::default(), files: HashMap::new() }
+    }
+
+    /// Returns the functions.
+    pub fn functions(&self) -> &Arc<Functions> {
+        &self.functions
+    }
+
+    /// Parses a file under a name. Its text is known again by where it lies.
+    pub fn parse(&mut self, name: String, text: Bytes) {
+        let lent = Lent::of(|| crate::parse::parse(&name, text.clone(), &self.functions, &mut self.names));
+        self.files.insert(name, (text, lent));
+    }
+
+    fn take(&mut self, name: &str, text: &Bytes) -> Option<Trees> {
+        let (known, lent) = self.files.remove(name)?;
+        std::ptr::eq(&raw const *known, &raw const **text).then(|| lent.take())
+    }
+}
+
 /// Is a set of templates that can call each other by name.
 pub struct TemplateSet {
     name: String,
@@ -107,15 +162,23 @@ impl TemplateSet {
         Ok(())
     }
 
-    /// Parses files as [`TemplateSet::parse`] does one after the other, in both of two threads.
-    pub fn parse_in(&mut self, files: &[(String, Bytes)], both: &mut dyn FnMut(First<'_>, Second<'_>)) -> Result<(), ParseError> {
-        let (functions, mut others) = (&*self.functions, Names::default());
-        let parsed = both::each(files, both, [&mut self.names, &mut others], |names, (name, text)| {
-            live::lend(|| crate::parse::parse(name, text.clone(), functions, names))
+    /// Parses files as [`TemplateSet::parse`] does one after the other, in both of two threads, but for those that were parsed ahead with the
+    /// functions of this set.
+    pub fn parse_in(
+        &mut self,
+        files: &[(String, Bytes)],
+        mut ahead: Ahead,
+        both: &mut dyn FnMut(First<'_>, Second<'_>),
+    ) -> Result<(), ParseError> {
+        let found: Vec<Option<Trees>> = files.iter().map(|(name, text)| ahead.take(name, text)).collect();
+        let missing: Vec<_> = files.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(file, _)| file).collect();
+        let functions = &*self.functions;
+        let parsed = both::each(&missing, both, [&mut self.names, &mut ahead.names], |names, (name, text)| {
+            Lent::of(|| crate::parse::parse(name, text.clone(), functions, names))
         });
-        parsed.iter().for_each(|(_, bytes)| live::take_over(*bytes));
-        for ((name, _), (trees, _)) in files.iter().zip(parsed) {
-            self.add(name, trees?);
+        let mut parsed = parsed.into_iter().map(Lent::take).collect::<Vec<_>>().into_iter();
+        for ((name, _), found) in files.iter().zip(found) {
+            self.add(name, found.or_else(|| parsed.next()).unwrap_or_else(|| Ok(Vec::new()))?);
         }
         Ok(())
     }
@@ -177,12 +240,33 @@ mod tests {
         let (before, functions) = (live::bytes(), Arc::new(Functions::new()));
         let with_functions = live::bytes();
         let mut set = TemplateSet::new("set", functions.clone());
-        set.parse_in(&files, &mut elsewhere).expect("parses");
+        set.parse_in(&files, Ahead::new(functions.clone()), &mut elsewhere).expect("parses");
         let parsed = live::bytes() - with_functions;
         assert!(parsed > 100 * "text 1".len(), "{parsed}");
         drop(set);
         assert_eq!(live::bytes(), with_functions);
         drop(functions);
+        assert_eq!(live::bytes(), before);
+    }
+
+    #[test]
+    fn takes_what_was_parsed_ahead() {
+        let before = live::bytes();
+        let text = Bytes::from("{{ print \"text\" }}");
+        let parse = |name: &str, text: &Bytes, ahead_text: &Bytes| {
+            let mut ahead = Ahead::new(Arc::new(Functions::new()));
+            ahead.parse("a".to_owned(), ahead_text.clone());
+            ahead.parse("a".to_owned(), ahead_text.clone());
+            ahead.parse("not needed".to_owned(), Bytes::from("{{ broken"));
+            // The set itself cannot parse it.
+            let mut functions = Functions::new();
+            functions.remove("print");
+            let mut set = TemplateSet::new("set", Arc::new(functions));
+            set.parse_in(&[(name.to_owned(), text.clone())], ahead, &mut both::in_turn)
+        };
+        assert_eq!(parse("a", &text, &text), Ok(()));
+        assert!(parse("b", &text, &text).is_err());
+        assert!(parse("a", &Bytes::copy_from_slice(&text), &text).is_err());
         assert_eq!(live::bytes(), before);
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 use helm::both::{self, Both, First, Second};
-use helm::{Chart, RenderRequest, TemplateOutput};
+use helm::{Chart, Parsed, RenderRequest, TemplateOutput};
 
 fn in_threads(first: First<'_>, second: Second<'_>) {
     std::thread::scope(|scope| {
@@ -27,10 +27,12 @@ fn archive(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn rendered(bytes: &[u8], both: Both) -> Result<String, String> {
-    let chart = Chart::from_archive_in("c.tgz", bytes, both).map_err(|error| error.to_string())?;
     let mut request = RenderRequest::new("r", "n");
+    let mut parsed = Parsed::ahead(&request.compat);
+    let chart = Chart::from_archive_in("c.tgz", bytes, both, &mut |path, text| parsed.parse(path, text));
+    let chart = chart.map_err(|error| error.to_string())?;
     request.both = both;
-    let rendered = helm::render(&chart, &request).map_err(|error| error.to_string())?;
+    let rendered = helm::render_parsed(&chart, &request, &mut parsed).map_err(|error| error.to_string())?;
     rendered.template_output(&TemplateOutput::default()).map_err(|error| error.to_string())
 }
 
@@ -162,4 +164,19 @@ fn an_archive_that_breaks_off_is_an_error() {
         assert!(one.is_err(), "{end}");
         assert_eq!(one, two);
     }
+}
+
+#[test]
+fn parses_ahead_what_may_not_be_needed() {
+    let chart = "{apiVersion: v2, name: c, version: 1.0.0, dependencies: [{name: s, version: 1.x, condition: s.enabled}, {name: s, version: 1.x, alias: t}]}";
+    let chart = ("Chart.yaml", chart);
+    let files = [
+        chart,
+        ("values.yaml", "s: {enabled: false}\n"),
+        ("charts/s/Chart.yaml", "{apiVersion: v2, name: s, version: 1.0.0}"),
+        ("charts/s/templates/a.yaml", "a: {{ .Template.Name }}\n"),
+    ];
+    assert_eq!(same(&files), Ok("---\n# Source: c/charts/t/templates/a.yaml\na: c/charts/t/templates/a.yaml\n".to_owned()));
+    let broken = [chart, ("values.yaml", "s: {enabled: false}\n"), files[2], ("charts/s/templates/a.yaml", "{{ if }}")];
+    assert!(same(&broken).expect_err("an error").contains("c/charts/t/templates/a.yaml:1"));
 }

@@ -32,7 +32,9 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     let place = Place::of(&options, &chart, around)?;
     let (values, given) = values::merged(&options, &charts, around).await?;
     heap::for_first_thread(place.memory());
-    let mut chart = place.fetch(&charts).await?;
+    // The process ends with this command: to free every node of what it read first would only take time.
+    let mut parsed = ManuallyDrop::new(Parsed::ahead(&compat));
+    let mut chart = ManuallyDrop::new(place.fetch(&charts, &mut parsed).await?);
     if !options.skip_schema_validation {
         charts.complete_schemas(&mut chart).await;
     }
@@ -51,8 +53,6 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
         skip_tests: options.skip_tests,
         show_only: options.show_only.clone(),
     };
-    // The process ends with this command: to free every node of what it read first would only take time.
-    let (chart, mut parsed) = (ManuallyDrop::new(chart), ManuallyDrop::new(Parsed::default()));
     let rendered = match helm::render_parsed(&chart, &request, &mut parsed) {
         Ok(rendered) => ManuallyDrop::new(rendered),
         Err(error) => {
@@ -129,9 +129,9 @@ impl Place {
         heap::Needed { first: archive.saturating_mul(18), second: archive.saturating_mul(10) }
     }
 
-    async fn fetch(&self, charts: &charts::Source) -> Result<Chart, Failure> {
+    async fn fetch(&self, charts: &charts::Source, parsed: &mut Parsed) -> Result<Chart, Failure> {
         let chart = match self {
-            Place::Reference(Reference::Path(path)) => charts::read(path, both::in_threads),
+            Place::Reference(Reference::Path(path)) => charts::read(path, both::in_threads, parsed),
             Place::Reference(reference) => charts.fetch(reference).await.map(|fetched| fetched.chart),
             Place::Url(url) => charts.fetch_archive(url).await.map(|fetched| fetched.chart),
         };

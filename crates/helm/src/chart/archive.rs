@@ -1,8 +1,9 @@
 //! Chart archives: gzip, tar, and the paths that Helm refuses (`pkg/chart/loader/archive/archive.go`).
 
+use std::cell::RefCell;
 use std::io::{Read, Seek, SeekFrom};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::bufread::MultiGzDecoder;
 
 use super::{ChartError, File};
@@ -28,15 +29,22 @@ pub(super) fn check_type(name: &str, bytes: &[u8]) -> Result<(), ChartError> {
     Err(ChartError(format!("file '{name}' does not appear to be a gzipped archive; got '{kind}'")))
 }
 
-/// Unpacks the regular files of an archive, the first path component dropped, in archive order. The `values.yaml` of the chart and of each
-/// subchart is handed out as soon as it is there: it is large, and mostly one of the first.
-pub(super) fn unpack(bytes: &[u8], values: &mut dyn FnMut(Bytes)) -> Result<Vec<File>, ChartError> {
+/// What is handed out as soon as it is unpacked, since there is much to be done with it.
+pub(super) enum Early {
+    /// The `values.yaml` of the chart or of a subchart: it is large, and mostly one of the first.
+    Values(Bytes),
+    /// A template of one of them, with its path in the archive.
+    Template(String, Bytes),
+}
+
+/// Unpacks the regular files of an archive, the first path component dropped, in archive order.
+pub(super) fn unpack(bytes: &[u8], early: &mut dyn FnMut(Early)) -> Result<Vec<File>, ChartError> {
     if bytes.is_empty() {
         return Err(ChartError::new("EOF"));
     }
-    let unpacked = MultiGzDecoder::new(bytes).take(MAX_CHART * 2);
-    let mut archive = tar::Archive::new(Kept::new(unpacked, unpacked_size(bytes)));
-    let (mut files, mut places) = (Vec::new(), Vec::new());
+    let unpacked = RefCell::new(Unpacked::new(MultiGzDecoder::new(bytes).take(MAX_CHART * 2), unpacked_size(bytes)));
+    let mut archive = tar::Archive::new(Shared(&unpacked));
+    let mut files = Vec::new();
     let mut remaining = MAX_CHART;
     for entry in archive.entries_with_seek().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
@@ -61,30 +69,24 @@ pub(super) fn unpack(bytes: &[u8], values: &mut dyn FnMut(Bytes)) -> Result<Vec<
         if remaining == 0 {
             return Err(too_large());
         }
-        let mut data = Vec::new();
-        let mut place = None;
-        if kind.is_gnu_sparse() {
+        let data = if kind.is_gnu_sparse() {
+            let mut data = Vec::new();
             entry.by_ref().take(MAX_FILE).read_to_end(&mut data).map_err(broken)?;
+            Bytes::from(data)
         } else {
             // At most `MAX_CHART` is unpacked, so that it fits.
-            let start = entry.raw_file_position() as usize;
-            place = Some(start..start + size as usize);
-            if is_values(&name) {
-                let mut text = Vec::with_capacity(size as usize);
-                entry.by_ref().take(size).read_to_end(&mut text).map_err(broken)?;
-                values(without_mark(text.into()));
-            }
+            unpacked.borrow_mut().take(entry.raw_file_position() as usize, size as usize).map_err(broken)?
+        };
+        let data = without_mark(data);
+        if is_values(&name) {
+            early(Early::Values(data.clone()));
+        } else if is_template(&name) {
+            early(Early::Template(original, data.clone()));
         }
-        places.push(place);
-        files.push(File { name, data: Bytes::from(data), modified: modified(&mut entry) });
+        files.push(File { name, data, modified: modified(&mut entry) });
     }
     if files.is_empty() {
         return Err(ChartError::new("no files in chart archive"));
-    }
-    let all = Bytes::from(archive.into_inner().all);
-    for (file, place) in files.iter_mut().zip(places) {
-        let data = place.map_or_else(|| file.data.clone(), |place| all.slice(place));
-        file.data = without_mark(data);
     }
     Ok(files)
 }
@@ -92,6 +94,14 @@ pub(super) fn unpack(bytes: &[u8], values: &mut dyn FnMut(Bytes)) -> Result<Vec<
 /// Tells whether a file has the values of the chart or of a subchart, as far as its path tells.
 fn is_values(name: &str) -> bool {
     name == "values.yaml" || name.strip_suffix("/values.yaml").is_some_and(|chart| chart.rsplit('/').nth(1) == Some("charts"))
+}
+
+/// Tells whether a file is a template of the chart or of a subchart, as far as its path tells.
+fn is_template(mut name: &str) -> bool {
+    while let Some((_, inner)) = name.strip_prefix("charts/").and_then(|rest| rest.split_once('/')) {
+        name = inner;
+    }
+    name.starts_with("templates/")
 }
 
 /// Returns how much the archive says it unpacks to, as far as that can be.
@@ -102,56 +112,100 @@ fn unpacked_size(bytes: &[u8]) -> usize {
     said.min(bytes.len().saturating_mul(MOST)).min(MAX_CHART as usize)
 }
 
-/// Keeps all that was read: the files are parts of it, since a chart has hundreds, most of them small.
-struct Kept<R> {
+/// What was unpacked and is not handed out yet. Files are parts of it that nobody copies: a chart has hundreds, most of them small.
+struct Unpacked<R> {
     inner: R,
-    all: Vec<u8>,
+    held: BytesMut,
+    /// Where in the archive what is held starts, and how far it was read.
+    start: usize,
     position: usize,
-    /// What comes after all that could be read.
-    failed: Option<std::io::Error>,
 }
 
-impl<R: Read> Kept<R> {
+impl<R: Read> Unpacked<R> {
     fn new(inner: R, size: usize) -> Self {
-        Kept { inner, all: Vec::with_capacity(size), position: 0, failed: None }
+        Unpacked { inner, held: BytesMut::with_capacity(size), start: 0, position: 0 }
     }
 
-    /// Reads on and returns how much there is now that was not asked for yet; none is the end.
+    fn end(&self) -> usize {
+        self.start + self.held.len()
+    }
+
+    /// Unpacks some more; nothing is the end.
+    fn more(&mut self) -> std::io::Result<usize> {
+        const AHEAD: usize = 128 * 1024;
+        const AFTER_ALL: usize = 32;
+        let length = self.held.len();
+        let room = self.held.capacity() - length;
+        let count = if room == 0 {
+            // Mostly there is nothing any more, and no need for more room.
+            let mut after = [0; AFTER_ALL];
+            let count = self.inner.read(&mut after)?;
+            self.held.extend_from_slice(&after[..count]);
+            count
+        } else {
+            self.held.resize(length + room.min(AHEAD), 0);
+            let read = self.inner.read(&mut self.held[length..]);
+            self.held.truncate(length + *read.as_ref().unwrap_or(&0));
+            read?
+        };
+        Ok(count)
+    }
+
+    /// Returns how much there is that was not read yet; none is the end.
     fn ahead(&mut self) -> std::io::Result<usize> {
-        const AHEAD: u64 = 128 * 1024;
-        if self.position == self.all.len() && self.failed.is_none() {
-            self.failed = self.inner.by_ref().take(AHEAD).read_to_end(&mut self.all).err();
+        if self.position >= self.end() {
+            self.more()?;
         }
-        match self.failed.take_if(|_| self.position == self.all.len()) {
-            Some(error) => Err(error),
-            None => Ok(self.all.len() - self.position),
+        Ok(self.end().saturating_sub(self.position))
+    }
+
+    /// Hands out a part, and forgets what comes before it.
+    fn take(&mut self, from: usize, size: usize) -> std::io::Result<Bytes> {
+        while self.end() < from + size {
+            if self.more()? == 0 {
+                return Err(ends_early());
+            }
         }
+        let before = from.checked_sub(self.start).ok_or(std::io::ErrorKind::Unsupported)?;
+        drop(self.held.split_to(before));
+        self.start = from + size;
+        Ok(self.held.split_to(size).freeze())
     }
 }
 
-impl<R: Read> Read for Kept<R> {
+fn ends_early() -> std::io::Error {
+    std::io::Error::other("unexpected EOF during skip")
+}
+
+/// What tar reads headers from.
+struct Shared<'a, R>(&'a RefCell<Unpacked<R>>);
+
+impl<R: Read> Read for Shared<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        self.ahead()?;
-        let count = (&self.all[self.position..]).read(out)?;
-        self.position += count;
+        let mut unpacked = self.0.borrow_mut();
+        unpacked.ahead()?;
+        let held = unpacked.position.checked_sub(unpacked.start).ok_or(std::io::ErrorKind::Unsupported)?;
+        let count = (&unpacked.held[held..]).read(out)?;
+        unpacked.position += count;
         Ok(count)
     }
 }
 
 /// The contents of files are left where they are; tar only goes ahead.
-impl<R: Read> Seek for Kept<R> {
+impl<R: Read> Seek for Shared<'_, R> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         let SeekFrom::Current(count) = to else { return Err(std::io::ErrorKind::Unsupported.into()) };
+        let mut unpacked = self.0.borrow_mut();
         let mut left = usize::try_from(count).map_err(std::io::Error::other)?;
         while left > 0 {
-            let count = self.ahead()?.min(left);
+            let count = unpacked.ahead()?.min(left);
             if count == 0 {
-                return Err(std::io::Error::other("unexpected EOF during skip"));
+                return Err(ends_early());
             }
-            self.position += count;
+            unpacked.position += count;
             left -= count;
         }
-        Ok(self.position as u64)
+        Ok(unpacked.position as u64)
     }
 }
 
@@ -248,6 +302,14 @@ mod tests {
         assert!(found.into_iter().all(is_values));
         let other = ["ci/values.yaml", "my-values.yaml", "charts/values.yaml", "charts/a/my-values.yaml", "charts/a/ci/values.yaml"];
         assert!(!other.into_iter().any(is_values));
+    }
+
+    #[test]
+    fn knows_templates_of_charts() {
+        let found = ["templates/a.yaml", "charts/a/templates/_b.tpl", "charts/a/charts/b/templates/c/d.yaml"];
+        assert!(found.into_iter().all(is_template));
+        let other = ["templates", "a/templates/b.yaml", "charts/templates/b.yaml", "charts/a/b/templates/c.yaml"];
+        assert!(!other.into_iter().any(is_template));
     }
 
     #[test]

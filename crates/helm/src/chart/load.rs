@@ -142,7 +142,7 @@ fn subchart(name: &str, files: Vec<File>, ahead: &mut Vec<Ahead>) -> Result<Opti
         if file.name != name {
             return Err(ChartError(format!("!error unpacking subchart tar in {name}: expected {name}, got {}", file.name)));
         }
-        return chart(archive::unpack(&file.data, &mut drop)?, ahead).map(Some);
+        return chart(archive::unpack(&file.data, &mut |_| ())?, ahead).map(Some);
     }
     let inner = files
         .into_iter()

@@ -13,6 +13,7 @@ mod version;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub(crate) use ignore::glob;
 pub(crate) use load::values as values_documents;
 pub use metadata::{Dependency, Maintainer, Metadata};
 pub(crate) use version::is_compatible;
+
+use archive::Early;
 
 use crate::compat::HelmCompat;
 
@@ -79,26 +82,44 @@ pub struct Chart {
 impl Chart {
     /// Reads a chart archive (`.tgz`); `name` is what Helm calls the file in messages.
     pub fn from_archive(name: &str, bytes: &[u8]) -> Result<Chart, ChartError> {
-        Chart::from_archive_in(name, bytes, both::in_turn)
+        Chart::from_archive_in(name, bytes, both::in_turn, &mut |_, _| ())
     }
 
-    /// Does the same in both of two threads.
-    pub fn from_archive_in(name: &str, bytes: &[u8], both: Both) -> Result<Chart, ChartError> {
+    /// Does the same in both of two threads. As long as one unpacks, the other has templates parsed: `parse` is given those that are
+    /// there already, with their paths.
+    pub fn from_archive_in(
+        name: &str,
+        bytes: &[u8],
+        both: Both,
+        parse: &mut (dyn FnMut(String, Bytes) + Send),
+    ) -> Result<Chart, ChartError> {
         archive::check_type(name, bytes)?;
-        let (send, texts) = mpsc::channel();
-        let (mut send, texts) = (Some(send), Mutex::new(texts));
-        let next = || texts.lock().ok()?.recv().ok();
-        let read_ahead = || std::iter::from_fn(next).map(load::Ahead::of).collect::<Vec<_>>();
+        let (send, pieces) = mpsc::channel();
+        let (mut send, pieces) = (Some(send), Mutex::new(pieces));
+        let is_unpacked = AtomicBool::new(false);
+        let read_ahead = |parse: &mut dyn FnMut(String, Bytes)| {
+            let mut values = Vec::new();
+            while let Some(piece) = pieces.lock().ok().and_then(|pieces| pieces.recv().ok()) {
+                match piece {
+                    Early::Values(text) => values.push(load::Ahead::of(text)),
+                    // What is left is parsed with the rest, by both.
+                    Early::Template(..) if is_unpacked.load(Ordering::Relaxed) => {}
+                    Early::Template(path, text) => parse(path, text),
+                }
+            }
+            values
+        };
         let (mut files, mut ahead, mut more) = (Ok(Vec::new()), Vec::new(), Vec::new());
         both(
             &mut || {
                 // With its end goes the last that may come.
                 if let Some(send) = send.take() {
-                    files = archive::unpack(bytes, &mut |text| drop(send.send(text)));
+                    files = archive::unpack(bytes, &mut |piece| drop(send.send(piece)));
                 }
-                ahead = read_ahead();
+                is_unpacked.store(true, Ordering::Relaxed);
+                ahead = read_ahead(&mut |_, _| ());
             },
-            &mut || more = read_ahead(),
+            &mut || more = read_ahead(parse),
         );
         ahead.append(&mut more);
         files.and_then(|files| load::top(files, ahead)).map_err(|error| match error.0.ends_with(archive::BAD_HEADER) {

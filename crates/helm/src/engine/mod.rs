@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use go_template::both::{First, Second};
-use go_template::{Fault, Functions, Map, MapKind, Render, TemplateSet, Value};
+use go_template::{Ahead, Fault, Functions, Map, MapKind, Render, TemplateSet, Value};
 
 pub use go_template::Limits;
 pub(crate) use run::execute;
@@ -59,9 +59,23 @@ pub struct Parsed {
     names: Vec<String>,
     set: Option<Arc<TemplateSet>>,
     version: String,
+    ahead: Option<Ahead>,
 }
 
 impl Parsed {
+    /// Begins with templates that are not known to be needed yet; they serve only renders as this generation of Helm.
+    pub fn ahead(compat: &HelmCompat) -> Parsed {
+        let ahead = Ahead::new(Arc::new(function_table(compat)));
+        Parsed { ahead: Some(ahead), version: compat.version().to_owned(), ..Parsed::default() }
+    }
+
+    /// Parses a template that may be needed. Whether it can be parsed is only of interest if it is.
+    pub fn parse(&mut self, path: String, text: Bytes) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.parse(path, text);
+        }
+    }
+
     /// Returns the paths of all templates of the newest set, in the order in which they are executed.
     pub(crate) fn names(&self) -> &[String] {
         &self.names
@@ -105,9 +119,11 @@ impl Parsed {
         {
             return Ok(set.clone());
         }
-        let mut set = TemplateSet::new("gotpl", Arc::new(function_table(compat)));
+        let ahead = self.ahead.take().filter(|_| self.version == compat.version());
+        let ahead = ahead.unwrap_or_else(|| Ahead::new(Arc::new(function_table(compat))));
+        let mut set = TemplateSet::new("gotpl", ahead.functions().clone());
         let files: Vec<(String, Bytes)> = names.iter().filter_map(|name| texts.remove_entry(name)).collect();
-        set.parse_in(&files, both).map_err(|error| Failure::Template(errors::parse(&error.file, &error.to_string())))?;
+        set.parse_in(&files, ahead, both).map_err(|error| Failure::Template(errors::parse(&error.file, &error.to_string())))?;
         let set = Arc::new(set);
         self.names = names;
         self.set = Some(set.clone());
