@@ -126,7 +126,7 @@ impl Place {
             Place::Reference(Reference::Path(path)) => std::fs::metadata(path).map_or(0, |archive| archive.len() as usize),
             _ => 0,
         };
-        heap::Needed { first: archive.saturating_mul(18), second: archive.saturating_mul(10) }
+        heap::Needed { first: archive.saturating_mul(18), second: archive.saturating_mul(6) }
     }
 
     async fn fetch(&self, charts: &charts::Source, parsed: &mut Parsed) -> Result<Chart, Failure> {
