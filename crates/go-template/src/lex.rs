@@ -308,13 +308,13 @@ impl<'a> Lexer<'a> {
 
     fn inside(&mut self) -> Token<'a> {
         match self.peek_byte() {
-            b'}' | b' ' | b'\t' | b'\r' | b'\n' if self.at_right_delim().is_some() => {
+            byte if (byte == b'}' || is_space(byte)) && self.at_right_delim().is_some() => {
                 if self.paren_depth == 0 {
                     return self.right_delim();
                 }
                 return self.fault("unclosed left paren");
             }
-            b' ' | b'\t' | b'\r' | b'\n' => return self.space(),
+            byte if is_space(byte) => return self.space(),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => return self.identifier(),
             _ => {}
         }

@@ -176,8 +176,7 @@ impl TemplateSet {
         let parsed = both::each(&missing, both, [&mut self.names, &mut ahead.names], |names, (name, text)| {
             Lent::of(|| crate::parse::parse(name, text.clone(), functions, names))
         });
-        // All of them are taken here, also those after an error.
-        let mut parsed = parsed.into_iter().map(Lent::take).collect::<Vec<_>>().into_iter();
+        let mut parsed = parsed.into_iter().map(Lent::take);
         let all = found.into_iter().filter_map(|found| found.or_else(|| parsed.next()));
         for ((name, _), trees) in files.iter().zip(all) {
             self.add(name, trees?);

@@ -93,15 +93,20 @@ pub(super) fn unpack(bytes: &[u8], early: &mut dyn FnMut(Early)) -> Result<Vec<F
 
 /// Tells whether a file has the values of the chart or of a subchart, as far as its path tells.
 fn is_values(name: &str) -> bool {
-    name == "values.yaml" || name.strip_suffix("/values.yaml").is_some_and(|chart| chart.rsplit('/').nth(1) == Some("charts"))
+    below_chart(name) == "values.yaml"
 }
 
 /// Tells whether a file is a template of the chart or of a subchart, as far as its path tells.
-fn is_template(mut name: &str) -> bool {
+fn is_template(name: &str) -> bool {
+    below_chart(name).starts_with("templates/")
+}
+
+/// Returns the path below the innermost chart that a file is in.
+fn below_chart(mut name: &str) -> &str {
     while let Some((_, inner)) = name.strip_prefix("charts/").and_then(|rest| rest.split_once('/')) {
         name = inner;
     }
-    name.starts_with("templates/")
+    name
 }
 
 /// Returns how much the archive says it unpacks to, as far as that can be.
