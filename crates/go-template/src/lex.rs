@@ -6,7 +6,8 @@ use crate::quote::{decode, is_alphanumeric};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Error(Fault),
+    /// The scan has ended; the lexer knows why.
+    Error,
     Bool,
     Char,
     CharConstant,
@@ -62,46 +63,42 @@ pub(crate) enum Fault {
     BadNumber,
 }
 
+/// Is a token of a text: from the byte `start` on, up to the byte `end`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Token<'a> {
+pub(crate) struct Token {
     pub kind: Kind,
-    pub pos: usize,
-    pub val: &'a [u8],
-    pub line: usize,
+    start: u32,
+    end: u32,
 }
 
-impl Token<'_> {
-    /// Returns the token as Go prints it in errors.
-    pub(crate) fn printed(&self) -> String {
-        match self.kind {
-            Kind::Eof => "EOF".to_owned(),
-            Kind::Error(Fault::Plain(message)) => message.to_owned(),
-            Kind::Error(Fault::BadCharacter(c)) => format!("bad character {}", unicode(c)),
-            Kind::Error(Fault::Unrecognized(c)) => format!("unrecognized character in action: {}", unicode(Some(c))),
-            Kind::Error(Fault::BadNumber) => format!("bad number syntax: {}", crate::quote::quote(self.val)),
-            kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(self.val)),
-            _ if self.val.len() > 10 => {
-                let end = crate::quote::chars(self.val).take(10).map(|(_, part)| part.len()).sum();
-                format!("{}...", crate::quote::quote(&self.val[..end]))
-            }
-            _ => crate::quote::quote(self.val),
-        }
+impl Token {
+    /// Is what there is before the first token was read.
+    pub(crate) const NONE: Token = Token { kind: Kind::Eof, start: 0, end: 0 };
+
+    pub(crate) fn start(self) -> usize {
+        self.start as usize
+    }
+
+    pub(crate) fn end(self) -> usize {
+        self.end as usize
     }
 }
 
 pub(crate) struct Lexer<'a> {
+    text: &'a [u8],
+    /// The text, or what was read of it when an error ended the scan.
     input: &'a [u8],
     pos: usize,
     start: usize,
     paren_depth: usize,
-    line: usize,
-    start_line: usize,
     inside_action: bool,
+    fault: Fault,
 }
 
 const LEFT: &[u8; 2] = b"{{";
 const RIGHT: &[u8] = b"}}";
 const TRIM_MARKER_LEN: usize = 2;
+const UNCLOSED_ACTION: Fault = Fault::Plain("unclosed action");
 
 fn is_space(c: u8) -> bool {
     matches!(c, b' ' | b'\t' | b'\r' | b'\n')
@@ -110,14 +107,6 @@ fn is_space(c: u8) -> bool {
 /// Finds two bytes in a row; mostly they are near.
 fn find(haystack: &[u8], [first, second]: &[u8; 2]) -> Option<usize> {
     memchr::memchr_iter(*first, haystack).find(|at| haystack.get(at + 1) == Some(second))
-}
-
-fn newlines(bytes: &[u8]) -> usize {
-    const SHORT: usize = 16;
-    match bytes.len() {
-        0..SHORT => bytes.iter().filter(|byte| **byte == b'\n').count(),
-        _ => memchr::memchr_iter(b'\n', bytes).count(),
-    }
 }
 
 /// Which bytes are of a word and no part of a longer character.
@@ -135,13 +124,41 @@ fn has_left_trim_marker(s: &[u8]) -> bool {
     s.len() >= 2 && s[0] == b'-' && is_space(s[1])
 }
 
-fn has_right_trim_marker(s: &[u8]) -> bool {
-    s.len() >= 2 && is_space(s[0]) && s[1] == b'-'
-}
-
 impl<'a> Lexer<'a> {
-    pub(crate) fn new(input: &'a [u8]) -> Self {
-        Lexer { input, pos: 0, start: 0, paren_depth: 0, line: 1, start_line: 1, inside_action: false }
+    /// Returns nothing where the text is so long that the places in it have no numbers.
+    pub(crate) fn new(text: &'a [u8]) -> Option<Self> {
+        u32::try_from(text.len()).ok()?;
+        Some(Lexer { text, input: text, pos: 0, start: 0, paren_depth: 0, inside_action: false, fault: UNCLOSED_ACTION })
+    }
+
+    /// Returns what a token is in the text.
+    pub(crate) fn value(&self, token: Token) -> &'a [u8] {
+        &self.text[token.start()..token.end()]
+    }
+
+    /// Returns the line in which a token starts, counted from one.
+    pub(crate) fn line(&self, token: Token) -> usize {
+        1 + memchr::memchr_iter(b'\n', &self.text[..token.start()]).count()
+    }
+
+    /// Returns a token as Go prints it in errors.
+    pub(crate) fn printed(&self, token: Token) -> String {
+        let value = self.value(token);
+        match token.kind {
+            Kind::Eof => "EOF".to_owned(),
+            Kind::Error => match self.fault {
+                Fault::Plain(message) => message.to_owned(),
+                Fault::BadCharacter(c) => format!("bad character {}", unicode(c)),
+                Fault::Unrecognized(c) => format!("unrecognized character in action: {}", unicode(Some(c))),
+                Fault::BadNumber => format!("bad number syntax: {}", crate::quote::quote(value)),
+            },
+            kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(value)),
+            _ if value.len() > 10 => {
+                let end = crate::quote::chars(value).take(10).map(|(_, part)| part.len()).sum();
+                format!("{}...", crate::quote::quote(&value[..end]))
+            }
+            _ => crate::quote::quote(value),
+        }
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -152,9 +169,6 @@ impl<'a> Lexer<'a> {
     fn next(&mut self) -> Option<char> {
         let c = self.peek()?;
         self.pos += decode(self.rest()).1;
-        if c == '\n' {
-            self.line += 1;
-        }
         Some(c)
     }
 
@@ -167,29 +181,29 @@ impl<'a> Lexer<'a> {
         self.rest().first().copied().unwrap_or(0)
     }
 
-    fn token(&mut self, kind: Kind) -> Token<'a> {
-        let token = Token { kind, pos: self.start, val: &self.input[self.start..self.pos], line: self.start_line };
+    // `new` has seen that the places in the text fit.
+    fn token(&mut self, kind: Kind) -> Token {
+        let token = Token { kind, start: self.start as u32, end: self.pos as u32 };
         self.start = self.pos;
-        self.start_line = self.line;
         token
     }
 
     fn ignore(&mut self) {
-        self.line += newlines(&self.input[self.start..self.pos]);
         self.start = self.pos;
-        self.start_line = self.line;
     }
 
     /// Gives an error token and ends the scan.
-    fn error(&mut self, fault: Fault) -> Token<'a> {
-        let token = Token { kind: Kind::Error(fault), pos: self.start, val: &self.input[self.start..self.pos], line: self.start_line };
-        self.input = &[];
-        self.pos = 0;
-        self.start = 0;
+    fn error(&mut self, fault: Fault) -> Token {
+        let start = self.start;
+        let token = self.token(Kind::Error);
+        self.fault = fault;
+        self.input = &self.text[..start];
+        self.pos = start;
+        self.start = start;
         token
     }
 
-    fn fault(&mut self, message: &'static str) -> Token<'a> {
+    fn fault(&mut self, message: &'static str) -> Token {
         self.error(Fault::Plain(message))
     }
 
@@ -205,19 +219,15 @@ impl<'a> Lexer<'a> {
         while self.accept(valid) {}
     }
 
-    pub(crate) fn next_token(&mut self) -> Token<'a> {
+    pub(crate) fn next_token(&mut self) -> Token {
         if self.inside_action { self.inside() } else { self.text() }
     }
 
-    fn text(&mut self) -> Token<'a> {
+    fn text(&mut self) -> Token {
         loop {
             let Some(x) = find(self.rest(), LEFT) else {
                 self.pos = self.input.len();
-                if self.pos > self.start {
-                    self.line += newlines(&self.input[self.start..self.pos]);
-                    return self.token(Kind::Text);
-                }
-                return self.token(Kind::Eof);
+                return self.token(if self.pos > self.start { Kind::Text } else { Kind::Eof });
             };
             if x > 0 {
                 self.pos += x;
@@ -226,11 +236,10 @@ impl<'a> Lexer<'a> {
                     trim = self.input[self.start..self.pos].iter().rev().take_while(|b| is_space(**b)).count();
                 }
                 self.pos -= trim;
-                self.line += newlines(&self.input[self.start..self.pos]);
                 let token = self.token(Kind::Text);
                 self.pos += trim;
                 self.ignore();
-                if !token.val.is_empty() {
+                if token.start < token.end {
                     return token;
                 }
             }
@@ -241,7 +250,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Gives nothing after a comment.
-    fn left_delim(&mut self) -> Option<Token<'a>> {
+    fn left_delim(&mut self) -> Option<Token> {
         self.pos += LEFT.len();
         let after = if has_left_trim_marker(self.rest()) { TRIM_MARKER_LEN } else { 0 };
         if self.input[self.pos + after..].starts_with(b"/*") {
@@ -257,21 +266,19 @@ impl<'a> Lexer<'a> {
         Some(token)
     }
 
-    fn comment(&mut self) -> Option<Token<'a>> {
+    fn comment(&mut self) -> Option<Token> {
         self.pos += 2;
         let Some(x) = find(self.rest(), b"*/") else {
             return Some(self.fault("unclosed comment"));
         };
         self.pos += x + 2;
-        let Some(trims) = self.at_right_delim() else {
-            return Some(self.fault("comment ends before closing delimiter"));
-        };
-        if trims {
-            self.pos += TRIM_MARKER_LEN;
-        }
-        self.pos += RIGHT.len();
-        if trims {
-            self.skip_spaces();
+        match self.rest() {
+            [space, b'-', b'}', b'}', ..] if is_space(*space) => {
+                self.pos += TRIM_MARKER_LEN + RIGHT.len();
+                self.skip_spaces();
+            }
+            rest if rest.starts_with(RIGHT) => self.pos += RIGHT.len(),
+            _ => return Some(self.fault("comment ends before closing delimiter")),
         }
         self.ignore();
         None
@@ -281,17 +288,11 @@ impl<'a> Lexer<'a> {
         self.pos += self.rest().iter().take_while(|b| is_space(**b)).count();
     }
 
-    /// Tells whether the right delimiter is here and, if so, whether it trims.
-    fn at_right_delim(&self) -> Option<bool> {
-        let rest = self.rest();
-        if has_right_trim_marker(rest) && rest[TRIM_MARKER_LEN..].starts_with(RIGHT) {
-            return Some(true);
+    /// Takes the right delimiter, which is here.
+    fn right_delim(&mut self, trims: bool) -> Token {
+        if self.paren_depth > 0 {
+            return self.fault("unclosed left paren");
         }
-        rest.starts_with(RIGHT).then_some(false)
-    }
-
-    fn right_delim(&mut self) -> Token<'a> {
-        let trims = self.at_right_delim() == Some(true);
         if trims {
             self.pos += TRIM_MARKER_LEN;
             self.ignore();
@@ -306,156 +307,151 @@ impl<'a> Lexer<'a> {
         token
     }
 
-    fn inside(&mut self) -> Token<'a> {
-        match self.peek_byte() {
-            byte if (byte == b'}' || is_space(byte)) && self.at_right_delim().is_some() => {
-                if self.paren_depth == 0 {
-                    return self.right_delim();
-                }
-                return self.fault("unclosed left paren");
-            }
-            byte if is_space(byte) => return self.space(),
+    fn inside(&mut self) -> Token {
+        let Some(byte) = self.input.get(self.pos) else { return self.error(UNCLOSED_ACTION) };
+        match byte {
+            b' ' | b'\t' | b'\r' | b'\n' => return self.space(),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => return self.identifier(),
-            _ => {}
+            b'}' if self.rest().starts_with(RIGHT) => return self.right_delim(false),
+            b'+' | b'-' | b'0'..=b'9' => return self.number(),
+            128.. => return self.beyond_ascii(),
+            _ => self.pos += 1,
         }
-        let before = self.pos;
-        let Some(c) = self.next() else { return self.fault("unclosed action") };
-        match c {
-            '=' => self.token(Kind::Assign),
-            ':' => {
+        match byte {
+            b'.' if self.peek_byte().is_ascii_digit() || self.rest().is_empty() => {
+                self.pos -= 1;
+                self.number()
+            }
+            b'.' => self.field_or_variable(Kind::Field, Kind::Dot),
+            b'$' => self.field_or_variable(Kind::Variable, Kind::Variable),
+            b'|' => self.token(Kind::Pipe),
+            b'"' => self.quoted(b'"', Kind::String, "unterminated quoted string"),
+            b'`' => self.raw_string(),
+            b'=' => self.token(Kind::Assign),
+            b':' => {
                 if self.next() != Some('=') {
                     return self.fault("expected :=");
                 }
                 self.token(Kind::Declare)
             }
-            '|' => self.token(Kind::Pipe),
-            '"' => self.quoted('"', Kind::String, "unterminated quoted string"),
-            '`' => self.raw_string(),
-            '$' => self.field_or_variable(Kind::Variable),
-            '\'' => self.quoted('\'', Kind::CharConstant, "unterminated character constant"),
-            '.' if !self.rest().is_empty() && !self.peek_byte().is_ascii_digit() => self.field_or_variable(Kind::Field),
-            '.' | '+' | '-' | '0'..='9' => {
-                self.pos = before;
-                self.number()
-            }
-            c if is_alphanumeric(c) => {
-                self.pos = before;
-                self.identifier()
-            }
-            '(' => {
+            b'\'' => self.quoted(b'\'', Kind::CharConstant, "unterminated character constant"),
+            b'(' => {
                 self.paren_depth += 1;
                 self.token(Kind::LeftParen)
             }
-            ')' => {
+            b')' => {
                 if self.paren_depth == 0 {
                     return self.fault("unexpected right paren");
                 }
                 self.paren_depth -= 1;
                 self.token(Kind::RightParen)
             }
-            ' '..='~' => self.token(Kind::Char),
-            c => self.error(Fault::Unrecognized(c)),
+            b' '..=b'~' => self.token(Kind::Char),
+            byte => self.error(Fault::Unrecognized(char::from(*byte))),
         }
     }
 
-    fn space(&mut self) -> Token<'a> {
-        let count = self.rest().iter().take_while(|b| is_space(**b)).count();
-        self.line += newlines(&self.rest()[..count]);
-        self.pos += count;
-        let last = &self.input[self.pos - 1..];
-        if has_right_trim_marker(last) && last[TRIM_MARKER_LEN..].starts_with(RIGHT) {
-            if last[0] == b'\n' {
-                self.line -= 1;
-            }
-            self.pos -= 1;
-            if count == 1 {
-                return self.right_delim();
+    /// Takes a word that starts with a letter as other languages have them; nothing else is of such characters.
+    fn beyond_ascii(&mut self) -> Token {
+        match self.peek() {
+            Some(c) if is_alphanumeric(c) => self.identifier(),
+            _ => {
+                let c = self.next().unwrap_or('\u{fffd}');
+                self.error(Fault::Unrecognized(c))
             }
         }
+    }
+
+    /// Takes spaces, but for the last one where a right delimiter starts with it.
+    fn space(&mut self) -> Token {
+        let rest = self.rest();
+        // Mostly it is one.
+        let count = 1 + rest[1..].iter().take_while(|byte| is_space(**byte)).count();
+        let trims = rest[count..].starts_with(b"-}}");
+        if trims && count == 1 {
+            return self.right_delim(true);
+        }
+        self.pos += count - usize::from(trims);
         self.token(Kind::Space)
     }
 
-    /// Returns what comes after the word.
-    fn take_alphanumeric(&mut self) -> Option<char> {
+    /// Takes what is left of a word; it has to end where one may.
+    fn take_word(&mut self) -> Result<(), Fault> {
+        let mut pos = self.pos;
         loop {
-            self.pos += self.rest().iter().take_while(|byte| IN_WORD[usize::from(**byte)]).count();
-            match self.peek() {
-                Some(c) if !c.is_ascii() && is_alphanumeric(c) => self.next(),
-                other => return other,
-            };
+            let Some(byte) = self.input.get(pos) else { break };
+            match byte {
+                byte if IN_WORD[usize::from(*byte)] => pos += 1,
+                b' ' | b'.' | b')' | b'\t' | b'\r' | b'\n' | b',' | b'|' | b':' | b'(' => break,
+                128.. => {
+                    let (c, length) = decode(&self.input[pos..]);
+                    if !is_alphanumeric(c.unwrap_or('\u{fffd}')) {
+                        self.pos = pos;
+                        return Err(Fault::BadCharacter(self.peek()));
+                    }
+                    pos += length;
+                }
+                _ => {
+                    self.pos = pos;
+                    return if self.rest().starts_with(RIGHT) { Ok(()) } else { Err(Fault::BadCharacter(self.peek())) };
+                }
+            }
         }
+        self.pos = pos;
+        Ok(())
     }
 
-    fn identifier(&mut self) -> Token<'a> {
-        let stop = self.take_alphanumeric();
-        let word = &self.input[self.start..self.pos];
-        if !self.at_terminator() {
-            return self.error(Fault::BadCharacter(stop));
+    fn identifier(&mut self) -> Token {
+        if let Err(fault) = self.take_word() {
+            return self.error(fault);
         }
-        let kind = match word {
-            b"block" => Kind::Block,
-            b"break" => Kind::Break,
-            b"continue" => Kind::Continue,
-            b"define" => Kind::Define,
-            b"else" => Kind::Else,
-            b"end" => Kind::End,
-            b"if" => Kind::If,
-            b"range" => Kind::Range,
-            b"nil" => Kind::Nil,
-            b"template" => Kind::Template,
-            b"with" => Kind::With,
-            b"true" | b"false" => Kind::Bool,
+        let word = &self.input[self.start..self.pos];
+        let kind = match word[0] {
+            b'b' if word == b"block" => Kind::Block,
+            b'b' if word == b"break" => Kind::Break,
+            b'c' if word == b"continue" => Kind::Continue,
+            b'd' if word == b"define" => Kind::Define,
+            b'e' if word == b"else" => Kind::Else,
+            b'e' if word == b"end" => Kind::End,
+            b'f' if word == b"false" => Kind::Bool,
+            b'i' if word == b"if" => Kind::If,
+            b'n' if word == b"nil" => Kind::Nil,
+            b'r' if word == b"range" => Kind::Range,
+            b't' if word == b"template" => Kind::Template,
+            b't' if word == b"true" => Kind::Bool,
+            b'w' if word == b"with" => Kind::With,
             _ => Kind::Identifier,
         };
         self.token(kind)
     }
 
-    fn field_or_variable(&mut self, kind: Kind) -> Token<'a> {
-        if self.at_terminator() {
-            return self.token(if kind == Kind::Variable { Kind::Variable } else { Kind::Dot });
-        }
-        let stop = self.take_alphanumeric();
-        if !self.at_terminator() {
-            return self.error(Fault::BadCharacter(stop));
-        }
-        self.token(kind)
-    }
-
-    fn at_terminator(&self) -> bool {
-        match self.rest() {
-            [] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => true,
-            rest => rest.starts_with(RIGHT),
+    fn field_or_variable(&mut self, kind: Kind, alone: Kind) -> Token {
+        let name = self.pos;
+        match self.take_word() {
+            Ok(()) => self.token(if self.pos == name { alone } else { kind }),
+            Err(fault) => self.error(fault),
         }
     }
 
-    fn quoted(&mut self, mark: char, kind: Kind, unterminated: &'static str) -> Token<'a> {
+    fn quoted(&mut self, mark: u8, kind: Kind, unterminated: &'static str) -> Token {
         loop {
-            self.pos += self.rest().iter().take_while(|byte| !matches!(byte, b'\\' | b'\n') && char::from(**byte) != mark).count();
-            let mut c = self.next();
-            if c == Some('\\') {
-                c = self.next();
-                if !matches!(c, None | Some('\n')) {
-                    continue;
-                }
-            }
-            match c {
-                None | Some('\n') => return self.fault(unterminated),
-                Some(c) if c == mark => return self.token(kind),
-                Some(_) => {}
+            let Some(at) = memchr::memchr3(mark, b'\\', b'\n', self.rest()) else { return self.fault(unterminated) };
+            self.pos += at + 1;
+            match self.input[self.pos - 1] {
+                b'\\' if !matches!(self.rest(), [] | [b'\n', ..]) => self.pos += 1,
+                byte if byte == mark => return self.token(kind),
+                _ => return self.fault(unterminated),
             }
         }
     }
 
-    fn raw_string(&mut self) -> Token<'a> {
-        let rest = self.rest();
-        let end = memchr::memchr(b'`', rest);
-        let taken = end.map_or(rest.len(), |at| at + 1);
-        self.line += newlines(&rest[..taken]);
-        self.pos += taken;
-        if end.is_some() { self.token(Kind::RawString) } else { self.fault("unterminated raw quoted string") }
+    fn raw_string(&mut self) -> Token {
+        let Some(at) = memchr::memchr(b'`', self.rest()) else { return self.fault("unterminated raw quoted string") };
+        self.pos += at + 1;
+        self.token(Kind::RawString)
     }
 
-    fn number(&mut self) -> Token<'a> {
+    fn number(&mut self) -> Token {
         if !self.scan_number() {
             return self.error(Fault::BadNumber);
         }

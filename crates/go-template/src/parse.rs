@@ -23,7 +23,10 @@ type Parsed<T> = Result<T, ParseError>;
 /// Parses a file; gives the tree of the file itself and those it defines, in the order in which Go adds them.
 pub(crate) fn parse(name: &str, text: Bytes, functions: &Functions, names: &mut Names) -> Parsed<Vec<Arc<Tree>>> {
     let source = Arc::new(Source { name: name.to_owned(), text });
-    let lexer = Lexer::new(&source.text);
+    let Some(lexer) = Lexer::new(&source.text) else {
+        let message = format!("a template of {} bytes is too long", source.text.len());
+        return Err(ParseError { file: name.to_owned(), line: 1, message });
+    };
     let mut shared = Shared { lexer, functions, source: &source, names, trees: Vec::new(), nesting: 0, unfinished: Unfinished::default() };
     let mut parser = Parser::new(&mut shared);
     let root = parser.file()?;
@@ -85,9 +88,10 @@ struct Unfinished {
 
 struct Parser<'s, 'a> {
     shared: &'s mut Shared<'a>,
-    token: [Token<'a>; 3],
+    token: [Token; 3],
     peek_count: usize,
-    action_line: usize,
+    /// Where the action starts that is read.
+    action: Option<Token>,
     range_depth: usize,
     /// Names as Go's parser knows them; they outlive the branch in which they were declared.
     names: Vec<Str>,
@@ -119,13 +123,12 @@ enum Item {
 
 impl<'s, 'a> Parser<'s, 'a> {
     fn new(shared: &'s mut Shared<'a>) -> Self {
-        let none = Token { kind: Kind::Eof, pos: 0, val: b"", line: 0 };
         let dollar = Str::from("$");
         Parser {
             shared,
-            token: [none; 3],
+            token: [Token::NONE; 3],
             peek_count: 0,
-            action_line: 0,
+            action: None,
             range_depth: 0,
             names: vec![dollar.clone()],
             scope: vec![(dollar, 0)],
@@ -135,7 +138,7 @@ impl<'s, 'a> Parser<'s, 'a> {
 
     // Tokens, with Go's three places of look-ahead: errors name the line of the newest token.
 
-    fn next(&mut self) -> Token<'a> {
+    fn next(&mut self) -> Token {
         if self.peek_count > 0 {
             self.peek_count -= 1;
         } else {
@@ -144,65 +147,71 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.token[self.peek_count]
     }
 
+    fn value(&self, token: Token) -> &'a [u8] {
+        self.shared.lexer.value(token)
+    }
+
     fn backup(&mut self) {
         self.peek_count += 1;
     }
 
-    fn backup2(&mut self, first: Token<'a>) {
+    fn backup2(&mut self, first: Token) {
         self.token[1] = first;
         self.peek_count = 2;
     }
 
-    fn backup3(&mut self, second: Token<'a>, first: Token<'a>) {
+    fn backup3(&mut self, second: Token, first: Token) {
         self.token[1] = first;
         self.token[2] = second;
         self.peek_count = 3;
     }
 
-    fn peek(&mut self) -> &Token<'a> {
+    fn peek(&mut self) -> Token {
         if self.peek_count == 0 {
             self.token[0] = self.shared.lexer.next_token();
             self.peek_count = 1;
         }
-        &self.token[self.peek_count - 1]
+        self.token[self.peek_count - 1]
     }
 
-    fn next_non_space(&mut self) -> Token<'a> {
-        let token = *self.peek_non_space();
+    fn next_non_space(&mut self) -> Token {
+        let token = self.peek_non_space();
         self.peek_count -= 1;
         token
     }
 
-    fn peek_non_space(&mut self) -> &Token<'a> {
+    fn peek_non_space(&mut self) -> Token {
         while self.peek().kind == Kind::Space {
             self.peek_count -= 1;
         }
-        &self.token[self.peek_count - 1]
+        self.token[self.peek_count - 1]
     }
 
     // Errors.
 
     fn error<T>(&self, message: impl Into<String>) -> Parsed<T> {
-        Err(ParseError { file: self.shared.source.name.clone(), line: self.token[0].line, message: message.into() })
+        Err(ParseError { file: self.shared.source.name.clone(), line: self.shared.lexer.line(self.token[0]), message: message.into() })
     }
 
-    fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parsed<T> {
-        if !matches!(token.kind, Kind::Error(_)) {
-            return self.error(format!("unexpected {} in {context}", token.printed()));
+    fn unexpected<T>(&self, token: Token, context: &str) -> Parsed<T> {
+        let lexer = &self.shared.lexer;
+        let mut message = lexer.printed(token);
+        if token.kind != Kind::Error {
+            return self.error(format!("unexpected {message} in {context}"));
         }
-        let mut message = token.printed();
-        if self.action_line != 0 && self.action_line != token.line {
+        let started = self.action.map(|action| lexer.line(action)).filter(|line| *line != lexer.line(token));
+        if let Some(line) = started {
             if !message.ends_with(" action") {
                 message.push_str(" in action");
             }
-            message.push_str(&format!(" started at {}:{}", self.shared.source.name, self.action_line));
+            message.push_str(&format!(" started at {}:{line}", self.shared.source.name));
         }
         self.error(message)
     }
 
-    fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token<'a>> {
+    fn expect(&mut self, kind: Kind, context: &str) -> Parsed<Token> {
         let token = self.next_non_space();
-        if token.kind == kind { Ok(token) } else { self.unexpected(&token, context) }
+        if token.kind == kind { Ok(token) } else { self.unexpected(token, context) }
     }
 
     // Trees.
@@ -243,7 +252,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn definition(&mut self) -> Parsed<()> {
         const CONTEXT: &str = "define clause";
         let token = self.next_non_space();
-        let name = self.template_name(&token, CONTEXT)?;
+        let name = self.template_name(token, CONTEXT)?;
         self.expect(Kind::RightDelim, CONTEXT)?;
         let (list, end) = self.item_list()?;
         if matches!(end, End::Else) {
@@ -252,11 +261,11 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.add(name, list)
     }
 
-    fn template_name(&mut self, token: &Token<'a>, context: &str) -> Parsed<Str> {
+    fn template_name(&mut self, token: Token, context: &str) -> Parsed<Str> {
         if !matches!(token.kind, Kind::String | Kind::RawString) {
             return self.unexpected(token, context);
         }
-        self.unquoted(token.val)
+        self.unquoted(self.value(token))
     }
 
     fn unquoted(&self, literal: &[u8]) -> Parsed<Str> {
@@ -295,14 +304,14 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn text_or_action(&mut self) -> Parsed<Item> {
         let token = self.next_non_space();
         match token.kind {
-            Kind::Text => Ok(Item::Node(Node::Text(token.pos..token.pos + token.val.len()))),
+            Kind::Text => Ok(Item::Node(Node::Text(token.start()..token.end()))),
             Kind::LeftDelim => {
-                self.action_line = token.line;
+                self.action = Some(token);
                 let item = self.action();
-                self.action_line = 0;
+                self.action = None;
                 item
             }
-            _ => self.unexpected(&token, "input"),
+            _ => self.unexpected(token, "input"),
         }
     }
 
@@ -337,7 +346,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn loop_control(&mut self, word: &str, node: Node) -> Parsed<Node> {
         let token = self.next_non_space();
         if token.kind != Kind::RightDelim {
-            return self.unexpected(&token, &format!("{{{{{word}}}}}"));
+            return self.unexpected(token, &format!("{{{{{word}}}}}"));
         }
         if self.range_depth == 0 {
             return self.error(format!("{{{{{word}}}}} outside {{{{range}}}}"));
@@ -348,7 +357,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn block(&mut self) -> Parsed<Node> {
         const CONTEXT: &str = "block clause";
         let token = self.next_non_space();
-        let name = self.template_name(&token, CONTEXT)?;
+        let name = self.template_name(token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
         let mut inner = Parser::new(self.shared);
         let (list, end) = inner.item_list()?;
@@ -356,19 +365,19 @@ impl<'s, 'a> Parser<'s, 'a> {
             return self.error(format!("unexpected {} in {CONTEXT}", end.printed()));
         }
         inner.add(name.clone(), list)?;
-        Ok(Node::Template(Box::new(Invoke { pos: token.pos, name, pipe: Some(pipe) })))
+        Ok(Node::Template(Box::new(Invoke { pos: token.start(), name, pipe: Some(pipe) })))
     }
 
     fn template(&mut self) -> Parsed<Node> {
         const CONTEXT: &str = "template clause";
         let token = self.next_non_space();
-        let name = self.template_name(&token, CONTEXT)?;
+        let name = self.template_name(token, CONTEXT)?;
         let mut pipe = None;
         if self.next_non_space().kind != Kind::RightDelim {
             self.backup();
             pipe = Some(self.pipeline(CONTEXT, Kind::RightDelim)?);
         }
-        Ok(Node::Template(Box::new(Invoke { pos: token.pos, name, pipe })))
+        Ok(Node::Template(Box::new(Invoke { pos: token.start(), name, pipe })))
     }
 
     fn control(&mut self, context: &str) -> Parsed<Branch> {
@@ -419,7 +428,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     // Pipelines.
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
-        let pos = self.peek_non_space().pos;
+        let pos = self.peek_non_space().start();
         let (variables, assigns) = self.declarations(context)?;
         let start = self.shared.unfinished.commands.len();
         loop {
@@ -442,7 +451,7 @@ impl<'s, 'a> Parser<'s, 'a> {
                     let command = self.command()?;
                     self.shared.unfinished.commands.push(command);
                 }
-                _ => return self.unexpected(&token, context),
+                _ => return self.unexpected(token, context),
             }
         }
         let commands = self.shared.unfinished.commands.drain(start..).collect();
@@ -456,23 +465,23 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn declarations(&mut self, context: &str) -> Parsed<(Vec<Variable>, bool)> {
         let mut variables = Vec::new();
         loop {
-            let variable = *self.peek_non_space();
+            let variable = self.peek_non_space();
             if variable.kind != Kind::Variable {
                 return Ok((variables, false));
             }
             self.next();
             // A space must be remembered, since the text after it may start another operand.
-            let after = *self.peek();
-            let next = *self.peek_non_space();
+            let after = self.peek();
+            let next = self.peek_non_space();
             match next.kind {
                 Kind::Assign | Kind::Declare => {
                     self.next_non_space();
-                    variables.push(self.declare(&variable));
+                    variables.push(self.declare(variable));
                     return Ok((variables, next.kind == Kind::Assign));
                 }
-                Kind::Char if *next.val == *b"," => {
+                Kind::Char if self.value(next) == b"," => {
                     self.next_non_space();
-                    variables.push(self.declare(&variable));
+                    variables.push(self.declare(variable));
                     if context != "range" || variables.len() >= 2 {
                         return self.error(format!("too many declarations in {context}"));
                     }
@@ -492,8 +501,8 @@ impl<'s, 'a> Parser<'s, 'a> {
         }
     }
 
-    fn declare(&mut self, token: &Token<'a>) -> Variable {
-        let name = self.shared.names.name(token.val);
+    fn declare(&mut self, token: Token) -> Variable {
+        let name = self.shared.names.name(self.shared.lexer.value(token));
         self.names.push(name.clone());
         Variable { name, slot: None }
     }
@@ -540,7 +549,7 @@ impl<'s, 'a> Parser<'s, 'a> {
                 Kind::Space => continue,
                 Kind::RightDelim | Kind::RightParen => self.backup(),
                 Kind::Pipe => {}
-                _ => return self.unexpected(&token, "operand"),
+                _ => return self.unexpected(token, "operand"),
             }
             break;
         }
@@ -553,7 +562,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         if self.peek().kind != Kind::Field {
             return Ok(Some(operand));
         }
-        let pos = self.peek().pos;
+        let pos = self.peek().start();
         match &mut operand.kind {
             OperandKind::Field(path) => {
                 *path = self.fields(operand.pos);
@@ -582,30 +591,31 @@ impl<'s, 'a> Parser<'s, 'a> {
         let mut end = start;
         while self.peek().kind == Kind::Field {
             let token = self.next();
-            end = token.pos + token.val.len();
+            end = token.end();
         }
         self.shared.names.path(&self.shared.source.text[start..end])
     }
 
     fn term(&mut self) -> Parsed<Option<Operand>> {
         let token = self.next_non_space();
+        let value = self.value(token);
         let kind = match token.kind {
-            Kind::Identifier => match self.shared.functions.find(token.val) {
+            Kind::Identifier => match self.shared.functions.find(value) {
                 Some((function, name)) => OperandKind::Function { name: name.clone(), function },
-                None => return self.error(format!("function {} not defined", quote(token.val))),
+                None => return self.error(format!("function {} not defined", quote(value))),
             },
             Kind::Dot => OperandKind::Dot,
             Kind::Nil => OperandKind::Nil,
             Kind::Variable => {
-                let Some(name) = self.names.iter().rev().find(|name| ***name == *token.val).cloned() else {
-                    return self.error(format!("undefined variable {}", quote(token.val)));
+                let Some(name) = self.names.iter().rev().find(|name| ***name == *value).cloned() else {
+                    return self.error(format!("undefined variable {}", quote(value)));
                 };
                 let slot = find(&self.scope, &name);
                 OperandKind::Variable(Variable { name, slot }, None)
             }
-            Kind::Field => OperandKind::Field(self.shared.names.path(token.val)),
-            Kind::Bool => OperandKind::Bool(*token.val == *b"true"),
-            Kind::CharConstant | Kind::Complex | Kind::Number => match crate::number::number(token.val, token.kind) {
+            Kind::Field => OperandKind::Field(self.shared.names.path(value)),
+            Kind::Bool => OperandKind::Bool(*value == *b"true"),
+            Kind::CharConstant | Kind::Complex | Kind::Number => match crate::number::number(value, token.kind) {
                 Ok(number) => OperandKind::Number(Box::new(number)),
                 Err(message) => return self.error(message),
             },
@@ -620,8 +630,8 @@ impl<'s, 'a> Parser<'s, 'a> {
                 return Ok(Some(Operand { pos: pipe.pos, kind: OperandKind::Pipe(Box::new(pipe)) }));
             }
             Kind::String | Kind::RawString => {
-                let text = self.unquoted(token.val)?;
-                let written = match token.val {
+                let text = self.unquoted(value)?;
+                let written = match value {
                     [b'"', inner @ .., b'"'] if *inner == *text => Written::Quoted,
                     [b'`', inner @ .., b'`'] if *inner == *text => Written::Raw,
                     other => Written::Otherwise(Str::from(other)),
@@ -633,7 +643,7 @@ impl<'s, 'a> Parser<'s, 'a> {
                 return Ok(None);
             }
         };
-        Ok(Some(Operand { pos: token.pos, kind }))
+        Ok(Some(Operand { pos: token.start(), kind }))
     }
 }
 
