@@ -1,9 +1,8 @@
 //! The parsed form of templates, with variables and functions already resolved.
 //!
-//! Nodes keep their byte offset, and literals their text, so that an error can print the node as Go does. Trees can be sent between
-//! threads, since files are parsed in two.
+//! Nodes keep their place in the source, so that an error can print the node as Go does. Trees can be sent between threads, since files
+//! are parsed in two. Charts have tens of thousands of nodes of which few are executed: they are kept small.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,7 +18,7 @@ pub(crate) struct Tree {
     pub source: Arc<Source>,
     pub root: List,
     /// How many variables are alive at most, `$` included.
-    pub slots: usize,
+    pub slots: u32,
 }
 
 /// Is the text that templates were parsed from.
@@ -29,9 +28,14 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Returns the line, counted from one, and the byte offset in it.
-    pub(crate) fn place(&self, pos: usize) -> (usize, usize) {
-        let before = &self.text[..pos.min(self.text.len())];
+    /// Returns the text from one place to another.
+    pub(crate) fn between(&self, start: Pos, end: Pos) -> &[u8] {
+        &self.text[start as usize..end as usize]
+    }
+
+    /// Returns the line of a place, counted from one, and the byte offset in it.
+    pub(crate) fn place(&self, pos: Pos) -> (usize, usize) {
+        let before = self.between(0, pos);
         let line = 1 + before.iter().filter(|b| **b == b'\n').count();
         let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
         (line, before.len() - start)
@@ -42,7 +46,7 @@ impl Tree {
     /// Tells whether there is only blank text; such a definition does not replace another.
     pub(crate) fn is_empty(&self) -> bool {
         self.root.iter().all(|node| match node {
-            Node::Text(text) => crate::parse::is_blank(&self.source.text[text.clone()]),
+            Node::Text(start, end) => crate::parse::is_blank(self.source.between(*start, *end)),
             _ => false,
         })
     }
@@ -53,10 +57,12 @@ pub(crate) type List = Box<[Node]>;
 /// Is the names of a chain of fields. Equal ones of a set are one.
 pub(crate) type Path = Arc<[Str]>;
 
-/// Charts have tens of thousands of nodes of which few are executed: they are kept small.
+/// Is a byte of the source.
+pub(crate) type Pos = u32;
+
 pub(crate) enum Node {
-    /// Where in the source it is.
-    Text(Range<usize>),
+    /// The text from one place to the other.
+    Text(Pos, Pos),
     Action(Box<Pipe>),
     Break,
     Continue,
@@ -67,21 +73,21 @@ pub(crate) enum Node {
 }
 
 pub(crate) struct Branch {
-    pub pos: usize,
+    pub pos: Pos,
     pub pipe: Pipe,
     pub list: List,
     pub otherwise: Option<List>,
 }
 
 pub(crate) struct Invoke {
-    pub pos: usize,
+    pub pos: Pos,
     pub name: Str,
     pub pipe: Option<Pipe>,
 }
 
 /// Is a pipeline, with the variables it declares or assigns.
 pub(crate) struct Pipe {
-    pub pos: usize,
+    pub pos: Pos,
     pub assigns: bool,
     pub variables: Box<[Variable]>,
     /// Mostly one.
@@ -92,7 +98,7 @@ pub(crate) struct Pipe {
 #[derive(Clone)]
 pub(crate) struct Variable {
     pub name: Str,
-    pub slot: Option<usize>,
+    pub slot: Option<u32>,
 }
 
 pub(crate) struct Command {
@@ -102,36 +108,28 @@ pub(crate) struct Command {
 
 /// Is one operand of a command.
 pub(crate) struct Operand {
-    pub pos: usize,
+    pub pos: Pos,
+    /// Where a literal ends.
+    pub end: Pos,
     pub kind: OperandKind,
 }
 
 pub(crate) enum OperandKind {
-    Function { name: Str, function: &'static Func },
+    Function(&'static Func),
     Dot,
     Nil,
-    Variable(Variable, Option<Path>),
+    Variable(Variable),
+    Member(Box<(Variable, Path)>),
     Field(Path),
     Chain(Box<Operand>, Path),
     Pipe(Box<Pipe>),
     Bool(bool),
-    Number(Box<Number>),
-    String { text: Str, written: Written },
-}
-
-/// Is how a string was written.
-pub(crate) enum Written {
-    /// The text between double quotes.
-    Quoted,
-    /// The text between backquotes.
-    Raw,
-    /// This.
-    Otherwise(Str),
+    Number(Arc<Number>),
+    String(Str),
 }
 
 /// Is a number literal with all types it can take.
 pub(crate) struct Number {
-    pub literal: Str,
     pub int: Option<i64>,
     pub uint: Option<u64>,
     pub float: Option<f64>,
@@ -159,11 +157,11 @@ impl Ideal {
 
 /// Appends the node as Go prints it.
 pub(crate) trait Print {
-    fn print(&self, out: &mut Vec<u8>);
+    fn print(&self, source: &Source, out: &mut Vec<u8>);
 
-    fn printed(&self) -> String {
+    fn printed(&self, source: &Source) -> String {
         let mut out = Vec::new();
-        self.print(&mut out);
+        self.print(source, &mut out);
         String::from_utf8_lossy(&out).into_owned()
     }
 }
@@ -176,7 +174,7 @@ fn fields(out: &mut Vec<u8>, names: &[Str]) {
 }
 
 impl Print for Pipe {
-    fn print(&self, out: &mut Vec<u8>) {
+    fn print(&self, source: &Source, out: &mut Vec<u8>) {
         for (i, variable) in self.variables.iter().enumerate() {
             if i > 0 {
                 out.extend_from_slice(b", ");
@@ -190,62 +188,56 @@ impl Print for Pipe {
             if i > 0 {
                 out.extend_from_slice(b" | ");
             }
-            command.print(out);
+            command.print(source, out);
         }
     }
 }
 
 impl Print for Command {
-    fn print(&self, out: &mut Vec<u8>) {
+    fn print(&self, source: &Source, out: &mut Vec<u8>) {
         for (i, arg) in self.args.iter().enumerate() {
             if i > 0 {
                 out.push(b' ');
             }
-            arg.print(out);
+            arg.print(source, out);
         }
     }
 }
 
 impl Print for Operand {
-    fn print(&self, out: &mut Vec<u8>) {
+    fn print(&self, source: &Source, out: &mut Vec<u8>) {
         match &self.kind {
-            OperandKind::Function { name, .. } => out.extend_from_slice(name),
+            OperandKind::Function(function) => out.extend_from_slice(function.name.as_bytes()),
             OperandKind::Dot => out.push(b'.'),
             OperandKind::Nil => out.extend_from_slice(b"nil"),
-            OperandKind::Variable(variable, names) => {
-                out.extend_from_slice(&variable.name);
-                fields(out, names.as_deref().unwrap_or_default());
+            OperandKind::Variable(variable) => out.extend_from_slice(&variable.name),
+            OperandKind::Member(member) => {
+                out.extend_from_slice(&member.0.name);
+                fields(out, &member.1);
             }
             OperandKind::Field(names) => fields(out, names),
             OperandKind::Chain(inner, names) => {
-                inner.print(out);
+                inner.print(source, out);
                 fields(out, names);
             }
             OperandKind::Pipe(pipe) => {
                 out.push(b'(');
-                pipe.print(out);
+                pipe.print(source, out);
                 out.push(b')');
             }
             OperandKind::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
-            OperandKind::Number(number) => out.extend_from_slice(&number.literal),
-            OperandKind::String { written: Written::Otherwise(literal), .. } => out.extend_from_slice(literal),
-            OperandKind::String { text, written } => {
-                let mark = if matches!(written, Written::Raw) { b'`' } else { b'"' };
-                out.push(mark);
-                out.extend_from_slice(text);
-                out.push(mark);
-            }
+            OperandKind::Number(_) | OperandKind::String(_) => out.extend_from_slice(source.between(self.pos, self.end)),
         }
     }
 }
 
 impl Print for Invoke {
-    fn print(&self, out: &mut Vec<u8>) {
+    fn print(&self, source: &Source, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{{template ");
         out.extend_from_slice(crate::quote::quote(&self.name).as_bytes());
         if let Some(pipe) = &self.pipe {
             out.push(b' ');
-            pipe.print(out);
+            pipe.print(source, out);
         }
         out.extend_from_slice(b"}}");
     }

@@ -1,6 +1,6 @@
 //! The evaluator of pipelines: fields, variables, calls, and the checks that Go makes on arguments.
 
-use crate::ast::{Command, Operand, OperandKind, Pipe, Print, Variable};
+use crate::ast::{Command, Operand, OperandKind, Pipe, Pos, Print, Source, Variable};
 use crate::error::{Fault, unplaced_budget};
 use crate::exec::{Call, MissingKey};
 use crate::func::{Func, Params, Type};
@@ -13,15 +13,15 @@ type Evaluated = Result<Slot, Fault>;
 
 impl Operand {
     /// Returns where the operand starts; chains and fields point at their second part.
-    pub(crate) fn start(&self) -> usize {
+    pub(crate) fn start(&self) -> Pos {
         self.pos
     }
 
     /// Prints the operand as Go does when it is a node of its own: a pipeline then has no parentheses.
-    pub(crate) fn printed_alone(&self) -> String {
+    pub(crate) fn printed_alone(&self, source: &Source) -> String {
         match &self.kind {
-            OperandKind::Pipe(pipe) => pipe.printed(),
-            _ => self.printed(),
+            OperandKind::Pipe(pipe) => pipe.printed(source),
+            _ => self.printed(source),
         }
     }
 }
@@ -50,7 +50,7 @@ impl<'t> Walker<'_, 't> {
     }
 
     pub(crate) fn set_variable(&mut self, assigns: bool, variable: &Variable, value: Slot) -> Result<(), Fault> {
-        let known = variable.slot.filter(|slot| !assigns || self.vars[*slot].is_some());
+        let known = variable.slot.map(|slot| slot as usize).filter(|slot| !assigns || self.vars[*slot].is_some());
         match known {
             Some(slot) => self.vars[slot] = Some(value),
             None => return self.undefined(variable),
@@ -71,16 +71,17 @@ impl<'t> Walker<'_, 't> {
                 self.field_chain(dot, dot.clone(), first, names, args, last)
             }
             OperandKind::Chain(inner, names) => self.chain(dot, first, inner, names, args, last),
-            OperandKind::Function { name, function } => {
+            OperandKind::Function(function) => {
                 self.node = At::Operand(first);
-                self.call(dot, Callee::Func(function), At::Command(command), name, args, last)
+                self.call(dot, Callee::Func(function), At::Command(command), args, last)
             }
             OperandKind::Pipe(pipe) => {
                 self.not_a_function(first, args, &last)?;
                 grow(|| self.pipeline(dot, pipe))
             }
-            OperandKind::Variable(variable, names) => self.variable(dot, first, variable, names.as_deref().unwrap_or_default(), args, last),
-            OperandKind::Bool(_) | OperandKind::Dot | OperandKind::Nil | OperandKind::Number(_) | OperandKind::String { .. } => {
+            OperandKind::Variable(variable) => self.variable(dot, first, variable, &[], args, last),
+            OperandKind::Member(member) => self.variable(dot, first, &member.0, &member.1, args, last),
+            OperandKind::Bool(_) | OperandKind::Dot | OperandKind::Nil | OperandKind::Number(_) | OperandKind::String(_) => {
                 self.node = At::Operand(first);
                 self.not_a_function(first, args, &last)?;
                 if matches!(first.kind, OperandKind::Nil) {
@@ -95,7 +96,7 @@ impl<'t> Walker<'_, 't> {
         if args.is_empty() && last.is_none() {
             return Ok(());
         }
-        self.fail(format!("can't give argument to non-function {}", first.printed_alone()))
+        self.fail(format!("can't give argument to non-function {}", first.printed_alone(&self.tree.source)))
     }
 
     /// Evaluates a literal or the dot where no type is asked for.
@@ -104,12 +105,12 @@ impl<'t> Walker<'_, 't> {
         let value = match &operand.kind {
             OperandKind::Dot => return Ok(dot.clone()),
             OperandKind::Bool(b) => Value::Bool(*b),
-            OperandKind::String { text, .. } => Value::Str(text.clone()),
+            OperandKind::String(text) => Value::Str(text.clone()),
             OperandKind::Number(number) => match number.ideal {
                 Some(ideal) => ideal.value(),
-                None => return self.fail(format!("{} overflows int", number.literal)),
+                None => return self.fail(format!("{} overflows int", operand.printed(&self.tree.source))),
             },
-            _ => return self.fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone())),
+            _ => return self.fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone(&self.tree.source))),
         };
         Ok(Slot::plain(value))
     }
@@ -127,8 +128,8 @@ impl<'t> Walker<'_, 't> {
         self.node = At::Operand(inner);
         let receiver = match &inner.kind {
             OperandKind::Pipe(pipe) => grow(|| self.pipeline(dot, pipe))?,
-            OperandKind::Function { name, function } => self.call(dot, Callee::Func(function), At::Operand(inner), name, &[], None)?,
-            _ => return self.fail(format!("indirection through explicit nil in {}", operand.printed())),
+            OperandKind::Function(function) => self.call(dot, Callee::Func(function), At::Operand(inner), &[], None)?,
+            _ => return self.fail(format!("indirection through explicit nil in {}", operand.printed(&self.tree.source))),
         };
         self.field_chain(dot, receiver, operand, names, args, last)
     }
@@ -143,7 +144,7 @@ impl<'t> Walker<'_, 't> {
         last: Option<Slot>,
     ) -> Evaluated {
         self.node = At::Operand(operand);
-        let Some(value) = variable.slot.and_then(|slot| self.vars[slot].clone()) else {
+        let Some(value) = variable.slot.and_then(|slot| self.vars[slot as usize].clone()) else {
             return self.undefined(variable);
         };
         if names.is_empty() {
@@ -192,7 +193,7 @@ impl<'t> Walker<'_, 't> {
                 if let MapKind::Named(named) = map.kind()
                     && let Some(method) = named.methods.iter().find(|method| method.name.as_bytes() == &**name)
                 {
-                    return self.call(dot, Callee::Method(method, &receiver.value), At::Operand(operand), name, args, last);
+                    return self.call(dot, Callee::Method(method, &receiver.value), At::Operand(operand), args, last);
                 }
                 if has_args {
                     return self.fail(format!("{name} is not a method but has arguments"));
@@ -202,7 +203,7 @@ impl<'t> Walker<'_, 't> {
             Value::Native(native) => {
                 let text = name.to_text();
                 if let Some(method) = native.method(&text) {
-                    return self.call(dot, Callee::Method(method, &receiver.value), At::Operand(operand), name, args, last);
+                    return self.call(dot, Callee::Method(method, &receiver.value), At::Operand(operand), args, last);
                 }
                 let Some(value) = native.field(&text) else {
                     return self.no_field(&receiver, name);
@@ -239,10 +240,10 @@ impl<'t> Walker<'_, 't> {
 
     // Calls.
 
-    fn call(&mut self, dot: &Slot, callee: Callee<'_>, place: At<'t>, name: &'t Str, args: &'t [Operand], last: Option<Slot>) -> Evaluated {
-        let params = match callee {
-            Callee::Func(func) => func.params,
-            Callee::Method(method, _) => method.params,
+    fn call(&mut self, dot: &Slot, callee: Callee<'_>, place: At<'t>, args: &'t [Operand], last: Option<Slot>) -> Evaluated {
+        let (name, params) = match callee {
+            Callee::Func(func) => (func.name, func.params),
+            Callee::Method(method, _) => (method.name, method.params),
         };
         self.check_count(&params, name, args.len(), last.is_some())?;
         if let Callee::Func(func) = callee
@@ -265,8 +266,8 @@ impl<'t> Walker<'_, 't> {
             values.push(slot.value);
         }
         self.render.charge_arguments(&values).map_err(|budget| self.placed(unplaced_budget(budget)))?;
-        let callee_text = match name.as_bytes() {
-            b"call" => args.first().map(|arg| arg.printed_alone()),
+        let callee_text = match name {
+            "call" => args.first().map(|arg| arg.printed_alone(&self.tree.source)),
             _ => None,
         };
         let mut context = Call { render: self.render, set: self.set, invalid_first, callee_text };
@@ -288,7 +289,7 @@ impl<'t> Walker<'_, 't> {
         }
     }
 
-    fn check_count(&self, params: &Params, name: &Str, given: usize, piped: bool) -> Result<(), Fault> {
+    fn check_count(&self, params: &Params, name: &str, given: usize, piped: bool) -> Result<(), Fault> {
         let all = given + usize::from(piped);
         let want = params.fixed.len();
         if params.variadic.is_some() {
@@ -329,13 +330,12 @@ impl<'t> Walker<'_, 't> {
                 };
             }
             OperandKind::Field(names) => self.field_chain(dot, dot.clone(), operand, names, &[], None)?,
-            OperandKind::Variable(variable, names) => {
-                self.variable(dot, operand, variable, names.as_deref().unwrap_or_default(), &[], None)?
-            }
+            OperandKind::Variable(variable) => self.variable(dot, operand, variable, &[], &[], None)?,
+            OperandKind::Member(member) => self.variable(dot, operand, &member.0, &member.1, &[], None)?,
             OperandKind::Pipe(pipe) => grow(|| self.pipeline(dot, pipe))?,
-            OperandKind::Function { name, function } => self.call(dot, Callee::Func(function), At::Operand(operand), name, &[], None)?,
+            OperandKind::Function(function) => self.call(dot, Callee::Func(function), At::Operand(operand), &[], None)?,
             OperandKind::Chain(inner, names) => self.chain(dot, operand, inner, names, &[], None)?,
-            OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::String { .. } => return self.literal(dot, wanted, operand),
+            OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::String(_) => return self.literal(dot, wanted, operand),
         };
         self.validate(slot, wanted)
     }
@@ -345,7 +345,7 @@ impl<'t> Walker<'_, 't> {
             (Type::Any | Type::Reflect, _) => return self.plain(dot, operand),
             (Type::Bool, OperandKind::Bool(b)) => (Some(Value::Bool(*b)), "bool"),
             (Type::Bool, _) => (None, "bool"),
-            (Type::String, OperandKind::String { text, .. }) => (Some(Value::Str(text.clone())), "string"),
+            (Type::String, OperandKind::String(text)) => (Some(Value::Str(text.clone())), "string"),
             (Type::String, _) => (None, "string"),
             (Type::Int, OperandKind::Number(number)) => (number.int.map(Value::int), "integer"),
             (Type::Int64, OperandKind::Number(number)) => (number.int.map(Value::int64), "integer"),
@@ -358,11 +358,11 @@ impl<'t> Walker<'_, 't> {
             (Type::Uint32, _) => (None, "unsigned integer"),
             (Type::Float64, OperandKind::Number(number)) => (number.float.map(Value::Float), "float"),
             (Type::Float64, _) => (None, "float"),
-            _ => return self.fail(format!("can't handle {} for arg of type {}", operand.printed(), wanted.name())),
+            _ => return self.fail(format!("can't handle {} for arg of type {}", operand.printed(&self.tree.source), wanted.name())),
         };
         match value {
             Some(value) => Ok(Slot::plain(value)),
-            None => self.fail(format!("expected {expected}; found {}", operand.printed())),
+            None => self.fail(format!("expected {expected}; found {}", operand.printed(&self.tree.source))),
         }
     }
 

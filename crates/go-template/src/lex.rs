@@ -2,6 +2,7 @@
 //!
 //! Works on bytes, since Go copies text outside of actions unchanged whatever its encoding.
 
+use crate::ast::Pos;
 use crate::quote::{decode, is_alphanumeric};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,21 +68,13 @@ pub(crate) enum Fault {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
     pub kind: Kind,
-    start: u32,
-    end: u32,
+    pub start: Pos,
+    pub end: Pos,
 }
 
 impl Token {
     /// Is what there is before the first token was read.
     pub(crate) const NONE: Token = Token { kind: Kind::Eof, start: 0, end: 0 };
-
-    pub(crate) fn start(self) -> usize {
-        self.start as usize
-    }
-
-    pub(crate) fn end(self) -> usize {
-        self.end as usize
-    }
 }
 
 pub(crate) struct Lexer<'a> {
@@ -127,18 +120,18 @@ fn has_left_trim_marker(s: &[u8]) -> bool {
 impl<'a> Lexer<'a> {
     /// Returns nothing where the text is so long that the places in it have no numbers.
     pub(crate) fn new(text: &'a [u8]) -> Option<Self> {
-        u32::try_from(text.len()).ok()?;
+        Pos::try_from(text.len()).ok()?;
         Some(Lexer { text, input: text, pos: 0, start: 0, paren_depth: 0, inside_action: false, fault: UNCLOSED_ACTION })
     }
 
     /// Returns what a token is in the text.
     pub(crate) fn value(&self, token: Token) -> &'a [u8] {
-        &self.text[token.start()..token.end()]
+        &self.text[token.start as usize..token.end as usize]
     }
 
     /// Returns the line in which a token starts, counted from one.
     pub(crate) fn line(&self, token: Token) -> usize {
-        1 + memchr::memchr_iter(b'\n', &self.text[..token.start()]).count()
+        1 + memchr::memchr_iter(b'\n', &self.text[..token.start as usize]).count()
     }
 
     /// Returns a token as Go prints it in errors.
@@ -183,7 +176,7 @@ impl<'a> Lexer<'a> {
 
     // `new` has seen that the places in the text fit.
     fn token(&mut self, kind: Kind) -> Token {
-        let token = Token { kind, start: self.start as u32, end: self.pos as u32 };
+        let token = Token { kind, start: self.start as Pos, end: self.pos as Pos };
         self.start = self.pos;
         token
     }

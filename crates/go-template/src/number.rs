@@ -4,12 +4,11 @@ use crate::ast::{Ideal, Number};
 use crate::complex::Complex;
 use crate::lex::Kind;
 use crate::quote::{quote, unquote_rune};
-use crate::value::Str;
 
 /// Reads a literal with all the types that can represent it; the error is Go's text.
 pub(crate) fn number(literal: &[u8], kind: Kind) -> Result<Number, String> {
     let text = String::from_utf8_lossy(literal).into_owned();
-    let mut number = Number { literal: Str::from(literal), int: None, uint: None, float: None, ideal: None };
+    let mut number = Number { int: None, uint: None, float: None, ideal: None };
     if kind == Kind::CharConstant {
         let Some(rune) = unquote_rune(literal) else {
             return Err(rune_error(literal, &text));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use crate::ast::{Branch, Command, Invoke, List, Node, Operand, OperandKind, Path, Pipe, Print, Source, Tree, Variable, Written};
+use crate::ast::{Branch, Command, Invoke, List, Node, Number, Operand, OperandKind, Path, Pipe, Print, Source, Tree, Variable};
 use crate::error::ParseError;
 use crate::lex::{Kind, Lexer, Token};
 use crate::quote::{quote, unquote};
@@ -45,6 +45,8 @@ pub(crate) struct Names {
     names: HashSet<Str, RandomState>,
     /// By how they are written, with dots.
     paths: HashMap<Box<[u8]>, Path, RandomState>,
+    /// By how they are written.
+    numbers: HashMap<Box<[u8]>, Arc<Number>, RandomState>,
 }
 
 impl Names {
@@ -66,6 +68,15 @@ impl Names {
         self.paths.insert(written.into(), path.clone());
         path
     }
+
+    fn number(&mut self, written: &[u8], kind: Kind) -> Result<Arc<Number>, String> {
+        if let Some(known) = self.numbers.get(written) {
+            return Ok(known.clone());
+        }
+        let number = Arc::new(crate::number::number(written, kind)?);
+        self.numbers.insert(written.into(), number.clone());
+        Ok(number)
+    }
 }
 
 struct Shared<'a> {
@@ -86,6 +97,14 @@ struct Unfinished {
     operands: Vec<Operand>,
 }
 
+/// Takes a list out of the unfinished ones; mostly it has one item.
+fn finished<T>(unfinished: &mut Vec<T>, start: usize) -> SmallVec<[T; 1]> {
+    if unfinished.len() == start + 1 {
+        return unfinished.pop().into_iter().collect();
+    }
+    SmallVec::from_vec(unfinished.drain(start..).collect())
+}
+
 struct Parser<'s, 'a> {
     shared: &'s mut Shared<'a>,
     token: [Token; 3],
@@ -96,8 +115,8 @@ struct Parser<'s, 'a> {
     /// Names as Go's parser knows them; they outlive the branch in which they were declared.
     names: Vec<Str>,
     /// What Go's executor will have on its stack.
-    scope: Vec<(Str, usize)>,
-    slots: usize,
+    scope: Vec<Str>,
+    slots: u32,
 }
 
 enum End {
@@ -131,7 +150,7 @@ impl<'s, 'a> Parser<'s, 'a> {
             action: None,
             range_depth: 0,
             names: vec![dollar.clone()],
-            scope: vec![(dollar, 0)],
+            scope: vec![dollar],
             slots: 1,
         }
     }
@@ -304,7 +323,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn text_or_action(&mut self) -> Parsed<Item> {
         let token = self.next_non_space();
         match token.kind {
-            Kind::Text => Ok(Item::Node(Node::Text(token.start()..token.end()))),
+            Kind::Text => Ok(Item::Node(Node::Text(token.start, token.end))),
             Kind::LeftDelim => {
                 self.action = Some(token);
                 let item = self.action();
@@ -365,7 +384,7 @@ impl<'s, 'a> Parser<'s, 'a> {
             return self.error(format!("unexpected {} in {CONTEXT}", end.printed()));
         }
         inner.add(name.clone(), list)?;
-        Ok(Node::Template(Box::new(Invoke { pos: token.start(), name, pipe: Some(pipe) })))
+        Ok(Node::Template(Box::new(Invoke { pos: token.start, name, pipe: Some(pipe) })))
     }
 
     fn template(&mut self) -> Parsed<Node> {
@@ -377,7 +396,7 @@ impl<'s, 'a> Parser<'s, 'a> {
             self.backup();
             pipe = Some(self.pipeline(CONTEXT, Kind::RightDelim)?);
         }
-        Ok(Node::Template(Box::new(Invoke { pos: token.start(), name, pipe })))
+        Ok(Node::Template(Box::new(Invoke { pos: token.start, name, pipe })))
     }
 
     fn control(&mut self, context: &str) -> Parsed<Branch> {
@@ -428,7 +447,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     // Pipelines.
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
-        let pos = self.peek_non_space().start();
+        let pos = self.peek_non_space().start;
         let (variables, assigns) = self.declarations(context)?;
         let start = self.shared.unfinished.commands.len();
         loop {
@@ -454,16 +473,16 @@ impl<'s, 'a> Parser<'s, 'a> {
                 _ => return self.unexpected(token, context),
             }
         }
-        let commands = self.shared.unfinished.commands.drain(start..).collect();
-        let mut pipe = Pipe { pos, assigns, variables: variables.into(), commands };
+        let commands = finished(&mut self.shared.unfinished.commands, start);
+        let mut pipe = Pipe { pos, assigns, variables: variables.into_boxed_slice(), commands };
         self.check_pipeline(&pipe, context)?;
         self.resolve_declarations(&mut pipe);
         Ok(pipe)
     }
 
     /// Parses the variables before `:=` or `=`, and tells whether it was the latter.
-    fn declarations(&mut self, context: &str) -> Parsed<(Vec<Variable>, bool)> {
-        let mut variables = Vec::new();
+    fn declarations(&mut self, context: &str) -> Parsed<(SmallVec<[Variable; 2]>, bool)> {
+        let mut variables = SmallVec::new();
         loop {
             let variable = self.peek_non_space();
             if variable.kind != Kind::Variable {
@@ -510,14 +529,11 @@ impl<'s, 'a> Parser<'s, 'a> {
     /// Gives the variables their slots once the commands are parsed: those still see what was there before.
     fn resolve_declarations(&mut self, pipe: &mut Pipe) {
         for variable in &mut pipe.variables {
-            if pipe.assigns {
-                variable.slot = find(&self.scope, &variable.name);
-                continue;
+            if !pipe.assigns {
+                self.scope.push(variable.name.clone());
+                self.slots = self.slots.max(self.scope.len() as u32);
             }
-            let slot = self.scope.len();
-            self.slots = self.slots.max(slot + 1);
-            self.scope.push((variable.name.clone(), slot));
-            variable.slot = Some(slot);
+            variable.slot = self.slot(&variable.name);
         }
     }
 
@@ -528,7 +544,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         for (i, command) in pipe.commands.iter().enumerate().skip(1) {
             let literal = matches!(
                 command.args[0].kind,
-                OperandKind::Bool(_) | OperandKind::Dot | OperandKind::Nil | OperandKind::Number(_) | OperandKind::String { .. }
+                OperandKind::Bool(_) | OperandKind::Dot | OperandKind::Nil | OperandKind::Number(_) | OperandKind::String(_)
             );
             if literal {
                 return self.error(format!("non executable command in pipeline stage {}", i + 1));
@@ -553,55 +569,45 @@ impl<'s, 'a> Parser<'s, 'a> {
             }
             break;
         }
-        let args: SmallVec<_> = self.shared.unfinished.operands.drain(start..).collect();
+        let args = finished(&mut self.shared.unfinished.operands, start);
         if args.is_empty() { self.error("empty command") } else { Ok(Command { args }) }
     }
 
     fn operand(&mut self) -> Parsed<Option<Operand>> {
-        let Some(mut operand) = self.term()? else { return Ok(None) };
-        if self.peek().kind != Kind::Field {
+        let Some(operand) = self.term()? else { return Ok(None) };
+        let first = self.peek();
+        if first.kind != Kind::Field {
             return Ok(Some(operand));
         }
-        let pos = self.peek().start();
-        match &mut operand.kind {
-            OperandKind::Field(path) => {
-                *path = self.fields(operand.pos);
-                operand.pos = pos;
-                Ok(Some(operand))
+        self.next();
+        let path = self.fields(first);
+        let kind = match operand.kind {
+            OperandKind::Variable(variable) => OperandKind::Member(Box::new((variable, path))),
+            OperandKind::Bool(_) | OperandKind::String(_) | OperandKind::Number(_) | OperandKind::Nil | OperandKind::Dot => {
+                let printed = operand.printed(self.shared.source);
+                return self.error(format!("unexpected . after term {}", crate::quote::quote_text(&printed)));
             }
-            OperandKind::Variable(_, path) => {
-                *path = Some(self.fields(pos));
-                operand.pos = pos;
-                Ok(Some(operand))
-            }
-            OperandKind::Bool(_) | OperandKind::String { .. } | OperandKind::Number(_) | OperandKind::Nil | OperandKind::Dot => {
-                // The error names the line after all the fields.
-                self.fields(pos);
-                self.error(format!("unexpected . after term {}", crate::quote::quote_text(&operand.printed())))
-            }
-            OperandKind::Function { .. } | OperandKind::Chain(..) | OperandKind::Pipe(_) => {
-                let path = self.fields(pos);
-                Ok(Some(Operand { pos, kind: OperandKind::Chain(Box::new(operand), path) }))
-            }
-        }
+            _ => OperandKind::Chain(Box::new(operand), path),
+        };
+        Ok(Some(Operand { pos: first.start, end: first.end, kind }))
     }
 
-    /// Parses the rest of a chain of fields that starts at this place of the source.
-    fn fields(&mut self, start: usize) -> Path {
-        let mut end = start;
+    /// Parses the rest of a chain of fields.
+    fn fields(&mut self, first: Token) -> Path {
+        let mut end = first.end;
         while self.peek().kind == Kind::Field {
-            let token = self.next();
-            end = token.end();
+            end = self.next().end;
         }
-        self.shared.names.path(&self.shared.source.text[start..end])
+        self.shared.names.path(self.shared.source.between(first.start, end))
     }
 
     fn term(&mut self) -> Parsed<Option<Operand>> {
         let token = self.next_non_space();
         let value = self.value(token);
+        let mut pos = token.start;
         let kind = match token.kind {
-            Kind::Identifier => match self.shared.functions.find(value) {
-                Some((function, name)) => OperandKind::Function { name: name.clone(), function },
+            Kind::Identifier => match std::str::from_utf8(value).ok().and_then(|name| self.shared.functions.get(name)) {
+                Some(function) => OperandKind::Function(function),
                 None => return self.error(format!("function {} not defined", quote(value))),
             },
             Kind::Dot => OperandKind::Dot,
@@ -610,13 +616,20 @@ impl<'s, 'a> Parser<'s, 'a> {
                 let Some(name) = self.names.iter().rev().find(|name| ***name == *value).cloned() else {
                     return self.error(format!("undefined variable {}", quote(value)));
                 };
-                let slot = find(&self.scope, &name);
-                OperandKind::Variable(Variable { name, slot }, None)
+                let slot = self.slot(&name);
+                OperandKind::Variable(Variable { name, slot })
             }
-            Kind::Field => OperandKind::Field(self.shared.names.path(value)),
-            Kind::Bool => OperandKind::Bool(*value == *b"true"),
-            Kind::CharConstant | Kind::Complex | Kind::Number => match crate::number::number(value, token.kind) {
-                Ok(number) => OperandKind::Number(Box::new(number)),
+            Kind::Field => {
+                // Go's chain of fields is where its second one is.
+                let next = self.peek();
+                if next.kind == Kind::Field {
+                    pos = next.start;
+                }
+                OperandKind::Field(self.fields(token))
+            }
+            Kind::Bool => OperandKind::Bool(value == b"true"),
+            Kind::CharConstant | Kind::Complex | Kind::Number => match self.shared.names.number(value, token.kind) {
+                Ok(number) => OperandKind::Number(number),
                 Err(message) => return self.error(message),
             },
             Kind::LeftParen => {
@@ -627,26 +640,21 @@ impl<'s, 'a> Parser<'s, 'a> {
                 let pipe = grow(|| self.pipeline("parenthesized pipeline", Kind::RightParen));
                 self.shared.nesting -= 1;
                 let pipe = pipe?;
-                return Ok(Some(Operand { pos: pipe.pos, kind: OperandKind::Pipe(Box::new(pipe)) }));
+                pos = pipe.pos;
+                OperandKind::Pipe(Box::new(pipe))
             }
-            Kind::String | Kind::RawString => {
-                let text = self.unquoted(value)?;
-                let written = match value {
-                    [b'"', inner @ .., b'"'] if *inner == *text => Written::Quoted,
-                    [b'`', inner @ .., b'`'] if *inner == *text => Written::Raw,
-                    other => Written::Otherwise(Str::from(other)),
-                };
-                OperandKind::String { text, written }
-            }
+            Kind::String | Kind::RawString => OperandKind::String(self.unquoted(value)?),
             _ => {
                 self.backup();
                 return Ok(None);
             }
         };
-        Ok(Some(Operand { pos: token.start(), kind }))
+        Ok(Some(Operand { pos, end: token.end, kind }))
     }
-}
 
-fn find(scope: &[(Str, usize)], name: &Str) -> Option<usize> {
-    scope.iter().rev().find(|(other, _)| other == name).map(|(_, slot)| *slot)
+    /// Returns the slot that Go's executor will find a variable in.
+    fn slot(&self, name: &Str) -> Option<u32> {
+        let at = self.scope.iter().rposition(|other| other == name)?;
+        u32::try_from(at).ok()
+    }
 }

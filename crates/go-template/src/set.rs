@@ -15,12 +15,11 @@ use crate::error::ParseError;
 use crate::func::Func;
 use crate::live;
 use crate::parse::Names;
-use crate::value::Str;
 
 /// Is the table of functions that templates may call; the built-in ones are always there.
 #[derive(Clone)]
 pub struct Functions {
-    by_name: HashMap<&'static str, (&'static Func, Str), RandomState>,
+    by_name: HashMap<&'static str, &'static Func, RandomState>,
 }
 
 impl Default for Functions {
@@ -40,7 +39,7 @@ impl Functions {
     /// Adds functions; a later one replaces an earlier one of the same name.
     pub fn add(&mut self, functions: &'static [Func]) -> &mut Self {
         for function in functions {
-            self.by_name.insert(function.name, (function, Str::from(function.name)));
+            self.by_name.insert(function.name, function);
         }
         self
     }
@@ -53,12 +52,7 @@ impl Functions {
 
     /// Returns a function.
     pub fn get(&self, name: &str) -> Option<&'static Func> {
-        self.by_name.get(name).map(|(function, _)| *function)
-    }
-
-    /// Returns a function and its name, which is shared by all who call it.
-    pub(crate) fn find(&self, name: &[u8]) -> Option<&(&'static Func, Str)> {
-        self.by_name.get(std::str::from_utf8(name).ok()?)
+        self.by_name.get(name).copied()
     }
 
     /// Returns all names, in no order.

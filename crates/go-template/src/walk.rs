@@ -22,7 +22,7 @@ pub(crate) fn execute(render: &mut Render, set: &Arc<TemplateSet>, name: &str, d
 }
 
 fn run(render: &mut Render, set: &Arc<TemplateSet>, tree: &Tree, dot: Slot, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let mut vars = vec![None; tree.slots];
+    let mut vars = vec![None; tree.slots as usize];
     vars[0] = Some(dot.clone());
     render.depth += 1;
     let mut walker = Walker { render, set, tree, out, vars, node: At::Start };
@@ -91,18 +91,19 @@ impl<'t> Walker<'_, 't> {
     }
 
     pub(crate) fn fault(&self, message: String, cause: Option<Fault>) -> Fault {
+        let source = &*self.tree.source;
         let (pos, node) = match self.node {
             At::Start => (0, String::new()),
-            At::Pipe(pipe) => (pipe.pos, pipe.printed()),
-            At::Action(pipe) => (pipe.pos, format!("{{{{{}}}}}", pipe.printed())),
-            At::Command(command) => (command.args.first().map_or(0, Operand::start), command.printed()),
-            At::Operand(operand) => (operand.pos, operand.printed_alone()),
-            At::Template(invoke) => (invoke.pos, invoke.printed()),
-            At::Branch(branch) => (branch.pos, branch.pipe.printed()),
+            At::Pipe(pipe) => (pipe.pos, pipe.printed(source)),
+            At::Action(pipe) => (pipe.pos, format!("{{{{{}}}}}", pipe.printed(source))),
+            At::Command(command) => (command.args.first().map_or(0, Operand::start), command.printed(source)),
+            At::Operand(operand) => (operand.pos, operand.printed_alone(source)),
+            At::Template(invoke) => (invoke.pos, invoke.printed(source)),
+            At::Branch(branch) => (branch.pos, branch.pipe.printed(source)),
         };
-        let (line, column) = self.tree.source.place(pos);
+        let (line, column) = source.place(pos);
         Fault::Exec(Box::new(ExecError {
-            file: self.tree.source.name.clone(),
+            file: source.name.clone(),
             line,
             column,
             template: self.tree.name.to_text().into_owned(),
@@ -141,8 +142,8 @@ impl<'t> Walker<'_, 't> {
         for node in nodes {
             self.step()?;
             let signal = match node {
-                Node::Text(text) => {
-                    self.write(&self.tree.source.text[text.clone()])?;
+                Node::Text(start, end) => {
+                    self.write(self.tree.source.between(*start, *end))?;
                     Signal::Done
                 }
                 Node::Action(pipe) => {
