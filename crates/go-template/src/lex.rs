@@ -186,6 +186,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Gives an error token and ends the scan.
+    #[cold]
     fn error(&mut self, fault: Fault) -> Token {
         let start = self.start;
         let token = self.token(Kind::Error);
@@ -216,6 +217,8 @@ impl<'a> Lexer<'a> {
         if self.inside_action { self.inside() } else { self.text() }
     }
 
+    // Not part of `next_token`, which is mostly called within actions.
+    #[inline(never)]
     fn text(&mut self) -> Token {
         loop {
             let Some(x) = find(self.rest(), LEFT) else {
@@ -371,8 +374,7 @@ impl<'a> Lexer<'a> {
     /// Takes what is left of a word; it has to end where one may.
     fn take_word(&mut self) -> Result<(), Fault> {
         let mut pos = self.pos;
-        loop {
-            let Some(byte) = self.input.get(pos) else { break };
+        while let Some(byte) = self.input.get(pos) {
             match byte {
                 byte if IN_WORD[usize::from(*byte)] => pos += 1,
                 b' ' | b'.' | b')' | b'\t' | b'\r' | b'\n' | b',' | b'|' | b':' | b'(' => break,

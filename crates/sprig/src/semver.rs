@@ -54,14 +54,43 @@ pub struct Version {
     original: String,
 }
 
-static LOOSE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(concat!(
-        r"^v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?",
-        r"(?:-([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?",
-        r"(?:\+([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?$"
-    ))
-    .expect("a constant pattern compiles")
-});
+/// Is what a version or a term of a constraint is written of; what is absent is empty.
+struct Parts<'t> {
+    numbers: [&'t str; 3],
+    prerelease: &'t str,
+    metadata: &'t str,
+}
+
+impl<'t> Parts<'t> {
+    /// Reads as far as there are parts and returns what follows them. The first number has to be there.
+    fn of(text: &'t str, is_digit: fn(char) -> bool) -> Option<(Parts<'t>, &'t str)> {
+        let (major, rest) = run(text.strip_prefix('v').unwrap_or(text), is_digit)?;
+        let after_dot = |rest: &'t str| rest.strip_prefix('.').and_then(|rest| run(rest, is_digit)).unwrap_or(("", rest));
+        let (minor, rest) = after_dot(rest);
+        let (patch, rest) = after_dot(rest);
+        let (prerelease, rest) = identifiers(rest, '-');
+        let (metadata, rest) = identifiers(rest, '+');
+        Some((Parts { numbers: [major, minor, patch], prerelease, metadata }, rest))
+    }
+}
+
+/// Takes at least one character of a class.
+fn run(text: &str, is_of: fn(char) -> bool) -> Option<(&str, &str)> {
+    let length = text.find(|c| !is_of(c)).unwrap_or(text.len());
+    (length > 0).then(|| text.split_at(length))
+}
+
+/// Takes identifiers with dots between them after a mark, if there are any.
+fn identifiers(text: &str, mark: char) -> (&str, &str) {
+    let is_of_identifier = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let Some((first, mut rest)) = text.strip_prefix(mark).and_then(|text| run(text, is_of_identifier)) else { return ("", text) };
+    let mut length = first.len();
+    while let Some((next, after)) = rest.strip_prefix('.').and_then(|rest| run(rest, is_of_identifier)) {
+        length += 1 + next.len();
+        rest = after;
+    }
+    (&text[1..=length], rest)
+}
 
 impl Version {
     /// Reads a version leniently (`NewVersion`).
@@ -69,14 +98,13 @@ impl Version {
         if text.len() > 256 {
             return Err(Error::TooLong);
         }
-        let parts = LOOSE.captures(text).ok_or(Error::Invalid)?;
-        let part = |i: usize| parts.get(i).map_or("", |m| m.as_str());
-        let number = |i: usize| match part(i) {
+        let Some((parts, "")) = Parts::of(text, |c| c.is_ascii_digit()) else { return Err(Error::Invalid) };
+        let number = |i: usize| match parts.numbers[i] {
             "" => Ok(0),
             digits => digits.parse().map_err(|_| Error::OutOfRange(go_template::quote::quote_text(digits))),
         };
-        let (major, minor, patch) = (number(1)?, number(2)?, number(3)?);
-        let (prerelease, metadata) = (part(4).to_owned(), part(5).to_owned());
+        let (major, minor, patch) = (number(0)?, number(1)?, number(2)?);
+        let (prerelease, metadata) = (parts.prerelease.to_owned(), parts.metadata.to_owned());
         let leading_zero = |p: &str| p.len() > 1 && p.starts_with('0') && p.bytes().all(|b| b.is_ascii_digit());
         if prerelease.split('.').any(leading_zero) {
             return Err(Error::LeadingZero);
@@ -202,7 +230,6 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern compiles")
 }
 
-static TERM: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^[\t\n\x0c\r ]*({OPS})[\t\n\x0c\r ]*{VERSION}[\t\n\x0c\r ]*$")));
 static RANGE: LazyLock<Regex> =
     LazyLock::new(|| pattern(&format!(r"[\t\n\x0c\r ]*({VERSION})[\t\n\x0c\r ]+-[\t\n\x0c\r ]+({VERSION})[\t\n\x0c\r ]*")));
 static FIND: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"({OPS})[\t\n\x0c\r ]*({VERSION})")));
@@ -264,9 +291,11 @@ fn group(text: &str) -> Result<Vec<Term>, Error> {
 }
 
 fn term(text: &str) -> Option<Result<Term, Error>> {
-    let parts = TERM.captures(text)?;
-    let part = |i: usize| parts.get(i).map_or("", |m| m.as_str());
-    let operator = match part(1) {
+    let is_space = |c: char| matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' ');
+    let text = text.trim_matches(is_space);
+    let (operator, version) = text.split_at(text.find(|c| !"=!<>~^".contains(c)).unwrap_or(text.len()));
+    let operator = match operator {
+        "" | "=" => Operator::Equal,
         "!=" => Operator::NotEqual,
         ">" => Operator::Greater,
         "<" => Operator::Less,
@@ -274,23 +303,31 @@ fn term(text: &str) -> Option<Result<Term, Error>> {
         "<=" | "=<" => Operator::LessEqual,
         "~" | "~>" => Operator::Tilde,
         "^" => Operator::Caret,
-        _ => Operator::Equal,
+        _ => return None,
     };
-    let open = |part: &str| matches!(part.trim_start_matches('.'), "" | "x" | "X" | "*");
-    let (major, minor, patch, pre) = (part(2), part(3), part(4), part(5));
+    let is_digit = |c: char| matches!(c, '0'..='9' | 'x' | 'X' | '|' | '*');
+    let (parts, "") = Parts::of(version.trim_start_matches(is_space), is_digit)? else { return None };
+    let open = |part: &str| matches!(part, "" | "x" | "X" | "*");
+    let [major, minor, patch] = parts.numbers;
     let (mut minor_dirty, mut patch_dirty, mut dirty) = (false, false, false);
-    let text = if open(major) {
+    let mut text = if open(major) {
         dirty = true;
-        format!("0.0.0{pre}")
+        "0.0.0".to_owned()
     } else if open(minor) {
         (minor_dirty, dirty) = (true, true);
-        format!("{major}.0.0{pre}")
+        format!("{major}.0.0")
     } else if open(patch) {
         (patch_dirty, dirty) = (true, true);
-        format!("{major}{minor}.0{pre}")
+        format!("{major}.{minor}.0")
     } else {
-        format!("{major}{minor}{patch}{pre}{}", part(6))
+        format!("{major}.{minor}.{patch}")
     };
+    if !parts.prerelease.is_empty() {
+        text.extend(["-", parts.prerelease]);
+    }
+    if !dirty && !parts.metadata.is_empty() {
+        text.extend(["+", parts.metadata]);
+    }
     Some(match Version::parse(&text) {
         Ok(version) => Ok(Term { operator, version, minor_dirty, patch_dirty, dirty }),
         Err(_) => Err(Error::Term),
@@ -404,6 +441,9 @@ mod tests {
             ("^0.0.3", "0.0.4", false),
             (">=1, <3 || 5.x", "5.7.1", true),
             (">= 1.16.0-0 < 2", "v1.36.0", true),
+            ("\t=> v1.2 ", "1.2.0", true),
+            ("~>1.x", "1.9.0", true),
+            ("1.2.x-0+m", "1.2.7-a", true),
         ];
         for (constraint, version, want) in cases {
             assert_eq!(check(constraint, version), want, "{constraint} {version}");
@@ -413,7 +453,13 @@ mod tests {
     #[test]
     fn versions_are_lenient_and_errors_masterminds() {
         assert_eq!(Version::parse("v01.2").map(|v| v.to_string()), Ok("1.2.0".to_owned()));
-        assert_eq!(Version::parse("x"), Err(Error::Invalid));
-        assert_eq!(Constraint::parse("x.y").map(|_| ()).map_err(|e| e.to_string()), Err("improper constraint: \"x.y\"".to_owned()));
+        assert_eq!(Version::parse("v1.2.3-rc.1-x+b.2").map(|v| v.to_string()), Ok("1.2.3-rc.1-x+b.2".to_owned()));
+        for invalid in ["x", "", "v", "1.", "1.2.", "1.2.3.4", "1.0.0-", "1.0.0-a..b", "1.0.0-a.", "1.0.0+", "1+b-a+c", "1 ", "1.é", "V1"] {
+            assert_eq!(Version::parse(invalid), Err(Error::Invalid), "{invalid}");
+        }
+        for improper in ["x.y", "=!1", "> =1", "1.0-", "", "~", "1.2.3.4"] {
+            let error = Constraint::parse(improper).map(|_| ()).map_err(|e| e.to_string());
+            assert_eq!(error, Err(format!("improper constraint: {improper:?}")));
+        }
     }
 }

@@ -11,6 +11,7 @@ mod metadata;
 mod natives;
 mod run;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -99,8 +100,8 @@ pub(crate) fn templates(chart: &Chart) -> HashMap<String, Bytes> {
 /// Deepest files first, then by name backwards.
 fn order<T>(items: &HashMap<String, T>) -> Vec<String> {
     let mut names: Vec<String> = items.keys().cloned().collect();
-    let depth = |name: &str| name.matches('/').count();
-    names.sort_by(|left, right| depth(right).cmp(&depth(left)).then_with(|| right.cmp(left)));
+    names.sort_unstable_by(|left, right| right.cmp(left));
+    names.sort_by_cached_key(|name| Reverse(name.matches('/').count()));
     names
 }
 
