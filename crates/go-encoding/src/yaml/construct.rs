@@ -272,9 +272,9 @@ impl Builder {
                 && !key.is_merge
                 && !is_wanted(name)
             {
-                events.drop_quoted(true);
+                events.drop_scalars(true);
                 self.skim(event, mark, events, depth + 1)?;
-                events.drop_quoted(false);
+                events.drop_scalars(false);
                 continue;
             }
             let is_alias = matches!(event, Event::Alias(_));
@@ -673,6 +673,8 @@ mod tests {
         let top = |text: &str| parse_top(text, is_wanted).map_err(|error| error.to_string());
         assert_eq!(top("kind: A\nspec: {kind: B, x: [1, {y: .5}]}\n"), Ok(json!({"kind": "A"})));
         assert_eq!(top("spec: \"a\\n\"\n\"kind\": \"A\\t\"\nx: 'it''s'\n"), Ok(json!({"kind": "A\t"})));
+        assert_eq!(top("spec: |+\n  a\n\n  b\n\nx: >-\n   c\n  # d\nkind: |\n  A\n").map(|top| top["kind"].clone()), Ok(json!("A\n")));
+        assert_eq!(top("spec: {a: 1}\nx:\n- !!int |-\n  5\nkind: A\n").map(|top| top["kind"].clone()), Ok(json!("A")));
         assert_eq!(top("spec:\n  - \"a\"\n\"kind\": A\n").map(|top| top["kind"].clone()), Ok(json!("A")));
         assert_eq!(top("spec: &x {a: 1}\nkind: *x\n"), Ok(json!({"spec": {"a": 1}, "kind": {"a": 1}})));
         assert_eq!(top("spec: .inf\nspec: {a: .nan}\nspec: 1\nkind: A").map(|top| top["kind"].clone()), Ok(json!("A")));
@@ -689,6 +691,8 @@ mod tests {
             "a: 1\nb: 2\n? [x]\n: y",
             "a: !!int \"x\"",
             "a: \"\\q\"",
+            "a: |\n\tb",
+            "a: !!int |\n  b",
             "spec: {? {1: x, a: y} : z}",
             "spec: &x {<<: *x}",
         ] {

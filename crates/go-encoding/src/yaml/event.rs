@@ -23,7 +23,7 @@ pub(crate) struct Scalar<'a> {
     pub style: Style,
     /// Plain, or tagged `!`: its meaning is looked up.
     pub implicit: bool,
-    /// Whether the value was not kept, see [`Events::drop_quoted`].
+    /// Whether the value was not kept, see [`Events::drop_scalars`].
     pub dropped: bool,
 }
 
@@ -112,9 +112,9 @@ impl<'a> Events<'a> {
         Events { scanner: Scanner::of(readable), state: State::Stream, states: Vec::new(), starts: Vec::new(), tags: Vec::new() }
     }
 
-    /// Says whether the quoted scalars from here on need not be kept. One token may have been read ahead.
-    pub(crate) fn drop_quoted(&mut self, drop: bool) {
-        self.scanner.drop_quoted(drop);
+    /// Says whether the scalars from here on need not be kept, other than plain ones. One token may have been read ahead.
+    pub(crate) fn drop_scalars(&mut self, drop: bool) {
+        self.scanner.drop_scalars(drop);
     }
 
     /// Returns the next event and where it starts.

@@ -134,7 +134,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn quoted(&mut self, single: bool) -> Scanned<Cow<'a, str>> {
         let start = self.mark;
         self.skip();
-        let mut text = Quoted { from: self.pos, owned: None, dropped: self.drops_quoted };
+        let mut text = Quoted { from: self.pos, owned: None, dropped: self.drops_scalars };
         loop {
             if self.mark.column == 0 && self.text.is_document_indicator(self.pos) {
                 return self.fault("found unexpected document indicator", start);
@@ -269,6 +269,7 @@ impl<'a> Scanner<'a> {
         Ok(character)
     }
 
+    /// Reads a block scalar and returns where it ends; what it means is left out where scalars are dropped.
     pub(super) fn block_scalar(&mut self, literal: bool) -> Scanned<(String, Place)> {
         let start = self.mark;
         self.skip();
@@ -280,19 +281,21 @@ impl<'a> Scanner<'a> {
         let mut was_blank = false;
         let width = self.block_breaks(&mut indent, &mut breaks, start, &mut end)?;
         while self.mark.column == width && !self.text.is_end(self.pos) {
-            let is_blank = self.text.is_blank(self.pos);
-            if !literal && first_break == "\n" && !was_blank && !is_blank {
-                if breaks.is_empty() {
-                    text.push(' ');
-                }
-            } else {
-                text.push_str(first_break);
-            }
-            text.push_str(&breaks);
-            breaks.clear();
-            was_blank = is_blank;
             let line_end = self.text.line_end(self.pos);
-            text.push_str(self.slice(self.pos, line_end));
+            if !self.drops_scalars {
+                let is_blank = self.text.is_blank(self.pos);
+                if !literal && first_break == "\n" && !was_blank && !is_blank {
+                    if breaks.is_empty() {
+                        text.push(' ');
+                    }
+                } else {
+                    text.push_str(first_break);
+                }
+                text.push_str(&breaks);
+                text.push_str(self.slice(self.pos, line_end));
+                was_blank = is_blank;
+            }
+            breaks.clear();
             self.skip_to(line_end);
             first_break = self.line_break();
             self.block_breaks(&mut indent, &mut breaks, start, &mut end)?;

@@ -107,8 +107,8 @@ pub(crate) struct Scanner<'a> {
     source: &'a str,
     pub(super) pos: usize,
     pub(super) mark: Place,
-    /// Whether what quoted scalars mean is of no interest.
-    pub(super) drops_quoted: bool,
+    /// Whether what scalars mean is of no interest, other than plain ones.
+    pub(super) drops_scalars: bool,
     /// Why the text ends here, where more follows.
     stops: Option<&'static str>,
     queue: VecDeque<Token<'a>>,
@@ -135,7 +135,7 @@ impl<'a> Scanner<'a> {
             source,
             pos,
             mark: Place::default(),
-            drops_quoted: false,
+            drops_scalars: false,
             stops: readable.stops,
             queue: VecDeque::new(),
             parsed: 0,
@@ -148,9 +148,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Says whether the quoted scalars from here on need not be kept.
-    pub(crate) fn drop_quoted(&mut self, drop: bool) {
-        self.drops_quoted = drop;
+    /// Says whether the scalars from here on need not be kept, other than plain ones.
+    pub(crate) fn drop_scalars(&mut self, drop: bool) {
+        self.drops_scalars = drop;
     }
 
     /// Returns the next token without taking it.
@@ -494,7 +494,7 @@ impl<'a> Scanner<'a> {
         let start = self.mark;
         let (value, end) = self.block_scalar(literal)?;
         let style = if literal { Style::Literal } else { Style::Folded };
-        self.push(Kind::Scalar { value: Cow::Owned(value), style, dropped: false }, start, end);
+        self.push(Kind::Scalar { value: Cow::Owned(value), style, dropped: self.drops_scalars }, start, end);
         Ok(())
     }
 
@@ -510,7 +510,7 @@ impl<'a> Scanner<'a> {
                 (value, end, Style::Plain)
             }
         };
-        let dropped = style != Style::Plain && self.drops_quoted;
+        let dropped = style != Style::Plain && self.drops_scalars;
         self.push(Kind::Scalar { value, style, dropped }, start, end);
         Ok(())
     }

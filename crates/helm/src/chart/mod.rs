@@ -140,14 +140,18 @@ impl Chart {
 
     /// Returns the default values as this generation of Helm reads `values.yaml`: all documents merged, or only the first (v3).
     pub fn values(&self, compat: &HelmCompat) -> Map<String, Value> {
-        let mut documents = self.values.iter();
-        let mut values = documents.next().cloned().unwrap_or_default();
-        if compat.merges_values_documents() {
-            for document in documents {
-                crate::values::merge_maps(&mut values, document.clone());
-            }
+        self.default_values(compat).into_owned()
+    }
+
+    /// Returns the same, without a copy where one document is all there is.
+    pub(crate) fn default_values(&self, compat: &HelmCompat) -> Cow<'_, Map<String, Value>> {
+        let Some((first, others)) = self.values.split_first() else { return Cow::Owned(Map::new()) };
+        if others.is_empty() || !compat.merges_values_documents() {
+            return Cow::Borrowed(first);
         }
-        values
+        let mut values = first.clone();
+        others.iter().for_each(|document| crate::values::merge_maps(&mut values, document.clone()));
+        Cow::Owned(values)
     }
 
     /// Returns the text of `values.yaml`, where the default values are those in it.

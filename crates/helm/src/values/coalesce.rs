@@ -1,8 +1,6 @@
 //! How user values and the defaults of a chart and its subcharts become one tree (`pkg/chart/common/util/coalesce.go` of 4.2, with the
 //! null rules of older generations). Warnings, which Helm prints to its log, are not kept.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use super::ValuesError;
@@ -15,23 +13,25 @@ const GLOBAL: &str = "global";
 
 /// Coalesces user values with the defaults of a chart and its subcharts: the user wins, and a null of the user removes a default.
 pub fn coalesce_values(chart: &Chart, values: &Table, compat: &HelmCompat) -> Result<Table, ValuesError> {
-    Rules { compat, merge: false }.whole(chart, values)
+    Rules { compat, merge: false, cleans: false }.whole(chart, values)
 }
 
 /// Does the same, but keeps nulls for a later coalescing.
 pub fn merge_values(chart: &Chart, values: &Table, compat: &HelmCompat) -> Result<Table, ValuesError> {
-    Rules { compat, merge: true }.whole(chart, values)
+    Rules { compat, merge: true, cleans: false }.whole(chart, values)
 }
 
 /// Fills `into` from `from`, which is overridden; nulls are kept.
-pub fn merge_tables(into: &mut Table, from: Table, compat: &HelmCompat) {
-    Rules { compat, merge: true }.tables(into, from);
+pub fn merge_tables(into: &mut Table, from: &Table, compat: &HelmCompat) {
+    Rules { compat, merge: true, cleans: false }.tables(into, from);
 }
 
 #[derive(Clone, Copy)]
 struct Rules<'a> {
     compat: &'a HelmCompat,
     merge: bool,
+    /// Whether nulls among what fills in are as if they were not there.
+    cleans: bool,
 }
 
 impl Rules<'_> {
@@ -65,52 +65,42 @@ impl Rules<'_> {
     }
 
     fn defaults(self, chart: &Chart, values: &mut Table) {
-        let cleans = self.compat.cleans_default_nulls();
-        for (key, mut default) in chart.values(self.compat) {
-            match values.get_mut(&key) {
+        for (key, default) in &*chart.default_values(self.compat) {
+            // What is meant for a subchart keeps its nulls: the subchart's own coalescing needs them.
+            let is_for_subchart = || chart.dependencies.iter().any(|dependency| dependency.name() == key);
+            match values.get_mut(key) {
                 Some(Value::Null) if !self.merge => {
-                    values.remove(&key);
+                    values.remove(key);
                 }
                 Some(Value::Object(wanted)) => {
-                    if let Value::Object(mut default) = default {
-                        // What is meant for a subchart keeps its nulls: the subchart's own coalescing needs them.
-                        let merge = self.merge || chart.dependencies.iter().any(|dependency| dependency.name() == key);
-                        if !merge && cleans {
-                            remove_nulls(&mut default);
-                        }
-                        Rules { merge, ..self }.tables(wanted, default);
+                    if let Value::Object(default) = default {
+                        self.merging(self.merge || is_for_subchart()).tables(wanted, default);
                     }
                 }
                 Some(_) => {}
                 None => {
-                    if !self.merge && cleans {
-                        match &mut default {
-                            Value::Null => continue,
-                            Value::Object(table) => remove_nulls(table),
-                            _ => {}
-                        }
-                    }
-                    values.insert(key, default);
+                    values.extend(self.merging(self.merge).copy(default).map(|default| (key.clone(), default)));
                 }
             }
         }
     }
 
-    fn tables(self, into: &mut Table, mut from: Table) {
-        let had_value: BTreeSet<String> = from.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.clone()).collect();
-        for (key, value) in into.iter() {
-            if value.is_null() {
-                from.insert(key.clone(), Value::Null);
-            }
+    fn merging(self, merge: bool) -> Self {
+        Rules { merge, cleans: !merge && self.compat.cleans_default_nulls(), ..self }
+    }
+
+    fn tables(self, into: &mut Table, from: &Table) {
+        let is_absent = |value: &Value| self.cleans && value.is_null();
+        let removes_foreign_nulls = !self.merge && !self.compat.keeps_foreign_nulls();
+        if removes_foreign_nulls {
+            into.retain(|key, value| !value.is_null() || from.get(key).is_some_and(|value| !is_absent(value)));
         }
-        for (key, value) in from {
-            match into.get_mut(&key) {
-                Some(Value::Null) if !self.merge && (had_value.contains(&key) || !self.compat.keeps_foreign_nulls()) => {
-                    into.remove(&key);
+        for (key, value) in from.iter().filter(|(_, value)| !is_absent(value)) {
+            match into.get_mut(key) {
+                Some(Value::Null) if !self.merge && (!value.is_null() || removes_foreign_nulls) => {
+                    into.remove(key);
                 }
-                None => {
-                    into.insert(key, value);
-                }
+                None => into.extend(self.copy(value).map(|value| (key.clone(), value))),
                 Some(Value::Object(inner)) => {
                     if let Value::Object(value) = value {
                         self.tables(inner, value);
@@ -119,6 +109,17 @@ impl Rules<'_> {
                 Some(_) => {}
             }
         }
+    }
+
+    /// Copies what fills in, if it is there.
+    fn copy(self, value: &Value) -> Option<Value> {
+        let mut value = value.clone();
+        match &mut value {
+            Value::Null if self.cleans => return None,
+            Value::Object(table) if self.cleans => remove_nulls(table),
+            _ => {}
+        }
+        Some(value)
     }
 }
 
@@ -136,7 +137,7 @@ fn globals(rules: Rules, subchart: &mut Table, parent: &Table) {
         match (value, into.get_mut(key)) {
             (Value::Object(table), Some(Value::Object(old))) => {
                 let mut merged = table.clone();
-                Rules { merge: true, ..rules }.tables(&mut merged, std::mem::take(old));
+                Rules { merge: true, ..rules }.tables(&mut merged, old);
                 *old = merged;
             }
             (Value::Object(_), Some(_)) | (_, Some(Value::Object(_))) => {}

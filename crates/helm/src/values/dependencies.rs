@@ -94,12 +94,12 @@ pub(crate) fn import_values(chart: &mut Chart, compat: &HelmCompat) -> Result<()
             let Some((child, parent)) = import_paths(&item) else { continue };
             dependency.import_values.push(json!({"child": child, "parent": parent}));
             if let Some(found) = table(&values, &format!("{}.{child}", dependency.name)) {
-                merge_tables(&mut imported, nested(&parent, found.clone()), compat);
+                merge_tables(&mut imported, &nested(&parent, found.clone()), compat);
             }
         }
     }
     // The parent's own values win over what it imports.
-    merge_tables(&mut values, imported, compat);
+    merge_tables(&mut values, &imported, compat);
     chart.set_values(values);
     Ok(())
 }
