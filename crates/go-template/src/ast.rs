@@ -1,12 +1,11 @@
 //! The parsed form of templates, with variables and functions already resolved.
 //!
 //! Nodes keep their place in the source, so that an error can print the node as Go does. Trees can be sent between threads, since files
-//! are parsed in two. Charts have tens of thousands of nodes of which few are executed: they are kept small.
+//! are parsed in two. Charts have tens of thousands of nodes of which few are executed: they are kept small, and those of a file together.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use crate::complex::Complex;
 use crate::func::Func;
@@ -16,18 +15,64 @@ use crate::value::{Str, Value};
 pub(crate) struct Tree {
     pub name: Str,
     pub source: Arc<Source>,
-    pub root: List,
+    pub root: Span,
     /// How many variables are alive at most, `$` included.
     pub slots: u32,
 }
 
-/// Is the text that templates were parsed from.
+/// Is a file: the text that templates were parsed from, and what all of them are made of.
 pub(crate) struct Source {
     pub name: String,
     pub text: Bytes,
+    pub nodes: Vec<Node>,
+    pub commands: Vec<Command>,
+    pub operands: Vec<Operand>,
+    pub variables: Vec<Variable>,
+}
+
+/// Is where a list of one kind lies in the one of the whole file.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    pub start: Pos,
+    pub end: Pos,
+}
+
+impl Span {
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    fn of<T>(self, all: &[T]) -> &[T] {
+        &all[self.start as usize..self.end as usize]
+    }
 }
 
 impl Source {
+    pub(crate) fn nodes(&self, list: Span) -> &[Node] {
+        list.of(&self.nodes)
+    }
+
+    pub(crate) fn variables(&self, pipe: &Pipe) -> &[Variable] {
+        pipe.variables.of(&self.variables)
+    }
+
+    pub(crate) fn commands(&self, pipe: &Pipe) -> &[Command] {
+        pipe.commands.of(&self.commands)
+    }
+
+    /// Returns the operands of a command, of which there is one at least.
+    pub(crate) fn operands(&self, command: &Command) -> &[Operand] {
+        command.operands.of(&self.operands)
+    }
+
+    /// Tells whether there is only blank text; such a definition does not replace another.
+    pub(crate) fn is_blank(&self, list: Span) -> bool {
+        self.nodes(list).iter().all(|node| match node {
+            Node::Text(start, end) => std::str::from_utf8(self.between(*start, *end)).is_ok_and(|text| text.chars().all(char::is_whitespace)),
+            _ => false,
+        })
+    }
+
     /// Returns the text from one place to another.
     pub(crate) fn between(&self, start: Pos, end: Pos) -> &[u8] {
         &self.text[start as usize..end as usize]
@@ -43,16 +88,11 @@ impl Source {
 }
 
 impl Tree {
-    /// Tells whether there is only blank text; such a definition does not replace another.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.root.iter().all(|node| match node {
-            Node::Text(start, end) => crate::parse::is_blank(self.source.between(*start, *end)),
-            _ => false,
-        })
+    /// See [`Source::is_blank`].
+    pub(crate) fn is_blank(&self) -> bool {
+        self.source.is_blank(self.root)
     }
 }
-
-pub(crate) type List = Box<[Node]>;
 
 /// Is the names of a chain of fields. Equal ones of a set are one.
 pub(crate) type Path = Arc<[Str]>;
@@ -63,7 +103,7 @@ pub(crate) type Pos = u32;
 pub(crate) enum Node {
     /// The text from one place to the other.
     Text(Pos, Pos),
-    Action(Box<Pipe>),
+    Action(Pipe),
     Break,
     Continue,
     If(Box<Branch>),
@@ -75,8 +115,8 @@ pub(crate) enum Node {
 pub(crate) struct Branch {
     pub pos: Pos,
     pub pipe: Pipe,
-    pub list: List,
-    pub otherwise: Option<List>,
+    pub list: Span,
+    pub otherwise: Option<Span>,
 }
 
 pub(crate) struct Invoke {
@@ -89,9 +129,8 @@ pub(crate) struct Invoke {
 pub(crate) struct Pipe {
     pub pos: Pos,
     pub assigns: bool,
-    pub variables: Box<[Variable]>,
-    /// Mostly one.
-    pub commands: SmallVec<[Command; 1]>,
+    pub variables: Span,
+    pub commands: Span,
 }
 
 /// Is a variable; no slot means that Go finds none at run time although its parser knew the name.
@@ -102,8 +141,7 @@ pub(crate) struct Variable {
 }
 
 pub(crate) struct Command {
-    /// Mostly one.
-    pub args: SmallVec<[Operand; 1]>,
+    pub operands: Span,
 }
 
 /// Is one operand of a command.
@@ -175,7 +213,7 @@ fn fields(out: &mut Vec<u8>, names: &[Str]) {
 
 impl Print for Pipe {
     fn print(&self, source: &Source, out: &mut Vec<u8>) {
-        for (i, variable) in self.variables.iter().enumerate() {
+        for (i, variable) in source.variables(self).iter().enumerate() {
             if i > 0 {
                 out.extend_from_slice(b", ");
             }
@@ -184,7 +222,7 @@ impl Print for Pipe {
         if !self.variables.is_empty() {
             out.extend_from_slice(if self.assigns { b" = " } else { b" := " });
         }
-        for (i, command) in self.commands.iter().enumerate() {
+        for (i, command) in source.commands(self).iter().enumerate() {
             if i > 0 {
                 out.extend_from_slice(b" | ");
             }
@@ -195,11 +233,11 @@ impl Print for Pipe {
 
 impl Print for Command {
     fn print(&self, source: &Source, out: &mut Vec<u8>) {
-        for (i, arg) in self.args.iter().enumerate() {
+        for (i, operand) in source.operands(self).iter().enumerate() {
             if i > 0 {
                 out.push(b' ');
             }
-            arg.print(source, out);
+            operand.print(source, out);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The evaluator of pipelines: fields, variables, calls, and the checks that Go makes on arguments.
 
-use crate::ast::{Command, Operand, OperandKind, Pipe, Pos, Print, Source, Variable};
+use smallvec::SmallVec;
+
+use crate::ast::{Command, Operand, OperandKind, Pipe, Print, Source, Variable};
 use crate::error::{Fault, unplaced_budget};
 use crate::exec::{Call, MissingKey};
 use crate::func::{Func, Params, Type};
@@ -12,11 +14,6 @@ use crate::walk::{At, Slot, Walker};
 type Evaluated = Result<Slot, Fault>;
 
 impl Operand {
-    /// Returns where the operand starts; chains and fields point at their second part.
-    pub(crate) fn start(&self) -> Pos {
-        self.pos
-    }
-
     /// Prints the operand as Go does when it is a node of its own: a pipeline then has no parentheses.
     pub(crate) fn printed_alone(&self, source: &Source) -> String {
         match &self.kind {
@@ -37,13 +34,13 @@ impl<'t> Walker<'_, 't> {
     pub(crate) fn pipeline(&mut self, dot: &Slot, pipe: &'t Pipe) -> Evaluated {
         self.node = At::Pipe(pipe);
         let mut value: Option<Slot> = None;
-        for command in &pipe.commands {
+        for command in self.source().commands(pipe) {
             let mut slot = self.command(dot, command, value.take())?;
             slot.iface = false;
             value = Some(slot);
         }
         let value = value.unwrap_or(Slot::plain(Value::Nil));
-        for variable in &pipe.variables {
+        for variable in self.source().variables(pipe) {
             self.set_variable(pipe.assigns, variable, value.clone())?;
         }
         Ok(value)
@@ -63,8 +60,10 @@ impl<'t> Walker<'_, 't> {
     }
 
     fn command(&mut self, dot: &Slot, command: &'t Command, last: Option<Slot>) -> Evaluated {
-        let first = &command.args[0];
-        let args = &command.args[1..];
+        let (first, args) = match self.source().operands(command) {
+            [first, args @ ..] => (first, args),
+            [] => return Ok(Slot::plain(Value::Nil)),
+        };
         match &first.kind {
             OperandKind::Field(names) => {
                 self.node = At::Operand(first);
@@ -96,7 +95,7 @@ impl<'t> Walker<'_, 't> {
         if args.is_empty() && last.is_none() {
             return Ok(());
         }
-        self.fail(format!("can't give argument to non-function {}", first.printed_alone(&self.tree.source)))
+        self.fail(format!("can't give argument to non-function {}", first.printed_alone(self.source())))
     }
 
     /// Evaluates a literal or the dot where no type is asked for.
@@ -108,9 +107,9 @@ impl<'t> Walker<'_, 't> {
             OperandKind::String(text) => Value::Str(text.clone()),
             OperandKind::Number(number) => match number.ideal {
                 Some(ideal) => ideal.value(),
-                None => return self.fail(format!("{} overflows int", operand.printed(&self.tree.source))),
+                None => return self.fail(format!("{} overflows int", operand.printed(self.source()))),
             },
-            _ => return self.fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone(&self.tree.source))),
+            _ => return self.fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone(self.source()))),
         };
         Ok(Slot::plain(value))
     }
@@ -129,7 +128,7 @@ impl<'t> Walker<'_, 't> {
         let receiver = match &inner.kind {
             OperandKind::Pipe(pipe) => grow(|| self.pipeline(dot, pipe))?,
             OperandKind::Function(function) => self.call(dot, Callee::Func(function), At::Operand(inner), &[], None)?,
-            _ => return self.fail(format!("indirection through explicit nil in {}", operand.printed(&self.tree.source))),
+            _ => return self.fail(format!("indirection through explicit nil in {}", operand.printed(self.source()))),
         };
         self.field_chain(dot, receiver, operand, names, args, last)
     }
@@ -252,7 +251,7 @@ impl<'t> Walker<'_, 't> {
             return self.logic(dot, func.name == "or", args, last);
         }
         let type_of = |i: usize| params.fixed.get(i).copied().or(params.variadic).unwrap_or(Type::Any);
-        let mut values = Vec::with_capacity(args.len() + 1);
+        let mut values = SmallVec::<[Value; 4]>::new();
         let mut invalid_first = false;
         for (i, arg) in args.iter().enumerate() {
             let slot = self.argument(dot, type_of(i), arg)?;
@@ -267,7 +266,7 @@ impl<'t> Walker<'_, 't> {
         }
         self.render.charge_arguments(&values).map_err(|budget| self.placed(unplaced_budget(budget)))?;
         let callee_text = match name {
-            "call" => args.first().map(|arg| arg.printed_alone(&self.tree.source)),
+            "call" => args.first().map(|arg| arg.printed_alone(self.source())),
             _ => None,
         };
         let mut context = Call { render: self.render, set: self.set, invalid_first, callee_text };
@@ -358,11 +357,11 @@ impl<'t> Walker<'_, 't> {
             (Type::Uint32, _) => (None, "unsigned integer"),
             (Type::Float64, OperandKind::Number(number)) => (number.float.map(Value::Float), "float"),
             (Type::Float64, _) => (None, "float"),
-            _ => return self.fail(format!("can't handle {} for arg of type {}", operand.printed(&self.tree.source), wanted.name())),
+            _ => return self.fail(format!("can't handle {} for arg of type {}", operand.printed(self.source()), wanted.name())),
         };
         match value {
             Some(value) => Ok(Slot::plain(value)),
-            None => self.fail(format!("expected {expected}; found {}", operand.printed(&self.tree.source))),
+            None => self.fail(format!("expected {expected}; found {}", operand.printed(self.source()))),
         }
     }
 

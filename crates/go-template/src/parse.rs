@@ -10,7 +10,7 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use crate::ast::{Branch, Command, Invoke, List, Node, Number, Operand, OperandKind, Path, Pipe, Print, Source, Tree, Variable};
+use crate::ast::{Branch, Command, Invoke, Node, Number, Operand, OperandKind, Path, Pipe, Pos, Print, Source, Span, Tree, Variable};
 use crate::error::ParseError;
 use crate::lex::{Kind, Lexer, Token};
 use crate::quote::{quote, unquote};
@@ -22,21 +22,23 @@ type Parsed<T> = Result<T, ParseError>;
 
 /// Parses a file; gives the tree of the file itself and those it defines, in the order in which Go adds them.
 pub(crate) fn parse(name: &str, text: Bytes, functions: &Functions, names: &mut Names) -> Parsed<Vec<Arc<Tree>>> {
-    let source = Arc::new(Source { name: name.to_owned(), text });
-    let Some(lexer) = Lexer::new(&source.text) else {
-        let message = format!("a template of {} bytes is too long", source.text.len());
+    let Some(lexer) = Lexer::new(&text) else {
+        let message = format!("a template of {} bytes is too long", text.len());
         return Err(ParseError { file: name.to_owned(), line: 1, message });
     };
-    let mut shared = Shared { lexer, functions, source: &source, names, trees: Vec::new(), nesting: 0, unfinished: Unfinished::default() };
+    let (nodes, commands, operands, variables) = Default::default();
+    let source = Source { name: name.to_owned(), text: text.clone(), nodes, commands, operands, variables };
+    let mut shared = Shared { lexer, functions, source, names, found: Vec::new(), nesting: 0, unfinished: Unfinished::default() };
     let mut parser = Parser::new(&mut shared);
     let root = parser.file()?;
     parser.add(Str::from(name), root)?;
-    Ok(shared.trees)
-}
-
-/// Tells whether Go's `bytes.TrimSpace` leaves nothing.
-pub(crate) fn is_blank(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| text.chars().all(char::is_whitespace))
+    let Shared { mut source, found, .. } = shared;
+    source.nodes.shrink_to_fit();
+    source.commands.shrink_to_fit();
+    source.operands.shrink_to_fit();
+    source.variables.shrink_to_fit();
+    let source = Arc::new(source);
+    Ok(found.into_iter().map(|Found { name, root, slots }| Arc::new(Tree { name, source: source.clone(), root, slots })).collect())
 }
 
 /// Keeps what templates name, once each.
@@ -82,14 +84,21 @@ impl Names {
 struct Shared<'a> {
     lexer: Lexer<'a>,
     functions: &'a Functions,
-    source: &'a Arc<Source>,
+    source: Source,
     names: &'a mut Names,
-    trees: Vec<Arc<Tree>>,
+    found: Vec<Found>,
     nesting: usize,
     unfinished: Unfinished,
 }
 
-/// Holds the parts of lists that have not ended yet, the innermost last: each list is then made once, in its size.
+/// Is a template that was parsed.
+struct Found {
+    name: Str,
+    root: Span,
+    slots: u32,
+}
+
+/// Holds the parts of lists that have not ended yet, the innermost last: what belongs to a list then lies together.
 #[derive(Default)]
 struct Unfinished {
     nodes: Vec<Node>,
@@ -97,12 +106,11 @@ struct Unfinished {
     operands: Vec<Operand>,
 }
 
-/// Takes a list out of the unfinished ones; mostly it has one item.
-fn finished<T>(unfinished: &mut Vec<T>, start: usize) -> SmallVec<[T; 1]> {
-    if unfinished.len() == start + 1 {
-        return unfinished.pop().into_iter().collect();
-    }
-    SmallVec::from_vec(unfinished.drain(start..).collect())
+/// Ends the innermost list.
+fn finish<T>(unfinished: &mut Vec<T>, start: usize, finished: &mut Vec<T>) -> Span {
+    let from = finished.len() as Pos;
+    finished.extend(unfinished.drain(start..));
+    Span { start: from, end: finished.len() as Pos }
 }
 
 struct Parser<'s, 'a> {
@@ -235,22 +243,29 @@ impl<'s, 'a> Parser<'s, 'a> {
 
     // Trees.
 
-    fn add(&mut self, name: Str, root: List) -> Parsed<()> {
-        let tree = Arc::new(Tree { name, source: self.shared.source.clone(), root, slots: self.slots });
-        match self.shared.trees.iter_mut().find(|old| old.name == tree.name) {
-            None => self.shared.trees.push(tree),
-            Some(old) if old.is_empty() => *old = tree,
-            Some(_) if tree.is_empty() => {}
-            Some(_) => return self.error(format!("template: multiple definition of template {}", quote(&tree.name))),
+    fn add(&mut self, name: Str, root: Span) -> Parsed<()> {
+        let Shared { source, found, .. } = &mut *self.shared;
+        let new = Found { name, root, slots: self.slots };
+        match found.iter_mut().find(|old| old.name == new.name) {
+            None => found.push(new),
+            Some(old) if source.is_blank(old.root) => *old = new,
+            Some(_) if source.is_blank(new.root) => {}
+            Some(_) => return self.error(format!("template: multiple definition of template {}", quote(&new.name))),
         }
         Ok(())
     }
 
-    fn file(&mut self) -> Parsed<List> {
+    /// Ends the innermost list of nodes.
+    fn finish_nodes(&mut self, start: usize) -> Span {
+        let Shared { source, unfinished, .. } = &mut *self.shared;
+        finish(&mut unfinished.nodes, start, &mut source.nodes)
+    }
+
+    fn file(&mut self) -> Parsed<Span> {
         let start = self.shared.unfinished.nodes.len();
         loop {
             match self.peek().kind {
-                Kind::Eof => return Ok(self.shared.unfinished.nodes.drain(start..).collect()),
+                Kind::Eof => return Ok(self.finish_nodes(start)),
                 Kind::LeftDelim => {
                     let delim = self.next();
                     if self.next_non_space().kind == Kind::Define {
@@ -299,7 +314,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         }
     }
 
-    fn item_list(&mut self) -> Parsed<(List, End)> {
+    fn item_list(&mut self) -> Parsed<(Span, End)> {
         if self.shared.nesting >= MAX_NESTING {
             return self.error(format!("blocks are nested more than {MAX_NESTING} deep"));
         }
@@ -309,12 +324,12 @@ impl<'s, 'a> Parser<'s, 'a> {
         result
     }
 
-    fn item_list_here(&mut self) -> Parsed<(List, End)> {
+    fn item_list_here(&mut self) -> Parsed<(Span, End)> {
         let start = self.shared.unfinished.nodes.len();
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => self.shared.unfinished.nodes.push(node),
-                Item::End(end) => return Ok((self.shared.unfinished.nodes.drain(start..).collect(), end)),
+                Item::End(end) => return Ok((self.finish_nodes(start), end)),
             }
         }
         self.error("unexpected EOF")
@@ -356,7 +371,7 @@ impl<'s, 'a> Parser<'s, 'a> {
             Kind::Template => self.template()?,
             _ => {
                 self.backup();
-                Node::Action(Box::new(self.pipeline("command", Kind::RightDelim)?))
+                Node::Action(self.pipeline("command", Kind::RightDelim)?)
             }
         };
         Ok(Item::Node(node))
@@ -417,10 +432,12 @@ impl<'s, 'a> Parser<'s, 'a> {
             let next = self.peek().kind;
             otherwise = Some(if context == "if" && next == Kind::If {
                 self.next();
-                Box::new([Node::If(Box::new(self.nested_control("if")?))])
+                let branch = self.nested_control("if")?;
+                self.alone(Node::If(Box::new(branch)))
             } else if context == "with" && next == Kind::With {
                 self.next();
-                Box::new([Node::With(Box::new(self.nested_control("with")?))])
+                let branch = self.nested_control("with")?;
+                self.alone(Node::With(Box::new(branch)))
             } else {
                 let (list, end) = self.item_list()?;
                 if matches!(end, End::Else) {
@@ -432,6 +449,13 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.names.truncate(names);
         self.scope.truncate(scope);
         Ok(Branch { pos: pipe.pos, pipe, list, otherwise })
+    }
+
+    /// Makes a list of one node.
+    fn alone(&mut self, node: Node) -> Span {
+        let start = self.shared.unfinished.nodes.len();
+        self.shared.unfinished.nodes.push(node);
+        self.finish_nodes(start)
     }
 
     fn nested_control(&mut self, context: &str) -> Parsed<Branch> {
@@ -448,7 +472,7 @@ impl<'s, 'a> Parser<'s, 'a> {
 
     fn pipeline(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
         let pos = self.peek_non_space().start;
-        let (variables, assigns) = self.declarations(context)?;
+        let (mut variables, assigns) = self.declarations(context)?;
         let start = self.shared.unfinished.commands.len();
         loop {
             let token = self.next_non_space();
@@ -473,11 +497,13 @@ impl<'s, 'a> Parser<'s, 'a> {
                 _ => return self.unexpected(token, context),
             }
         }
-        let commands = finished(&mut self.shared.unfinished.commands, start);
-        let mut pipe = Pipe { pos, assigns, variables: variables.into_boxed_slice(), commands };
-        self.check_pipeline(&pipe, context)?;
-        self.resolve_declarations(&mut pipe);
-        Ok(pipe)
+        self.check_pipeline(start, context)?;
+        self.resolve(&mut variables, assigns);
+        let Shared { source, unfinished, .. } = &mut *self.shared;
+        let commands = finish(&mut unfinished.commands, start, &mut source.commands);
+        let first = source.variables.len() as Pos;
+        source.variables.extend(variables);
+        Ok(Pipe { pos, assigns, variables: Span { start: first, end: source.variables.len() as Pos }, commands })
     }
 
     /// Parses the variables before `:=` or `=`, and tells whether it was the latter.
@@ -527,9 +553,9 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     /// Gives the variables their slots once the commands are parsed: those still see what was there before.
-    fn resolve_declarations(&mut self, pipe: &mut Pipe) {
-        for variable in &mut pipe.variables {
-            if !pipe.assigns {
+    fn resolve(&mut self, variables: &mut [Variable], assigns: bool) {
+        for variable in variables {
+            if !assigns {
                 self.scope.push(variable.name.clone());
                 self.slots = self.slots.max(self.scope.len() as u32);
             }
@@ -537,13 +563,15 @@ impl<'s, 'a> Parser<'s, 'a> {
         }
     }
 
-    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Parsed<()> {
-        if pipe.commands.is_empty() {
+    /// Checks the commands of a pipeline, which start there among the unfinished ones.
+    fn check_pipeline(&self, start: usize, context: &str) -> Parsed<()> {
+        let commands = &self.shared.unfinished.commands[start..];
+        if commands.is_empty() {
             return self.error(format!("missing value for {context}"));
         }
-        for (i, command) in pipe.commands.iter().enumerate().skip(1) {
+        for (i, command) in commands.iter().enumerate().skip(1) {
             let literal = matches!(
-                command.args[0].kind,
+                self.shared.source.operands(command)[0].kind,
                 OperandKind::Bool(_) | OperandKind::Dot | OperandKind::Nil | OperandKind::Number(_) | OperandKind::String(_)
             );
             if literal {
@@ -569,8 +597,9 @@ impl<'s, 'a> Parser<'s, 'a> {
             }
             break;
         }
-        let args = finished(&mut self.shared.unfinished.operands, start);
-        if args.is_empty() { self.error("empty command") } else { Ok(Command { args }) }
+        let Shared { source, unfinished, .. } = &mut *self.shared;
+        let operands = finish(&mut unfinished.operands, start, &mut source.operands);
+        if operands.is_empty() { self.error("empty command") } else { Ok(Command { operands }) }
     }
 
     fn operand(&mut self) -> Parsed<Option<Operand>> {
@@ -584,7 +613,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         let kind = match operand.kind {
             OperandKind::Variable(variable) => OperandKind::Member(Box::new((variable, path))),
             OperandKind::Bool(_) | OperandKind::String(_) | OperandKind::Number(_) | OperandKind::Nil | OperandKind::Dot => {
-                let printed = operand.printed(self.shared.source);
+                let printed = operand.printed(&self.shared.source);
                 return self.error(format!("unexpected . after term {}", crate::quote::quote_text(&printed)));
             }
             _ => OperandKind::Chain(Box::new(operand), path),

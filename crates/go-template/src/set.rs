@@ -183,7 +183,7 @@ impl TemplateSet {
         for tree in trees {
             // What an overlay is parsed for is its own, even if it is empty: Go executes the template it has just parsed.
             let own = self.base.is_some() && *tree.name == *name.as_bytes() && !self.trees.contains_key(name.as_bytes());
-            let replaces = own || !tree.is_empty() || self.tree(&tree.name).is_none();
+            let replaces = own || !tree.is_blank() || self.tree(&tree.name).is_none();
             if replaces {
                 self.trees.insert(tree.name.to_vec(), tree);
             }

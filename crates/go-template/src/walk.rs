@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::ast::{Branch, Command, Invoke, Node, Operand, Pipe, Print, Tree};
+use crate::ast::{Branch, Command, Invoke, Node, Operand, Pipe, Print, Source, Span, Tree};
 use crate::error::{Budget, ExecError, Fault, unplaced_budget};
 use crate::exec::Render;
 use crate::set::TemplateSet;
@@ -29,7 +29,7 @@ fn run(render: &mut Render, set: &Arc<TemplateSet>, tree: &Tree, dot: Slot, out:
     let result = if walker.render.depth > walker.render.limits.depth {
         Err(walker.placed(unplaced_budget(Budget::Depth)))
     } else {
-        grow(|| walker.list(&tree.root, &dot)).map(|_| ())
+        grow(|| walker.list(tree.root, &dot)).map(|_| ())
     };
     render.depth -= 1;
     result
@@ -84,6 +84,11 @@ pub(crate) struct Walker<'r, 't> {
 }
 
 impl<'t> Walker<'_, 't> {
+    /// Returns the file that the tree is of.
+    pub(crate) fn source(&self) -> &'t Source {
+        &self.tree.source
+    }
+
     // Errors.
 
     pub(crate) fn fail<T>(&self, message: impl Into<String>) -> Result<T, Fault> {
@@ -91,12 +96,12 @@ impl<'t> Walker<'_, 't> {
     }
 
     pub(crate) fn fault(&self, message: String, cause: Option<Fault>) -> Fault {
-        let source = &*self.tree.source;
+        let source = self.source();
         let (pos, node) = match self.node {
             At::Start => (0, String::new()),
             At::Pipe(pipe) => (pipe.pos, pipe.printed(source)),
             At::Action(pipe) => (pipe.pos, format!("{{{{{}}}}}", pipe.printed(source))),
-            At::Command(command) => (command.args.first().map_or(0, Operand::start), command.printed(source)),
+            At::Command(command) => (source.operands(command).first().map_or(0, |operand| operand.pos), command.printed(source)),
             At::Operand(operand) => (operand.pos, operand.printed_alone(source)),
             At::Template(invoke) => (invoke.pos, invoke.printed(source)),
             At::Branch(branch) => (branch.pos, branch.pipe.printed(source)),
@@ -138,12 +143,12 @@ impl<'t> Walker<'_, 't> {
 
     // Nodes.
 
-    pub(crate) fn list(&mut self, nodes: &'t [Node], dot: &Slot) -> Result<Signal, Fault> {
-        for node in nodes {
+    pub(crate) fn list(&mut self, list: Span, dot: &Slot) -> Result<Signal, Fault> {
+        for node in self.source().nodes(list) {
             self.step()?;
             let signal = match node {
                 Node::Text(start, end) => {
-                    self.write(self.tree.source.between(*start, *end))?;
+                    self.write(self.source().between(*start, *end))?;
                     Signal::Done
                 }
                 Node::Action(pipe) => {
@@ -193,9 +198,9 @@ impl<'t> Walker<'_, 't> {
         let slot = self.pipeline(dot, &branch.pipe)?;
         if slot.value.truth() {
             let dot = if with { &slot } else { dot };
-            return grow(|| self.list(&branch.list, dot));
+            return grow(|| self.list(branch.list, dot));
         }
-        match &branch.otherwise {
+        match branch.otherwise {
             Some(list) => grow(|| self.list(list, dot)),
             None => Ok(Signal::Done),
         }
@@ -217,7 +222,7 @@ impl<'t> Walker<'_, 't> {
     fn range(&mut self, branch: &'t Branch, dot: &Slot) -> Result<Signal, Fault> {
         self.node = At::Branch(branch);
         let slot = self.pipeline(dot, &branch.pipe)?;
-        let two = branch.pipe.variables.len() > 1;
+        let two = self.source().variables(&branch.pipe).len() > 1;
         let ran = match &slot.value {
             Value::Nil => false,
             Value::Int(n, kind) => {
@@ -265,7 +270,7 @@ impl<'t> Walker<'_, 't> {
                 return self.fail(format!("range can't iterate over {}", String::from_utf8_lossy(&text)));
             }
         };
-        if let (false, Some(list)) = (ran, &branch.otherwise) {
+        if let (false, Some(list)) = (ran, branch.otherwise) {
             // A break here belongs to this range as well: Go catches it in the same place.
             return self.list(list, dot).map(|signal| if signal == Signal::Break { Signal::Done } else { signal });
         }
@@ -292,7 +297,7 @@ impl<'t> Walker<'_, 't> {
     fn iteration(&mut self, branch: &'t Branch, index: Slot, elem: Slot) -> Result<Signal, Fault> {
         self.step()?;
         let pipe = &branch.pipe;
-        match &*pipe.variables {
+        match self.source().variables(pipe) {
             [] => {}
             [one] => self.set_variable(pipe.assigns, one, elem.clone())?,
             [first, second, ..] => {
@@ -300,6 +305,6 @@ impl<'t> Walker<'_, 't> {
                 self.set_variable(pipe.assigns, second, elem.clone())?;
             }
         }
-        self.list(&branch.list, &elem)
+        self.list(branch.list, &elem)
     }
 }
