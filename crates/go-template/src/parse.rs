@@ -26,8 +26,10 @@ pub(crate) fn parse(name: &str, text: Bytes, functions: &Functions, names: &mut 
         let message = format!("a template of {} bytes is too long", text.len());
         return Err(ParseError { file: name.to_owned(), line: 1, message });
     };
-    let (nodes, commands, operands, variables) = Default::default();
-    let source = Source { name: name.to_owned(), text: text.clone(), nodes, commands, operands, variables };
+    // Of so many bytes there is mostly a node, and an operand.
+    const BYTES: usize = 48;
+    let (nodes, operands) = (Vec::with_capacity(text.len() / BYTES), Vec::with_capacity(text.len() / BYTES));
+    let source = Source { name: name.to_owned(), text: text.clone(), nodes, commands: Vec::with_capacity(text.len() / BYTES), operands, variables: Vec::new() };
     let mut shared = Shared { lexer, functions, source, names, found: Vec::new(), nesting: 0, unfinished: Unfinished::default() };
     let mut parser = Parser::new(&mut shared);
     let root = parser.file()?;
