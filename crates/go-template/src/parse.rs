@@ -144,12 +144,6 @@ impl End {
     }
 }
 
-enum Item {
-    Node(Node),
-    /// A comment or an empty text.
-    End(End),
-}
-
 impl<'s, 'a> Parser<'s, 'a> {
     fn new(shared: &'s mut Shared<'a>) -> Self {
         let dollar = Str::from("$");
@@ -278,9 +272,8 @@ impl<'s, 'a> Parser<'s, 'a> {
                 }
                 _ => {}
             }
-            match self.text_or_action()? {
-                Item::Node(node) => self.shared.unfinished.nodes.push(node),
-                Item::End(end) => return self.error(format!("unexpected {}", end.printed())),
+            if let Some(end) = self.text_or_action()? {
+                return self.error(format!("unexpected {}", end.printed()));
             }
         }
     }
@@ -329,29 +322,36 @@ impl<'s, 'a> Parser<'s, 'a> {
     fn item_list_here(&mut self) -> Parsed<(Span, End)> {
         let start = self.shared.unfinished.nodes.len();
         while self.peek_non_space().kind != Kind::Eof {
-            match self.text_or_action()? {
-                Item::Node(node) => self.shared.unfinished.nodes.push(node),
-                Item::End(end) => return Ok((self.finish_nodes(start), end)),
+            if let Some(end) = self.text_or_action()? {
+                return Ok((self.finish_nodes(start), end));
             }
         }
         self.error("unexpected EOF")
     }
 
-    fn text_or_action(&mut self) -> Parsed<Item> {
-        let token = self.next_non_space();
-        match token.kind {
-            Kind::Text => Ok(Item::Node(Node::Text(token.start, token.end))),
-            Kind::LeftDelim => {
-                self.action = Some(token);
-                let item = self.action();
-                self.action = None;
-                item
-            }
-            _ => self.unexpected(token, "input"),
-        }
+    // Nodes and operands are put where they are going to lie: a file has tens of thousands.
+
+    fn node(&mut self, node: Node) {
+        self.shared.unfinished.nodes.push(node);
     }
 
-    fn action(&mut self) -> Parsed<Item> {
+    /// Parses a node, unless that is what ends the list.
+    fn text_or_action(&mut self) -> Parsed<Option<End>> {
+        let token = self.next_non_space();
+        match token.kind {
+            Kind::Text => self.node(Node::Text(token.start, token.end)),
+            Kind::LeftDelim => {
+                self.action = Some(token);
+                let end = self.action();
+                self.action = None;
+                return end;
+            }
+            _ => return self.unexpected(token, "input"),
+        }
+        Ok(None)
+    }
+
+    fn action(&mut self) -> Parsed<Option<End>> {
         let token = self.next_non_space();
         let node = match token.kind {
             Kind::Block => self.block()?,
@@ -361,11 +361,11 @@ impl<'s, 'a> Parser<'s, 'a> {
                 if !matches!(self.peek_non_space().kind, Kind::If | Kind::With) {
                     self.expect(Kind::RightDelim, "else")?;
                 }
-                return Ok(Item::End(End::Else));
+                return Ok(Some(End::Else));
             }
             Kind::End => {
                 self.expect(Kind::RightDelim, "end")?;
-                return Ok(Item::End(End::End));
+                return Ok(Some(End::End));
             }
             Kind::If => Node::If(Box::new(self.control("if")?)),
             Kind::Range => Node::Range(Box::new(self.control("range")?)),
@@ -376,7 +376,8 @@ impl<'s, 'a> Parser<'s, 'a> {
                 Node::Action(self.pipeline("command", Kind::RightDelim)?)
             }
         };
-        Ok(Item::Node(node))
+        self.node(node);
+        Ok(None)
     }
 
     fn loop_control(&mut self, word: &str, node: Node) -> Parsed<Node> {
@@ -456,7 +457,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     /// Makes a list of one node.
     fn alone(&mut self, node: Node) -> Span {
         let start = self.shared.unfinished.nodes.len();
-        self.shared.unfinished.nodes.push(node);
+        self.node(node);
         self.finish_nodes(start)
     }
 
@@ -587,9 +588,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         let start = self.shared.unfinished.operands.len();
         loop {
             self.peek_non_space();
-            if let Some(operand) = self.operand()? {
-                self.shared.unfinished.operands.push(operand);
-            }
+            self.operand()?;
             let token = self.next();
             match token.kind {
                 Kind::Space => continue,
@@ -604,12 +603,18 @@ impl<'s, 'a> Parser<'s, 'a> {
         if operands.is_empty() { self.error("empty command") } else { Ok(Command { operands }) }
     }
 
-    fn operand(&mut self) -> Parsed<Option<Operand>> {
-        let Some(operand) = self.term()? else { return Ok(None) };
+    fn push(&mut self, pos: Pos, end: Pos, kind: OperandKind) {
+        self.shared.unfinished.operands.push(Operand { pos, end, kind });
+    }
+
+    /// Parses an operand, if there is one.
+    fn operand(&mut self) -> Parsed<()> {
+        self.term()?;
         let first = self.peek();
         if first.kind != Kind::Field {
-            return Ok(Some(operand));
+            return Ok(());
         }
+        let Some(operand) = self.shared.unfinished.operands.pop() else { return Ok(()) };
         self.next();
         let path = self.fields(first);
         let kind = match operand.kind {
@@ -620,7 +625,8 @@ impl<'s, 'a> Parser<'s, 'a> {
             }
             _ => OperandKind::Chain(Box::new(operand), path),
         };
-        Ok(Some(Operand { pos: first.start, end: first.end, kind }))
+        self.push(first.start, first.end, kind);
+        Ok(())
     }
 
     /// Parses the rest of a chain of fields.
@@ -632,35 +638,34 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.shared.names.path(self.shared.source.between(first.start, end))
     }
 
-    fn term(&mut self) -> Parsed<Option<Operand>> {
+    fn term(&mut self) -> Parsed<()> {
         let token = self.next_non_space();
         let value = self.value(token);
-        let mut pos = token.start;
-        let kind = match token.kind {
+        let Token { kind, start, end } = token;
+        match kind {
             Kind::Identifier => match std::str::from_utf8(value).ok().and_then(|name| self.shared.functions.get(name)) {
-                Some(function) => OperandKind::Function(function),
+                Some(function) => self.push(start, end, OperandKind::Function(function)),
                 None => return self.error(format!("function {} not defined", quote(value))),
             },
-            Kind::Dot => OperandKind::Dot,
-            Kind::Nil => OperandKind::Nil,
+            Kind::Dot => self.push(start, end, OperandKind::Dot),
+            Kind::Nil => self.push(start, end, OperandKind::Nil),
             Kind::Variable => {
                 let Some(name) = self.names.iter().rev().find(|name| ***name == *value).cloned() else {
                     return self.error(format!("undefined variable {}", quote(value)));
                 };
                 let slot = self.slot(&name);
-                OperandKind::Variable(Variable { name, slot })
+                self.push(start, end, OperandKind::Variable(Variable { name, slot }));
             }
             Kind::Field => {
                 // Go's chain of fields is where its second one is.
                 let next = self.peek();
-                if next.kind == Kind::Field {
-                    pos = next.start;
-                }
-                OperandKind::Field(self.fields(token))
+                let pos = if next.kind == Kind::Field { next.start } else { start };
+                let path = self.fields(token);
+                self.push(pos, end, OperandKind::Field(path));
             }
-            Kind::Bool => OperandKind::Bool(value == b"true"),
-            Kind::CharConstant | Kind::Complex | Kind::Number => match self.shared.names.number(value, token.kind) {
-                Ok(number) => OperandKind::Number(number),
+            Kind::Bool => self.push(start, end, OperandKind::Bool(value == b"true")),
+            Kind::CharConstant | Kind::Complex | Kind::Number => match self.shared.names.number(value, kind) {
+                Ok(number) => self.push(start, end, OperandKind::Number(number)),
                 Err(message) => return self.error(message),
             },
             Kind::LeftParen => {
@@ -670,17 +675,16 @@ impl<'s, 'a> Parser<'s, 'a> {
                 self.shared.nesting += 1;
                 let pipe = grow(|| self.pipeline("parenthesized pipeline", Kind::RightParen));
                 self.shared.nesting -= 1;
-                let pipe = pipe?;
-                pos = pipe.pos;
-                OperandKind::Pipe(Box::new(pipe))
+                let pipe = Box::new(pipe?);
+                self.push(pipe.pos, end, OperandKind::Pipe(pipe));
             }
-            Kind::String | Kind::RawString => OperandKind::String(self.unquoted(value)?),
-            _ => {
-                self.backup();
-                return Ok(None);
+            Kind::String | Kind::RawString => {
+                let text = self.unquoted(value)?;
+                self.push(start, end, OperandKind::String(text));
             }
-        };
-        Ok(Some(Operand { pos, end: token.end, kind }))
+            _ => self.backup(),
+        }
+        Ok(())
     }
 
     /// Returns the slot that Go's executor will find a variable in.
