@@ -81,7 +81,18 @@ pub(crate) fn is_word(byte: u8) -> bool {
 /// Returns the number of characters in a piece of UTF-8.
 #[inline(always)]
 pub(crate) fn count(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+    if bytes.is_ascii() { bytes.len() } else { bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count() }
+}
+
+/// Makes a table of some bytes.
+pub(crate) const fn table(bytes: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
+        at += 1;
+    }
+    table
 }
 
 /// How many bytes go-yaml reads and checks at once.

@@ -107,19 +107,9 @@ enum LineEnd {
     Stream,
 }
 
-const fn stops(bytes: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < bytes.len() {
-        table[bytes[at] as usize] = true;
-        at += 1;
-    }
-    table
-}
-
 /// Where a run inside quotes ends; the last two may start a line break.
-const SINGLE_STOPS: [bool; 256] = stops(b"'\r\n\xc2\xe2");
-const DOUBLE_STOPS: [bool; 256] = stops(b"\"\\\r\n\xc2\xe2");
+const SINGLE_STOPS: [bool; 256] = chars::table(b"'\r\n\xc2\xe2");
+const DOUBLE_STOPS: [bool; 256] = chars::table(b"\"\\\r\n\xc2\xe2");
 
 /// Whether the line breaks that end a block scalar are kept.
 #[derive(Clone, Copy, PartialEq)]

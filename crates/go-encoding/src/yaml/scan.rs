@@ -154,7 +154,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// Returns the next token without taking it.
+    #[inline]
     pub(crate) fn peek(&mut self) -> Scanned<&Token<'a>> {
+        // Every token is looked at more than once.
+        if !self.ready {
+            self.make_ready()?;
+        }
+        Ok(&self.queue[0])
+    }
+
+    #[inline(never)]
+    fn make_ready(&mut self) -> Scanned<()> {
         while !self.ready {
             self.ready = match self.queue.is_empty() {
                 true => false,
@@ -164,7 +174,7 @@ impl<'a> Scanner<'a> {
                 self.fetch_checked()?;
             }
         }
-        Ok(&self.queue[0])
+        Ok(())
     }
 
     /// Takes the token that was peeked at.
@@ -601,6 +611,9 @@ fn unreadable(problem: &str) -> Fault {
     Fault { problem: problem.to_owned(), at: None, context: None, by_scanner: false }
 }
 
+/// Where a run of a plain scalar may end.
+const MAY_END_PLAIN: [bool; 256] = chars::table(b" \t\r\n\0:,?[]{}\xc2\xe2");
+
 /// The plain scalar, which needs what only the scanner knows.
 impl<'a> Scanner<'a> {
     fn plain(&mut self) -> Scanned<(Cow<'a, str>, Place)> {
@@ -644,6 +657,9 @@ impl<'a> Scanner<'a> {
     fn plain_run(&self, in_flow: bool) -> usize {
         let mut pos = self.pos;
         loop {
+            while let Some(byte) = self.text.bytes.get(pos) && !MAY_END_PLAIN[usize::from(*byte)] {
+                pos += 1;
+            }
             match self.text.at(pos) {
                 b' ' | b'\t' | b'\r' | b'\n' | 0 => return pos,
                 b':' if self.text.is_blank_or_end(pos + 1) => return pos,
