@@ -68,7 +68,9 @@ impl Source {
     /// Tells whether there is only blank text; such a definition does not replace another.
     pub(crate) fn is_blank(&self, list: Span) -> bool {
         self.nodes(list).iter().all(|node| match node {
-            Node::Text(start, end) => std::str::from_utf8(self.between(*start, *end)).is_ok_and(|text| text.chars().all(char::is_whitespace)),
+            Node::Text(start, end) => {
+                std::str::from_utf8(self.between(*start, *end)).is_ok_and(|text| text.chars().all(char::is_whitespace))
+            }
             _ => false,
         })
     }

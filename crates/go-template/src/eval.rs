@@ -109,7 +109,10 @@ impl<'t> Walker<'_, 't> {
                 Some(ideal) => ideal.value(),
                 None => return self.fail(format!("{} overflows int", operand.printed(self.source()))),
             },
-            _ => return self.fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone(self.source()))),
+            _ => {
+                return self
+                    .fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone(self.source())));
+            }
         };
         Ok(Slot::plain(value))
     }

@@ -29,7 +29,14 @@ pub(crate) fn parse(name: &str, text: Bytes, functions: &Functions, names: &mut 
     // Of so many bytes there is mostly a node, and an operand.
     const BYTES: usize = 48;
     let (nodes, operands) = (Vec::with_capacity(text.len() / BYTES), Vec::with_capacity(text.len() / BYTES));
-    let source = Source { name: name.to_owned(), text: text.clone(), nodes, commands: Vec::with_capacity(text.len() / BYTES), operands, variables: Vec::new() };
+    let source = Source {
+        name: name.to_owned(),
+        text: text.clone(),
+        nodes,
+        commands: Vec::with_capacity(text.len() / BYTES),
+        operands,
+        variables: Vec::new(),
+    };
     let mut shared = Shared { lexer, functions, source, names, found: Vec::new(), nesting: 0, unfinished: Unfinished::default() };
     let mut parser = Parser::new(&mut shared);
     let root = parser.file()?;

@@ -454,7 +454,8 @@ mod tests {
     fn versions_are_lenient_and_errors_masterminds() {
         assert_eq!(Version::parse("v01.2").map(|v| v.to_string()), Ok("1.2.0".to_owned()));
         assert_eq!(Version::parse("v1.2.3-rc.1-x+b.2").map(|v| v.to_string()), Ok("1.2.3-rc.1-x+b.2".to_owned()));
-        for invalid in ["x", "", "v", "1.", "1.2.", "1.2.3.4", "1.0.0-", "1.0.0-a..b", "1.0.0-a.", "1.0.0+", "1+b-a+c", "1 ", "1.é", "V1"] {
+        for invalid in ["x", "", "v", "1.", "1.2.", "1.2.3.4", "1.0.0-", "1.0.0-a..b", "1.0.0-a.", "1.0.0+", "1+b-a+c", "1 ", "1.é", "V1"]
+        {
             assert_eq!(Version::parse(invalid), Err(Error::Invalid), "{invalid}");
         }
         for improper in ["x.y", "=!1", "> =1", "1.0-", "", "~", "1.2.3.4"] {

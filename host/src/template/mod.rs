@@ -30,8 +30,9 @@ pub async fn template(options: options::Template, around: &Surroundings) -> Resu
     let (name, chart) = name::and_chart(&options)?;
     let charts = registry(&options.charts, around);
     let place = Place::of(&options, &chart, around)?;
-    let (values, given) = values::merged(&options, &charts, around).await?;
     heap::for_first_thread(place.memory());
+    both::get_ready();
+    let (values, given) = values::merged(&options, &charts, around).await?;
     // The process ends with this command: to free every node of what it read first would only take time.
     let mut parsed = ManuallyDrop::new(Parsed::ahead(&compat));
     let mut chart = ManuallyDrop::new(place.fetch(&charts, &mut parsed).await?);

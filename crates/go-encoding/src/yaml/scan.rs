@@ -657,7 +657,9 @@ impl<'a> Scanner<'a> {
     fn plain_run(&self, in_flow: bool) -> usize {
         let mut pos = self.pos;
         loop {
-            while let Some(byte) = self.text.bytes.get(pos) && !MAY_END_PLAIN[usize::from(*byte)] {
+            while let Some(byte) = self.text.bytes.get(pos)
+                && !MAY_END_PLAIN[usize::from(*byte)]
+            {
                 pos += 1;
             }
             match self.text.at(pos) {
