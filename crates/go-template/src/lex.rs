@@ -374,26 +374,22 @@ impl<'a> Lexer<'a> {
     /// Takes what is left of a word; it has to end where one may.
     fn take_word(&mut self) -> Result<(), Fault> {
         let mut pos = self.pos;
-        while let Some(byte) = self.input.get(pos) {
-            match byte {
-                byte if IN_WORD[usize::from(*byte)] => pos += 1,
-                b' ' | b'.' | b')' | b'\t' | b'\r' | b'\n' | b',' | b'|' | b':' | b'(' => break,
-                128.. => {
+        let ends_well = loop {
+            match self.input.get(pos) {
+                Some(byte) if IN_WORD[usize::from(*byte)] => pos += 1,
+                None | Some(b' ' | b'.' | b')' | b'\t' | b'\r' | b'\n' | b',' | b'|' | b':' | b'(') => break true,
+                Some(128..) => {
                     let (c, length) = decode(&self.input[pos..]);
                     if !is_alphanumeric(c.unwrap_or('\u{fffd}')) {
-                        self.pos = pos;
-                        return Err(Fault::BadCharacter(self.peek()));
+                        break false;
                     }
                     pos += length;
                 }
-                _ => {
-                    self.pos = pos;
-                    return if self.rest().starts_with(RIGHT) { Ok(()) } else { Err(Fault::BadCharacter(self.peek())) };
-                }
+                Some(_) => break self.input[pos..].starts_with(RIGHT),
             }
-        }
+        };
         self.pos = pos;
-        Ok(())
+        if ends_well { Ok(()) } else { Err(Fault::BadCharacter(self.peek())) }
     }
 
     fn identifier(&mut self) -> Token {

@@ -90,13 +90,13 @@ impl Drop for Lent {
 pub struct Ahead {
     functions: Arc<Functions>,
     names: Names,
-    files: HashMap<String, (Bytes, Lent)>,
+    files: HashMap<String, (Bytes, Lent), RandomState>,
 }
 
 impl Ahead {
     /// Begins without files; the functions are those of the set.
     pub fn new(functions: Arc<Functions>) -> Ahead {
-        Ahead { functions, names: Names::default(), files: HashMap::new() }
+        Ahead { functions, names: Names::default(), files: HashMap::default() }
     }
 
     /// Returns the functions.
@@ -120,7 +120,7 @@ impl Ahead {
 pub struct TemplateSet {
     name: String,
     functions: Arc<Functions>,
-    trees: HashMap<Vec<u8>, Arc<Tree>>,
+    trees: HashMap<Vec<u8>, Arc<Tree>, RandomState>,
     base: Option<Arc<TemplateSet>>,
     names: Names,
 }
@@ -128,7 +128,7 @@ pub struct TemplateSet {
 impl TemplateSet {
     /// Creates an empty set; the name appears in `no template "x" associated with template "<name>"`.
     pub fn new(name: &str, functions: Arc<Functions>) -> Self {
-        TemplateSet { name: name.to_owned(), functions, trees: HashMap::new(), base: None, names: Names::default() }
+        TemplateSet { name: name.to_owned(), functions, trees: HashMap::default(), base: None, names: Names::default() }
     }
 
     /// Creates an empty set on top of this one.
@@ -136,7 +136,7 @@ impl TemplateSet {
         TemplateSet {
             name: self.name.clone(),
             functions: self.functions.clone(),
-            trees: HashMap::new(),
+            trees: HashMap::default(),
             base: Some(self.clone()),
             names: Names::default(),
         }

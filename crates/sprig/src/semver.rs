@@ -262,9 +262,15 @@ impl Constraint {
     }
 }
 
+fn is_space(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' ')
+}
+
 fn rewrite_ranges(text: &str) -> String {
     let mut out = text.to_owned();
-    if !text.contains(['\t', '\n', '\x0c', '\r', ' ']) {
+    // Mostly there is none, and the pattern is slow to compile.
+    let is_hyphen = |three: &[u8]| matches!(three, [before, b'-', after] if is_space(char::from(*before)) && is_space(char::from(*after)));
+    if !text.as_bytes().windows(3).any(is_hyphen) {
         return out;
     }
     for range in RANGE.captures_iter(text) {
@@ -291,7 +297,6 @@ fn group(text: &str) -> Result<Vec<Term>, Error> {
 }
 
 fn term(text: &str) -> Option<Result<Term, Error>> {
-    let is_space = |c: char| matches!(c, '\t' | '\n' | '\x0c' | '\r' | ' ');
     let text = text.trim_matches(is_space);
     let (operator, version) = text.split_at(text.find(|c| !"=!<>~^".contains(c)).unwrap_or(text.len()));
     let operator = match operator {

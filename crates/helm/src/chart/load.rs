@@ -1,5 +1,6 @@
 //! Sorts files into a chart (`pkg/chart/v2/loader/load.go`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -195,7 +196,11 @@ impl<'a> DocumentReader<'a> {
         Some(if end.is_some() { line.strip_suffix(b"\r").unwrap_or(line) } else { line })
     }
 
-    fn next(&mut self) -> Result<Option<Vec<u8>>, ChartError> {
+    fn next(&mut self) -> Result<Option<Cow<'a, [u8]>>, ChartError> {
+        let is_one = |text: &[u8]| !text.starts_with(b"---") && memchr::memmem::find(text, b"\n---").is_none();
+        if self.rest.ends_with(b"\n") && memchr::memchr(b'\r', self.rest).is_none() && is_one(self.rest) {
+            return Ok(Some(Cow::Borrowed(std::mem::take(&mut self.rest))));
+        }
         let mut document = Vec::new();
         while let Some(line) = self.line() {
             if let Some(after) = line.strip_prefix(b"---") {
@@ -205,13 +210,13 @@ impl<'a> DocumentReader<'a> {
                     return Err(ChartError(format!("error reading yaml document: invalid Yaml document separator: {after}")));
                 }
                 if !document.is_empty() {
-                    return Ok(Some(document));
+                    return Ok(Some(document.into()));
                 }
             }
             document.extend_from_slice(line);
             document.push(b'\n');
         }
-        Ok((!document.is_empty()).then_some(document))
+        Ok((!document.is_empty()).then(|| document.into()))
     }
 }
 
