@@ -1,6 +1,6 @@
 //! Where things are, and how commands are run there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -11,10 +11,15 @@ pub struct Place {
     pub cache: PathBuf,
 }
 
+/// Returns the folder of xtask. Of two checkouts with one cache, cargo may run for one what it compiled for the other.
+pub fn sources() -> Result<PathBuf> {
+    std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).context("run it as `cargo xtask`")
+}
+
 impl Place {
     /// Finds both. Everything that is built goes to `$LAUNCHWAY_CACHE`, by default under the user's cache folder.
     pub fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?.to_owned();
+        let root = sources()?.parent().context("xtask lies in the repository")?.to_owned();
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let cache = variable("LAUNCHWAY_CACHE")
             .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("launchway")))

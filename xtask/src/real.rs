@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
-use crate::place::Place;
+use crate::place::{self, Place};
 
 /// A program under `tests/real/`: `main.go` of its own, or the one tool that its `go.mod` names.
 struct Program {
@@ -164,7 +164,7 @@ fn link(target: &Path, bin: &Path) -> Result<()> {
 /// Builds a program into the cache and returns the folder it is in.
 fn build(program: &Program, purpose: Purpose, cache: &Path, which: &str) -> Result<PathBuf> {
     let name = program.name;
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real").join(name);
+    let sources = place::sources()?.join("../tests/real").join(name);
     let cache = std::path::absolute(cache).with_context(|| format!("cannot resolve {}", cache.display()))?;
     let flags = flags(program, purpose);
     let folder = cache.join("real").join(format!("{name}-{}", digest(program, &flags, &sources)?));

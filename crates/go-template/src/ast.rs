@@ -159,6 +159,7 @@ pub(crate) enum OperandKind {
     Dot,
     Nil,
     Variable(Variable),
+    /// A variable and fields of it.
     Member(Box<(Variable, Path)>),
     Field(Path),
     Chain(Box<Operand>, Path),

@@ -60,10 +60,7 @@ impl<'t> Walker<'_, 't> {
     }
 
     fn command(&mut self, dot: &Slot, command: &'t Command, last: Option<Slot>) -> Evaluated {
-        let (first, args) = match self.source().operands(command) {
-            [first, args @ ..] => (first, args),
-            [] => return Ok(Slot::plain(Value::Nil)),
-        };
+        let [first, args @ ..] = self.source().operands(command) else { return Ok(Slot::plain(Value::Nil)) };
         match &first.kind {
             OperandKind::Field(names) => {
                 self.node = At::Operand(first);
@@ -110,8 +107,8 @@ impl<'t> Walker<'_, 't> {
                 None => return self.fail(format!("{} overflows int", operand.printed(self.source()))),
             },
             _ => {
-                return self
-                    .fail(format!("can't handle assignment of {} to empty interface argument", operand.printed_alone(self.source())));
+                let printed = operand.printed_alone(self.source());
+                return self.fail(format!("can't handle assignment of {printed} to empty interface argument"));
             }
         };
         Ok(Slot::plain(value))

@@ -26,15 +26,15 @@ pub(crate) fn parse(name: &str, text: Bytes, functions: &Functions, names: &mut 
         let message = format!("a template of {} bytes is too long", text.len());
         return Err(ParseError { file: name.to_owned(), line: 1, message });
     };
-    // Of so many bytes there is mostly a node, and an operand.
+    // In charts there is about one of each for so many bytes.
     const BYTES: usize = 48;
-    let (nodes, operands) = (Vec::with_capacity(text.len() / BYTES), Vec::with_capacity(text.len() / BYTES));
+    let count = text.len() / BYTES;
     let source = Source {
         name: name.to_owned(),
         text: text.clone(),
-        nodes,
-        commands: Vec::with_capacity(text.len() / BYTES),
-        operands,
+        nodes: Vec::with_capacity(count),
+        commands: Vec::with_capacity(count),
+        operands: Vec::with_capacity(count),
         variables: Vec::new(),
     };
     let mut shared = Shared { lexer, functions, source, names, found: Vec::new(), nesting: 0, unfinished: Unfinished::default() };
