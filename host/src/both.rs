@@ -112,9 +112,14 @@ mod tests {
             let panic = catch_unwind(AssertUnwindSafe(|| in_threads(first, second))).expect_err("a panic");
             assert_eq!(panic.downcast_ref(), Some(&"half"));
         };
-        let mut done = false;
-        panics(&mut || panic!("half"), &mut || done = true);
-        assert!(done);
+        // Whichever half panics, nothing of the other goes on behind the back of the caller.
+        let (mut begun, mut ended) = (false, false);
+        panics(&mut || panic!("half"), &mut || {
+            begun = true;
+            thread::sleep(AWAKE);
+            ended = true;
+        });
+        assert_eq!(begun, ended);
         panics(&mut || (), &mut || panic!("half"));
         in_threads(&mut || (), &mut || ());
     }
