@@ -6,20 +6,18 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// The repository and the cache beside it.
+#[derive(Clone)]
 pub struct Place {
     pub root: PathBuf,
     pub cache: PathBuf,
 }
 
-/// Returns the folder of xtask. Of two checkouts with one cache, cargo may run for one what it compiled for the other.
-pub fn sources() -> Result<PathBuf> {
-    std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).context("run it as `cargo xtask`")
-}
-
 impl Place {
     /// Finds both. Everything that is built goes to `$LAUNCHWAY_CACHE`, by default under the user's cache folder.
     pub fn find() -> Result<Self> {
-        let root = sources()?.parent().context("xtask lies in the repository")?.to_owned();
+        // Not as compiled in: of two checkouts with one cache, cargo may run for one what it compiled for the other.
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).context("run it as `cargo xtask`")?;
+        let root = xtask.parent().context("xtask lies in the repository")?.to_owned();
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let cache = variable("LAUNCHWAY_CACHE")
             .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("launchway")))

@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
-use crate::place::{self, Place};
+use crate::place::Place;
 
 /// A program under `tests/real/`: `main.go` of its own, or the one tool that its `go.mod` names.
 struct Program {
@@ -114,12 +114,12 @@ pub fn start(place: &Place, purpose: Purpose) -> Result<Option<Building>> {
         eprintln!("skipped: Go is not here, tests against real components do not run");
         return Ok(None);
     }
-    let (cache, folder) = (place.cache.clone(), place.cache.join(purpose.folder()));
+    let (place, folder) = (place.clone(), place.cache.join(purpose.folder()));
     fs::create_dir_all(&folder)?;
     let bin = folder.clone();
     let work = std::thread::spawn(move || {
         for (index, program) in TESTED.iter().enumerate() {
-            let built = build(program, purpose, &cache, &format!("{} of {}", index + 1, TESTED.len()))?;
+            let built = build(program, purpose, &place, &format!("{} of {}", index + 1, TESTED.len()))?;
             for entry in fs::read_dir(&built)? {
                 link(&entry?.path(), &bin)?;
             }
@@ -142,7 +142,7 @@ pub fn one(place: &Place, name: &str) -> Result<Option<PathBuf>> {
         eprintln!("real {name}: Go is not installed");
         return Ok(None);
     }
-    Ok(Some(build(program, Purpose::Benches, &place.cache, "1 of 1")?.join(name)))
+    Ok(Some(build(program, Purpose::Benches, place, "1 of 1")?.join(name)))
 }
 
 /// Starts a cluster that a person can play with, and keeps it until it is interrupted.
@@ -162,19 +162,18 @@ fn link(target: &Path, bin: &Path) -> Result<()> {
 }
 
 /// Builds a program into the cache and returns the folder it is in.
-fn build(program: &Program, purpose: Purpose, cache: &Path, which: &str) -> Result<PathBuf> {
+fn build(program: &Program, purpose: Purpose, place: &Place, which: &str) -> Result<PathBuf> {
     let name = program.name;
-    let sources = place::sources()?.join("../tests/real").join(name);
-    let cache = std::path::absolute(cache).with_context(|| format!("cannot resolve {}", cache.display()))?;
+    let sources = place.root.join("tests/real").join(name);
     let flags = flags(program, purpose);
-    let folder = cache.join("real").join(format!("{name}-{}", digest(program, &flags, &sources)?));
+    let folder = place.cache.join("real").join(format!("{name}-{}", digest(program, &flags, &sources)?));
     if folder.is_dir() {
         return Ok(folder);
     }
     eprintln!("real {name} ({which}): building, the first time takes minutes");
     let started = Instant::now();
     // A build that is interrupted must not leave something that looks finished.
-    let partial = cache.join("real").join(format!(".{name}-{}", std::process::id()));
+    let partial = place.cache.join("real").join(format!(".{name}-{}", std::process::id()));
     fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
     compile(program, flags, &sources, &partial)?;
     fs::rename(&partial, &folder).with_context(|| format!("cannot move the program to {}", folder.display()))?;

@@ -115,11 +115,11 @@ struct Unfinished {
     operands: Vec<Operand>,
 }
 
-/// Ends the innermost list.
-fn finish<T>(unfinished: &mut Vec<T>, start: usize, finished: &mut Vec<T>) -> Span {
-    let from = finished.len() as Pos;
-    finished.extend(unfinished.drain(start..));
-    Span { start: from, end: finished.len() as Pos }
+/// Puts a list that has ended behind those of the file.
+fn finish<T>(list: impl IntoIterator<Item = T>, finished: &mut Vec<T>) -> Span {
+    let start = finished.len() as Pos;
+    finished.extend(list);
+    Span { start, end: finished.len() as Pos }
 }
 
 struct Parser<'s, 'a> {
@@ -261,7 +261,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     /// Ends the innermost list of nodes.
     fn finish_nodes(&mut self, start: usize) -> Span {
         let Shared { source, unfinished, .. } = &mut *self.shared;
-        finish(&mut unfinished.nodes, start, &mut source.nodes)
+        finish(unfinished.nodes.drain(start..), &mut source.nodes)
     }
 
     fn file(&mut self) -> Parsed<Span> {
@@ -336,7 +336,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.error("unexpected EOF")
     }
 
-    // Nodes and operands are put where they are going to lie: a file has tens of thousands.
+    // Nodes and operands are not handed around: a file has thousands.
 
     fn node(&mut self, node: Node) {
         self.shared.unfinished.nodes.push(node);
@@ -510,10 +510,9 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.check_pipeline(start, context)?;
         self.resolve(&mut variables, assigns);
         let Shared { source, unfinished, .. } = &mut *self.shared;
-        let commands = finish(&mut unfinished.commands, start, &mut source.commands);
-        let first = source.variables.len() as Pos;
-        source.variables.extend(variables);
-        Ok(Pipe { pos, assigns, variables: Span { start: first, end: source.variables.len() as Pos }, commands })
+        let commands = finish(unfinished.commands.drain(start..), &mut source.commands);
+        let variables = finish(variables, &mut source.variables);
+        Ok(Pipe { pos, assigns, variables, commands })
     }
 
     /// Parses the variables before `:=` or `=`, and tells whether it was the latter.
@@ -606,7 +605,7 @@ impl<'s, 'a> Parser<'s, 'a> {
             break;
         }
         let Shared { source, unfinished, .. } = &mut *self.shared;
-        let operands = finish(&mut unfinished.operands, start, &mut source.operands);
+        let operands = finish(unfinished.operands.drain(start..), &mut source.operands);
         if operands.is_empty() { self.error("empty command") } else { Ok(Command { operands }) }
     }
 

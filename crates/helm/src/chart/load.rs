@@ -197,6 +197,7 @@ impl<'a> DocumentReader<'a> {
     }
 
     fn next(&mut self) -> Result<Option<Cow<'a, [u8]>>, ChartError> {
+        // Mostly it is one document whose lines end as they should.
         let is_one = |text: &[u8]| !text.starts_with(b"---") && memchr::memmem::find(text, b"\n---").is_none();
         if self.rest.ends_with(b"\n") && memchr::memchr(b'\r', self.rest).is_none() && is_one(self.rest) {
             return Ok(Some(Cow::Borrowed(std::mem::take(&mut self.rest))));
